@@ -1,0 +1,188 @@
+"""Every error that botstate_ext raises. Messages say what to do; none shows a state's value.
+
+    StateError
+    ├── StateConflictError      someone else was faster, and merging was not possible
+    ├── StateNotFoundError      a named state that must exist does not (also a LookupError)
+    ├── StateDecodeError        what is stored cannot be read as asked (also a ValueError)
+    ├── StateEncodeError        a value cannot be stored (also a TypeError)
+    ├── StateTooLargeError      a limit on size or depth (also a ValueError)
+    ├── StateKeyError           no valid key can be made (also a TypeError, as upstream raises)
+    ├── StateQueryError         a selector or a template is wrong or too costly (also a ValueError)
+    └── StateStorageError       the storage failed; nothing was assumed about what it holds
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = [
+    "StateConflictError",
+    "StateDecodeError",
+    "StateEncodeError",
+    "StateError",
+    "StateKeyError",
+    "StateNotFoundError",
+    "StateQueryError",
+    "StateStorageError",
+    "StateTooLargeError",
+]
+
+
+class StateError(Exception):
+    """Base of all errors of this package.
+
+    ``saved`` and ``not_saved`` are the keys of the documents that were and were not written when a
+    commit of several documents failed; both are empty for every other error.
+    """
+
+    saved: tuple[str, ...] = ()
+    not_saved: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        if self.saved or self.not_saved:
+            text += f" Saved: {_names(self.saved)}. Not saved: {_names(self.not_saved)}."
+        return text
+
+
+class StateConflictError(StateError):
+    """A document changed in storage since it was read, and the change could not be merged.
+
+    The text contains "Etag conflict", which parts of the SDK look for (for example
+    ``TeamsSSOTokenExchangeMiddleware``).
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        key: str | None = None,
+        scope: str | None = None,
+        properties: Sequence[str] = (),
+        attempts: int = 1,
+    ) -> None:
+        self.reason, self.key, self.scope = reason, key, scope
+        self.properties, self.attempts = tuple(properties), attempts
+        super().__init__(f"Etag conflict{_place(scope, key, properties)}: {reason}")
+
+
+class StateNotFoundError(StateError, LookupError):
+    """A named state that must exist does not."""
+
+    def __init__(self, *, scope: str, key: str, name: str) -> None:
+        self.scope, self.key, self.name = scope, key, name
+        super().__init__(
+            f"No state{_place(scope, key, (name,))}. get_or_set_state creates one with a default."
+        )
+
+
+class _ValueProblem(StateError):
+    """What is wrong with one value, and where it is. Pure code raises it without a place; the code
+    that knows the document adds one with :meth:`located`."""
+
+    verb = "handle"
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        scope: str | None = None,
+        key: str | None = None,
+        property_name: str | None = None,
+    ) -> None:
+        self.reason, self.scope, self.key, self.property_name = reason, scope, key, property_name
+        names = () if property_name is None else (property_name,)
+        super().__init__(f"Cannot {self.verb} the state{_place(scope, key, names)}: {reason}")
+
+    def located(
+        self, *, scope: str | None, key: str | None, property_name: str | None = None
+    ) -> _ValueProblem:
+        """The same error with its place in the message."""
+        return type(self)(
+            self.reason,
+            scope=scope,
+            key=key,
+            property_name=self.property_name if property_name is None else property_name,
+        )
+
+
+class StateDecodeError(_ValueProblem, ValueError):
+    """What is stored is not what the property says it is. The stored item is left as it was."""
+
+    verb = "read"
+
+
+class StateEncodeError(_ValueProblem, TypeError):
+    """A value cannot be stored. Raised before anything is written."""
+
+    verb = "store"
+
+
+class StateTooLargeError(StateError, ValueError):
+    """A document, a property, a key or its metadata is over a limit. Nothing was written.
+
+    ``size`` and ``limit`` are bytes, or levels when the limit is one of depth.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        size: int,
+        limit: int,
+        unit: str = "bytes",
+        scope: str | None = None,
+        key: str | None = None,
+        property_name: str | None = None,
+        advice: str = "Store less, split it, or raise the limit.",
+    ) -> None:
+        self.what, self.size, self.limit, self.unit = what, size, limit, unit
+        self.scope, self.key, self.property_name = scope, key, property_name
+        names = () if property_name is None else (property_name,)
+        super().__init__(
+            f"{what}{_place(scope, key, names)} is {size} {unit}; the limit is {limit}. {advice}"
+        )
+
+
+class StateKeyError(StateError, TypeError):
+    """No valid storage key can be made. Also a TypeError, which is what upstream raises."""
+
+
+class StateQueryError(StateError, ValueError):
+    """A JSONPath or a template is malformed, or goes over a limit, which the text names."""
+
+
+class StateStorageError(StateError):
+    """The storage failed. The driver's own error is the ``__cause__``.
+
+    ``maybe_written`` is True when a write may have reached the storage although no answer came.
+    """
+
+    def __init__(
+        self,
+        operation: str,
+        key: str | None,
+        reason: str,
+        *,
+        status: int | None = None,
+        maybe_written: bool = False,
+    ) -> None:
+        self.operation, self.key, self.reason = operation, key, reason
+        self.status, self.maybe_written = status, maybe_written
+        place = "" if key is None else f" of {key!r}"
+        super().__init__(f"Storage {operation}{place} failed: {reason}")
+
+
+def _place(scope: str | None, key: str | None, properties: Sequence[str]) -> str:
+    parts = []
+    if properties:
+        parts.append(("property " if len(properties) == 1 else "properties ") + _names(properties))
+    if scope is not None:
+        parts.append(f"scope {scope!r}")
+    if key is not None:
+        parts.append(f"key {key!r}")
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(repr(name) for name in names) or "none"
