@@ -1,0 +1,93 @@
+# `make run` and `make test` do all the set-up themselves; a second run only does what changed.
+PYTHON ?= python3
+PORT ?= 3978
+AZURITE_VERSION := 3.37.0
+
+VENV := .venv
+LATEST := .venv-blob-latest
+CORE := .venv-core
+AZURITE_DIR := .azurite
+SAMPLE := samples/state_management_bot
+
+export PORT
+# Nothing is asked, and no notice of a newer pip hides what matters.
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+
+.PHONY: help run chat azurite test lint types unit blob-latest bench clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make run      the sample bot on http://localhost:$(PORT)/api/messages"
+	@echo "make chat     talk to it, in another terminal"
+	@echo "make azurite  Blob storage on this machine, for STATE_STORAGE=blob make run"
+	@echo "make test     lint, type check and all tests"
+	@echo "make bench    this package beside upstream, as ratios"
+	@echo "make clean    remove what the other targets installed"
+
+# Virtual environments. A stamp is newer than pyproject.toml when what it declares is installed.
+
+$(VENV)/.sample: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install -q -e '.[sample,azure]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install -q -e '.[dev]'
+	@touch $@ $(VENV)/.sample
+
+# Without botbuilder-azure, pip takes the newest azure-storage-blob.
+$(LATEST)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(LATEST)
+	$(LATEST)/bin/pip install -q --upgrade --upgrade-strategy eager -e '.[azure,sample,test]'
+	@touch $@
+
+# No extras: what someone has who only asked for botstate-ext.
+$(CORE)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(CORE)
+	$(CORE)/bin/pip install -q -e .
+	@touch $@
+
+$(AZURITE_DIR)/$(AZURITE_VERSION):
+	npm install --prefix $(AZURITE_DIR) --no-save --no-audit --no-fund --loglevel=error azurite@$(AZURITE_VERSION)
+	@touch $@
+
+# The sample
+
+run: $(VENV)/.sample
+	@$(VENV)/bin/python $(SAMPLE)/app.py
+
+chat: $(VENV)/.sample
+	@$(VENV)/bin/python $(SAMPLE)/chat.py
+
+azurite: $(AZURITE_DIR)/$(AZURITE_VERSION)
+	$(AZURITE_DIR)/node_modules/.bin/azurite-blob --loose --skipApiVersionCheck --location $(AZURITE_DIR)/data
+
+# The tests. They start Azurite themselves, on a free port, and stop it, also when interrupted.
+# Without node there is none: the Blob tests say that they were skipped.
+
+NODE := $(shell command -v npm)
+
+test: lint types unit blob-latest
+
+lint: $(VENV)/.dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: $(VENV)/.dev
+	$(VENV)/bin/mypy
+	cd $(SAMPLE) && ../../$(VENV)/bin/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache .
+
+unit: $(VENV)/.dev $(CORE)/.installed $(if $(NODE),$(AZURITE_DIR)/$(AZURITE_VERSION))
+	$(VENV)/bin/pytest
+
+# Once more against the newest driver: only what talks to Blob.
+blob-latest: $(LATEST)/.installed $(if $(NODE),$(AZURITE_DIR)/$(AZURITE_VERSION))
+	$(LATEST)/bin/pytest -m blob
+
+bench: $(VENV)/.dev
+	$(VENV)/bin/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) $(LATEST) $(CORE) $(AZURITE_DIR) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
