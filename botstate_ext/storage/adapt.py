@@ -1,0 +1,65 @@
+"""From the storage that an app has to a StateStorage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+from weakref import WeakKeyDictionary, WeakValueDictionary
+
+from botbuilder.core import Storage
+
+from .base import StateStorage
+from .best_effort import BestEffortStorage
+from .upstream_memory import SharedMemoryStorage
+
+_Wrap: TypeAlias = Callable[[Any], StateStorage]
+
+# The wrappers of upstream's own storages hold no reference to them, so an entry goes when the
+# storage does; those of other storages do, so an entry goes when its wrapper does.
+_of_upstream: Final[WeakKeyDictionary[Storage, StateStorage]] = WeakKeyDictionary()
+_best_effort: Final[WeakValueDictionary[int, BestEffortStorage]] = WeakValueDictionary()
+
+
+def as_state_storage(storage: Storage) -> StateStorage:
+    """The StateStorage for any ``botbuilder.core.Storage``; a StateStorage is returned as it is.
+
+    - Upstream's ``MemoryStorage``: one that shares its dictionary.
+    - Upstream's ``BlobStorage``: one with a client of its own for the same container.
+    - Any other, subclasses of those included since they may read and write in their own way: one
+      that does what it can with three methods. Its repr says what it cannot promise.
+
+    The same storage always gives the same object, as long as it is in use: what is kept beside the
+    items (ETags, locks) belongs to the storage.
+
+    :raises TypeError: it is not a Storage.
+    """
+    if isinstance(storage, StateStorage):
+        return storage
+    if not isinstance(storage, Storage):
+        raise TypeError(
+            "storage must be a botbuilder.core.Storage, for example MemoryStorage() or "
+            f"botstate_ext.storage.BlobStorage(...), not {type(storage).__name__}."
+        )
+    wrap = _WRAPPERS.get((type(storage).__module__, type(storage).__qualname__))
+    if wrap is None:
+        return _wrap_other(storage)
+    if storage not in _of_upstream:
+        _of_upstream[storage] = wrap(storage)
+    return _of_upstream[storage]
+
+
+def _wrap_other(storage: Storage) -> StateStorage:
+    wrapper = _best_effort.get(id(storage))
+    if wrapper is None:
+        wrapper = _best_effort[id(storage)] = BestEffortStorage(storage)
+    return wrapper
+
+
+def _wrap_memory(storage: Any) -> StateStorage:
+    return SharedMemoryStorage(storage.memory)
+
+
+# By name: importing a class to compare with it costs what its whole package costs.
+_WRAPPERS: Final[dict[tuple[str, str], _Wrap]] = {
+    ("botbuilder.core.memory_storage", "MemoryStorage"): _wrap_memory,
+}

@@ -1,0 +1,33 @@
+"""Several operations at once, none of which outlives the call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+async def in_parallel(operations: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """The results, in order. The first failure cancels the rest, waits for them and is raised."""
+    tasks = [asyncio.ensure_future(operation) for operation in operations]
+    try:
+        return list(await asyncio.gather(*tasks))
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
+
+
+async def all_outcomes(operations: Iterable[Coroutine[Any, Any, T]]) -> list[T | Exception]:
+    """What each operation returned or raised, in order. A failure does not stop the others."""
+    return await in_parallel(_outcome(operation) for operation in operations)
+
+
+async def _outcome(operation: Coroutine[Any, Any, T]) -> T | Exception:
+    try:
+        return await operation
+    except Exception as error:  # noqa: BLE001 - handed to the caller, who raises it
+        return error

@@ -1,0 +1,121 @@
+"""Upstream's MemoryStorage, shared with those who use it directly."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from .. import jsontext
+from ..expiry import Clock, system_clock
+from .base import ANY, ItemInfo, ItemPage, StateStorage, StoredItem
+from .etags import check_condition, new_etag
+from .keycheck import check_etag, check_key, check_put
+from .memory import NO_METADATA, frozen_metadata, page_of
+from .upstream_items import to_bytes, to_item
+
+
+class SharedMemoryStorage(StateStorage):
+    """The dictionary of an upstream ``MemoryStorage``, with ETags and metadata kept beside it.
+
+    Items stay plain dictionaries for others who use that storage, and no ``e_tag`` is added to
+    them. Whatever another writer does, in place or by ``write``, is noticed at the next look at the
+    item: it has a new ETag then, and no metadata. What is handed out and put in are copies.
+
+    Bodies must be JSON objects. An item of upstream's that holds live objects reads as JSON with
+    jsonpickle's tags.
+    """
+
+    any_bytes = False
+
+    def __init__(self, memory: dict[str, Any], *, clock: Clock = system_clock) -> None:
+        super().__init__()
+        self._memory = memory
+        self._clock = clock
+        self._seen: dict[str, _Seen] = {}
+
+    async def get_many(self, keys: Collection[str]) -> dict[str, StoredItem]:
+        for key in keys:
+            check_key(key)
+        looked = {key: self._look(key) for key in keys}
+        return {key: seen.item for key, seen in looked.items() if seen is not None}
+
+    async def put_if(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        etag: str | None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> str:
+        check_put(key, etag, metadata)
+        if etag != ANY:
+            self._check_condition(key, etag)
+        item = to_item(key, data)
+        # Upstream may read e_tag as this item's; ours is beside it.
+        item.pop("e_tag", None)
+        stored = StoredItem(bytes(data), new_etag(), frozen_metadata(metadata))
+        self._memory[key] = item
+        self._seen[key] = _Seen(stored, stored.data, self._clock())
+        return stored.etag
+
+    async def delete_if(self, key: str, *, etag: str = ANY) -> bool:
+        check_key(key)
+        check_etag(etag)
+        if key not in self._memory:
+            return False
+        if etag != ANY:
+            self._check_condition(key, etag)
+        del self._memory[key]
+        self._seen.pop(key, None)
+        return True
+
+    async def list_page(
+        self, prefix: str = "", *, limit: int | None = None, continuation_token: str | None = None
+    ) -> ItemPage:
+        after = continuation_token
+        keys = (
+            key for key in self._memory if key.startswith(prefix) and (after is None or key > after)
+        )
+        return page_of(sorted(keys), limit, self._info)
+
+    def __repr__(self) -> str:
+        return f"<SharedMemoryStorage of {len(self._memory)} items>"
+
+    def _look(self, key: str) -> _Seen | None:
+        """The item as it is now. If another changed it since the last look, it is a new version."""
+        seen = self._seen.get(key)
+        if key not in self._memory:
+            self._seen.pop(key, None)
+            return None
+        encoded = to_bytes(key, self._memory[key], None if seen is None else seen.encoded)
+        if seen is not None:
+            if encoded is seen.encoded or encoded == seen.encoded:
+                return seen
+            # Written by us in other words, with spaces for example: the same version.
+            if encoded == to_bytes(key, jsontext.loads(seen.item.data)):
+                seen.encoded = encoded
+                return seen
+        seen = _Seen(StoredItem(encoded, new_etag(), NO_METADATA), encoded, self._clock())
+        self._seen[key] = seen
+        return seen
+
+    def _check_condition(self, key: str, etag: str | None) -> None:
+        seen = self._look(key)
+        check_condition(key, etag, None if seen is None else seen.item.etag)
+
+    def _info(self, key: str) -> ItemInfo:
+        seen = self._look(key)
+        assert seen is not None, "listed without a pause since it was found"
+        item = seen.item
+        return ItemInfo(key, item.etag, len(item.data), seen.updated, item.metadata)
+
+
+@dataclass(slots=True)
+class _Seen:
+    """An item at our last look: what we hand out, and what its object was as JSON."""
+
+    item: StoredItem
+    encoded: bytes
+    updated: datetime
