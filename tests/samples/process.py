@@ -1,0 +1,82 @@
+"""A sample as its user runs it: a process of its own, with the environment as its settings."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+SAMPLE = REPOSITORY / "samples" / "state_management_bot"
+SETTINGS = ("PORT", "STATE_STORAGE", "STATE_CONTAINER", "AZURE_STORAGE_CONNECTION_STRING")
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    returncode: int | None
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunningBot:
+    port: int
+    greeting: list[str]
+
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self.port}/api/messages"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def run_to_its_end(script: Path, *arguments: str, typed: str = "", **env: str) -> Finished:
+    process = await _start(script, *arguments, **env)
+    stdout, stderr = await process.communicate(typed.encode())
+    return Finished(process.returncode, stdout.decode(), stderr.decode())
+
+
+@asynccontextmanager
+async def running_bot(**env: str) -> AsyncIterator[RunningBot]:
+    """The sample, from its greeting until it has stopped cleanly."""
+    port = free_port()
+    process = await _start(SAMPLE / "app.py", PORT=str(port), **env)
+    assert process.stdout is not None
+    try:
+        greeting: list[str] = []
+        while not (greeting and greeting[-1].startswith("Ctrl-C")):
+            line = await process.stdout.readline()
+            assert line, "the bot ended before it listened"
+            greeting.append(line.decode().rstrip("\n"))
+        yield RunningBot(port, greeting)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        told = (await process.communicate())[1].decode()
+        # pytest shows it when the test fails.
+        sys.stderr.write(told)
+    assert process.returncode == 0
+    assert "Unclosed" not in told
+
+
+async def _start(script: Path, *arguments: str, **env: str) -> asyncio.subprocess.Process:
+    inherited = {name: value for name, value in os.environ.items() if name not in SETTINGS}
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(script),
+        *arguments,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=inherited | env,
+    )

@@ -1,0 +1,140 @@
+"""The sample over HTTP, as a channel meets it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from pathlib import Path
+
+import pytest
+
+from .channel import Channel
+from .process import SAMPLE, run_to_its_end, running_bot
+
+pytest.importorskip("botbuilder.integration.aiohttp", reason='pip install -e ".[sample]"')
+
+ANN_SAYS_HELLO = [
+    "Ann sent: Hello",
+    "Message received at: 09:08:09 AM, Monday, May 06 of 2024",
+    "Message received from: emulator",
+]
+TWO_HOURS_EAST = "TST-2"
+
+
+async def introduce(channel: Channel) -> None:
+    assert await channel.say("Hi") == ["What is your name?"]
+    assert await channel.say("Ann") == ["Thanks Ann. To see conversation data, type anything."]
+
+
+async def test_the_conversation_word_for_word() -> None:
+    async with running_bot(TZ=TWO_HOURS_EAST) as bot, Channel(bot.url) as channel:
+        assert await channel.join() == [
+            "Welcome to State Bot Sample. Type anything to get started."
+        ]
+        await introduce(channel)
+        assert await channel.say("Hello") == ANN_SAYS_HELLO
+
+
+async def test_a_user_is_known_in_every_conversation_and_others_are_not() -> None:
+    async with running_bot() as bot:
+        async with Channel(bot.url) as channel:
+            await introduce(channel)
+        async with Channel(bot.url, conversation="talk-2") as channel:
+            assert (await channel.say("Hello"))[0] == "Ann sent: Hello"
+        async with Channel(bot.url, user="bob", conversation="talk-3") as channel:
+            assert await channel.say("Hello") == ["What is your name?"]
+
+
+async def test_two_quick_messages_are_both_answered() -> None:
+    async with running_bot() as bot, Channel(bot.url) as channel:
+        await introduce(channel)
+        one, two = await asyncio.gather(channel.say("one"), channel.say("two"))
+    assert (one[0], len(one)) == ("Ann sent: one", 3)
+    assert (two[0], len(two)) == ("Ann sent: two", 3)
+
+
+async def test_an_error_is_told_and_the_bot_goes_on() -> None:
+    async with running_bot() as bot, Channel(bot.url) as channel:
+        # Without `from` there is no user whose profile could be read.
+        assert await channel.say("Hi", **{"from": None}) == [
+            "The bot encountered an error or bug.",
+            "To continue to run this bot, please fix the bot source code.",
+        ]
+        traces = [
+            reply["name"]
+            for replies in channel.replies.values()
+            for reply in replies
+            if reply["type"] == "trace"
+        ]
+        assert traces == ["on_turn_error Trace"]
+        await introduce(channel)
+
+
+async def test_a_message_without_a_timestamp() -> None:
+    async with running_bot() as bot, Channel(bot.url) as channel:
+        await introduce(channel)
+        replies = await channel.say("Hello", timestamp=None)
+    assert replies[1].startswith("Message received at: ")
+
+
+@pytest.mark.blob
+async def test_on_blob_a_restart_remembers(azurite: str, container_name: str) -> None:
+    storage = {
+        "STATE_STORAGE": "blob",
+        "AZURE_STORAGE_CONNECTION_STRING": azurite,
+        "STATE_CONTAINER": container_name,
+    }
+    async with running_bot(**storage) as bot, Channel(bot.url) as channel:
+        assert "blob" in bot.greeting[0]
+        await introduce(channel)
+    async with running_bot(TZ=TWO_HOURS_EAST, **storage) as bot, Channel(bot.url) as channel:
+        assert await channel.say("Hello") == ANN_SAYS_HELLO
+
+
+async def test_the_greeting_says_what_to_do_next() -> None:
+    async with running_bot() as bot:
+        text = "\n".join(bot.greeting)
+    assert bot.url in text
+    assert f"PORT={bot.port} make chat" in text
+    assert f"npx @microsoft/m365agentsplayground start -e {bot.url} -c emulator" in text
+
+
+async def test_a_taken_port_is_one_line_with_the_fix() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        finished = await run_to_its_end(SAMPLE / "app.py", PORT=str(port))
+    assert finished.returncode == 1
+    assert finished.stderr == f"Port {port} is taken: PORT={port + 1} make run\n"
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"STATE_STORAGE": "disk"}, "STATE_STORAGE is either memory or blob.\n"),
+        (
+            {"STATE_STORAGE": "blob"},
+            "STATE_STORAGE=blob needs AZURE_STORAGE_CONNECTION_STRING.\n",
+        ),
+    ],
+)
+async def test_a_setting_that_is_wrong_is_named(settings: dict[str, str], told: str) -> None:
+    finished = await run_to_its_end(SAMPLE / "app.py", **settings)
+    assert (finished.returncode, finished.stderr) == (1, told)
+
+
+@pytest.mark.parametrize(
+    ("states", "missing"),
+    [("None, object()", "conversation_state"), ("object(), None", "user_state")],
+)
+async def test_the_bot_refuses_to_be_built_without_its_states(
+    tmp_path: Path, states: str, missing: str
+) -> None:
+    script = tmp_path / "build.py"
+    script.write_text(f"from bots import StateManagementBot\nStateManagementBot({states})\n")
+    finished = await run_to_its_end(script, PYTHONPATH=str(SAMPLE))
+    assert finished.stderr.splitlines()[-1] == (
+        f"TypeError: [StateManagementBot]: Missing parameter. {missing} is required "
+        "but None was given"
+    )
