@@ -1,0 +1,60 @@
+"""What an import brings along, in an environment without extras."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from .conftest import CorePython
+
+# Optional, or slow to import: 47 to 240 ms each.
+ONLY_WHEN_USED = ("azure.storage", "azure.identity", "botbuilder.azure", "botbuilder.dialogs")
+
+LIST_MODULES = """
+import json, sys
+import botstate_ext, botstate_ext.aiohttp, botstate_ext.storage, botstate_ext.testing
+for name in botstate_ext.__all__:
+    getattr(botstate_ext, name)
+print(json.dumps({"file": botstate_ext.__file__, "modules": sorted(sys.modules)}))
+"""
+
+BUILD_BLOB = """
+from botstate_ext.storage import BlobStorage
+BlobStorage.from_connection_string("UseDevelopmentStorage=true", "bot-state")
+"""
+
+
+def test_everything_public_imports_without_extras(core_python: CorePython, unpacked: Path) -> None:
+    finished = core_python.run(LIST_MODULES)
+    assert finished.returncode == 0, finished.stderr
+    found = json.loads(finished.stdout)
+    assert Path(found["file"]).is_relative_to(unpacked)
+    assert not [name for name in found["modules"] if name.startswith((*ONLY_WHEN_USED, "pytest"))]
+
+
+def test_what_is_imported_only_when_used_is_not_there_without_extras(
+    core_python: CorePython,
+) -> None:
+    for name in ONLY_WHEN_USED:
+        assert "ModuleNotFoundError" in core_python.run(f"import {name}").stderr
+
+
+def test_asking_for_blob_without_its_extra_says_what_to_install(core_python: CorePython) -> None:
+    finished = core_python.run(BUILD_BLOB)
+    assert finished.returncode == 1
+    assert 'pip install "botstate-ext[azure]"' in finished.stderr.splitlines()[-1]
+
+
+def test_an_import_loads_optional_packages_only_when_used() -> None:
+    """They are installed here, so nothing but restraint keeps them out."""
+    finished = subprocess.run(
+        [sys.executable, "-c", LIST_MODULES], capture_output=True, text=True, check=True
+    )
+    modules = json.loads(finished.stdout)["modules"]
+    assert not [name for name in modules if name.startswith(ONLY_WHEN_USED)]
+
+
+def test_botbuilder_azure_imports_where_its_extra_is_installed() -> None:
+    subprocess.run([sys.executable, "-c", "import botbuilder.azure"], check=True)

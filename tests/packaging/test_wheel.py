@@ -1,0 +1,72 @@
+"""What is in the wheel, and what it asks for."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterable
+from email import message_from_string
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+
+def by_name(lines: Iterable[str], extra: str = "") -> dict[str, Requirement]:
+    """The requirements of one extra, or those of no extra."""
+    requirements = [Requirement(line) for line in lines]
+    return {
+        requirement.name: requirement
+        for requirement in requirements
+        if (requirement.marker is None and not extra)
+        or (requirement.marker is not None and f'extra == "{extra}"' in str(requirement.marker))
+    }
+
+
+@pytest.fixture(scope="module")
+def requires(unpacked: Path) -> list[str]:
+    (file,) = unpacked.glob("*.dist-info/METADATA")
+    return message_from_string(file.read_text()).get_all("Requires-Dist", [])
+
+
+def upstream_requires(name: str) -> dict[str, Requirement]:
+    return by_name(metadata.requires(name) or [])
+
+
+def test_it_holds_the_package_and_nothing_else(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    folders = {name.split("/")[0] for name in names}
+    assert folders == {"botstate_ext", "botstate_ext-0.1.0.dist-info"}
+    assert "botstate_ext/py.typed" in names
+    assert "botstate_ext/__init__.py" in names
+    assert any(name.endswith("/licenses/LICENSE") for name in names)
+
+
+def test_the_runtime_needs_four_packages(requires: list[str]) -> None:
+    assert set(by_name(requires)) == {
+        "aiohttp",
+        "botbuilder-core",
+        "jsonpath-rfc9535",
+        "msgspec",
+    }
+
+
+def test_aiohttp_is_declared_since_botbuilder_core_does_not(requires: list[str]) -> None:
+    assert "aiohttp" not in upstream_requires("botbuilder-core")
+    assert "aiohttp" in by_name(requires)
+
+
+def test_six_comes_with_botbuilder_azure_which_forgets_it(requires: list[str]) -> None:
+    assert "six" not in upstream_requires("botbuilder-azure")
+    assert "six" not in upstream_requires("azure-storage-queue")
+    assert "six" in by_name(requires, "botbuilder-azure")
+
+
+def test_blob_works_with_the_driver_that_botbuilder_azure_pins(requires: list[str]) -> None:
+    pinned = upstream_requires("botbuilder-azure")["azure-storage-blob"]
+    assert str(pinned.specifier) == "==12.7.0"
+    accepted = by_name(requires, "azure")["azure-storage-blob"].specifier
+    assert "12.7.0" in accepted
+    assert "12.99.0" in accepted
+    assert "13.0.0" not in accepted
+    assert "azure-storage-blob" not in by_name(requires)
