@@ -1,0 +1,78 @@
+"""The patterns of match() and search(): I-Regexp (RFC 9485), run by ``regex`` for its time-out."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from math import prod
+from time import perf_counter
+from typing import Any, Final
+
+import regex  # type: ignore[import-untyped]  # it ships no types
+from iregexp_check import check
+
+from .limits import (
+    MAX_NESTING,
+    MAX_PATTERN_LENGTH,
+    MAX_PATTERN_REPEATS,
+    MAX_PATTERN_SECONDS,
+    Run,
+    over_limit,
+)
+from .parse import nesting
+
+_PIECE: Final = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|\.", re.DOTALL)
+_MINIMUM: Final = re.compile(r"\{([0-9]+)")
+
+
+@lru_cache(maxsize=256)
+def compile_pattern(text: str) -> Any:
+    """A compiled pattern, or None when the text is not an I-Regexp, which then matches nothing.
+
+    :raises StateQueryError: the pattern is longer, deeper or repeats more than the limits allow.
+        They come before the check, whose own recursion ends the interpreter on a hostile pattern.
+    """
+    if len(text) > MAX_PATTERN_LENGTH:
+        over_limit("a pattern's length", MAX_PATTERN_LENGTH, "characters")
+    if nesting(_PIECE.sub("", text)) > MAX_NESTING:
+        over_limit("a pattern's nesting", MAX_NESTING, "levels")
+    if prod(max(int(count), 1) for count in _MINIMUM.findall(text)) > MAX_PATTERN_REPEATS:
+        over_limit("a pattern's repeats", MAX_PATTERN_REPEATS, "repeats")
+    if not _is_iregexp(text):
+        return None
+    # An I-Regexp's dot excludes both line ends; every other piece is the same in `regex`.
+    translated = _PIECE.sub(lambda piece: r"[^\n\r]" if piece[0] == "." else piece[0], text)
+    try:
+        return regex.compile(translated, regex.VERSION0)
+    except regex.error:
+        # What the grammar allows and no engine does: [z-a], a repeat over 32 bits.
+        return None
+
+
+def _is_iregexp(text: str) -> bool:
+    try:
+        return check(text)
+    except UnicodeEncodeError:  # A lone surrogate is no character, so no pattern.
+        return False
+
+
+def matches(run: Run, text: Any, pattern: Any, *, whole: bool) -> bool:
+    """Whether the pattern matches the whole text, or anything in it.
+
+    False, as RFC 9535 says, when either is not a string or the pattern is not an I-Regexp.
+    """
+    if not isinstance(text, str) or not isinstance(pattern, str):
+        return False
+    compiled = compile_pattern(pattern)
+    if compiled is None:
+        return False
+    apply = compiled.fullmatch if whole else compiled.search
+    started = perf_counter()
+    try:
+        found = apply(text, timeout=run.pattern_seconds) is not None
+    except TimeoutError:
+        over_limit("the time of patterns", MAX_PATTERN_SECONDS, "seconds")
+    run.pattern_seconds -= perf_counter() - started
+    if run.pattern_seconds <= 0:
+        over_limit("the time of patterns", MAX_PATTERN_SECONDS, "seconds")
+    return found

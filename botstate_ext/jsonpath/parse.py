@@ -1,0 +1,57 @@
+"""From a path's text to the library's syntax tree, behind the guards that its parser needs."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from jsonpath_rfc9535 import JSONPathEnvironment, JSONPathError, JSONPathQuery
+
+from ..errors import StateQueryError
+from .limits import MAX_LENGTH, MAX_NESTING, MAX_OPERATORS, over_limit
+
+_ENVIRONMENT: Final = JSONPathEnvironment()
+_STRING: Final = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"", re.DOTALL)
+_LEVEL: Final = {"[": 1, "(": 1, "]": -1, ")": -1}
+_SHOWN: Final = 60
+
+
+def parse(text: str) -> JSONPathQuery:
+    """The syntax tree of a path.
+
+    :raises StateQueryError: it is not RFC 9535, or over a limit.
+    """
+    if len(text) > MAX_LENGTH:
+        over_limit("a path's length", MAX_LENGTH, "characters")
+    # The parser is recursive: what nests and what chains is counted before it runs.
+    bare = _STRING.sub("''", text)
+    if nesting(bare) > MAX_NESTING:
+        over_limit("a path's nesting", MAX_NESTING, "levels")
+    if bare.count("&&") + bare.count("||") > MAX_OPERATORS:
+        over_limit("logical operators", MAX_OPERATORS, "operators")
+    if re.search(r"!\s*!", bare):
+        raise syntax_error(text, "'!' twice")
+    try:
+        return _ENVIRONMENT.compile(text)
+    except JSONPathError as error:
+        at = "" if error.token is None else f" at position {error.token.index}"
+        raise syntax_error(text, f"{error.args[0]}{at}") from error
+    except OverflowError as error:
+        raise syntax_error(text, "a number is over the limit on numbers, 1e308") from error
+    except RecursionError as error:
+        raise syntax_error(text, "nested too deeply for the stack that is left") from error
+
+
+def nesting(text: str) -> int:
+    """How many brackets and parentheses are open at once, at most."""
+    deepest = level = 0
+    for character in text:
+        level += _LEVEL.get(character, 0)
+        deepest = max(deepest, level)
+    return deepest
+
+
+def syntax_error(text: str, problem: str) -> StateQueryError:
+    shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
+    hint = "" if text.isascii() else " Write a name beyond ASCII as ['name']."
+    return StateQueryError(f"The JSONPath {shown!r} is not valid: {problem}.{hint}")

@@ -1,0 +1,73 @@
+"""Which names a path can read, so that its caller decodes nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final, TypeAlias
+
+from jsonpath_rfc9535.filter_expressions import (
+    ComparisonExpression,
+    Expression,
+    FilterQuery,
+    FunctionExtension,
+    LogicalExpression,
+    PrefixExpression,
+    RootFilterQuery,
+)
+from jsonpath_rfc9535.query import JSONPathQuery
+from jsonpath_rfc9535.segments import JSONPathRecursiveDescentSegment, JSONPathSegment
+from jsonpath_rfc9535.selectors import FilterSelector, NameSelector
+
+Names: TypeAlias = tuple[str, ...]
+MAX_NAMES: Final = 256
+"""Above this many the answer is less exact, and still right: ``['a','b',...]`` multiply."""
+
+
+def reach(query: JSONPathQuery) -> frozenset[Names]:
+    """The places that the path reads: each is the names from the root down, with all below it."""
+    return frozenset(_names(query)).union(*map(reach, _root_queries(query.segments)))
+
+
+def shortest(places: Iterable[Names]) -> frozenset[Names]:
+    """The same places without those that lie inside another."""
+    kept = frozenset(places)
+    return frozenset(
+        place for place in kept if not any(place[:end] in kept for end in range(len(place)))
+    )
+
+
+def _names(query: JSONPathQuery) -> set[Names]:
+    places: set[Names] = {()}
+    for segment in query.segments:
+        names = [s.name for s in segment.selectors if isinstance(s, NameSelector)]
+        deeper = isinstance(segment, JSONPathRecursiveDescentSegment)
+        if deeper or len(names) < len(segment.selectors) or len(places) * len(names) > MAX_NAMES:
+            break
+        places = {(*place, name) for place in places for name in names}
+    return places
+
+
+def _root_queries(segments: Iterable[JSONPathSegment]) -> Iterator[JSONPathQuery]:
+    for segment in segments:
+        for selector in segment.selectors:
+            if isinstance(selector, FilterSelector):
+                yield from _root_queries_of(selector.expression.expression)
+
+
+def _root_queries_of(expression: Expression) -> Iterator[JSONPathQuery]:
+    match expression:
+        case RootFilterQuery(query=query):
+            yield query  # reach() finds the queries inside it.
+        case FilterQuery(query=query):
+            yield from _root_queries(query.segments)
+        case LogicalExpression(left=left, right=right):
+            yield from _root_queries_of(left)
+            yield from _root_queries_of(right)
+        case ComparisonExpression(left=left, right=right):
+            yield from _root_queries_of(left)
+            yield from _root_queries_of(right)
+        case PrefixExpression(right=right):
+            yield from _root_queries_of(right)
+        case FunctionExtension(args=args):
+            for argument in args:
+                yield from _root_queries_of(argument)
