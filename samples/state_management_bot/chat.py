@@ -70,7 +70,7 @@ class Chat:
                 session.post(self._bot_url, json=activity) as answer,
             ):
                 status = answer.status
-        except aiohttp.ClientConnectorError as error:
+        except aiohttp.ClientConnectionError as error:
             start = _start_command(self._bot_url)
             raise ChatError(f"No bot at {self._bot_url}: {start}") from error
         if status in (401, 403):
@@ -93,6 +93,8 @@ def _start_command(bot_url: str) -> str:
 def typed_lines() -> Iterator[str]:
     """What is typed, or piped in, up to the end of the input. Lines without text are left out."""
     at_terminal = sys.stdin.isatty()
+    if at_terminal:
+        print("(Ctrl-D ends this.)")
     while True:
         try:
             line = input("You: " if at_terminal else "")
