@@ -37,6 +37,11 @@ $(VENV)/.dev: pyproject.toml
 	$(VENV)/bin/pip install -q -e '.[dev]'
 	@touch $@ $(VENV)/.sample
 
+$(VENV)/.bench: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install -q -e '.[bench]'
+	@touch $@ $(VENV)/.dev $(VENV)/.sample
+
 # Without botbuilder-azure, pip takes the newest azure-storage-blob.
 $(LATEST)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(LATEST)
@@ -86,7 +91,7 @@ unit: $(VENV)/.dev $(CORE)/.installed $(if $(NODE),$(AZURITE_DIR)/$(AZURITE_VERS
 blob-latest: $(LATEST)/.installed $(if $(NODE),$(AZURITE_DIR)/$(AZURITE_VERSION))
 	$(LATEST)/bin/pytest -m blob
 
-bench: $(VENV)/.dev
+bench: $(VENV)/.bench
 	$(VENV)/bin/python -m benchmarks
 
 clean:
