@@ -8,7 +8,7 @@ from typing import Any, Final, final
 
 from ..errors import StateQueryError
 from .limits import Run
-from .steps import NOTHING, Step, walk
+from .steps import NOTHING, Place, Step, shortest, walk
 
 CACHE_SIZE: Final = 512
 
@@ -31,7 +31,7 @@ class JsonPath:
     _text: str
     _steps: tuple[Step, ...] | None
     _find: Callable[[Run, Any], list[Any]]
-    _reach: frozenset[tuple[str, ...]]
+    _reach: frozenset[Place]
 
     def __new__(cls, path: str) -> JsonPath:
         if not isinstance(path, str):
@@ -49,14 +49,12 @@ class JsonPath:
         places = self.reach(1)
         return None if () in places else frozenset(place[0] for place in places)
 
-    def reach(self, depth: int) -> frozenset[tuple[str, ...]]:
+    def reach(self, depth: int) -> frozenset[Place]:
         """The places that the path can read, as names from the root down, at most ``depth`` long.
 
         Everything below a place may be read; ``()`` is the whole value. The queries on ``$`` inside
         its filters count. No place lies inside another.
         """
-        from .reach import shortest
-
         return shortest(place[:depth] for place in self._reach)
 
     def find(self, value: Any) -> list[Any]:
@@ -65,31 +63,23 @@ class JsonPath:
 
         :raises StateQueryError: the path is over a limit on this value.
         """
-        if self._steps is not None:
-            found = walk(self._steps, value)
-            return [] if found is NOTHING else [found]
-        return self.find_within(Run(value))
+        if self._steps is None:
+            return self._find_within(Run(value))
+        found = walk(self._steps, value)
+        return [] if found is NOTHING else [found]
 
     def run(self, value: Any) -> Any:
         """What a query answers: the value or None for a singular path, a list for any other."""
-        if self._steps is not None:
-            found = walk(self._steps, value)
-            return None if found is NOTHING else found
-        return self.find_within(Run(value))
+        return self._answer(self.find(value))
+
+    def run_within(self, run: Run) -> Any:
+        """As :meth:`run`, counted against the limits of one run, which several paths may share."""
+        return self._answer(self._find_within(run))
 
     def first(self, value: Any, default: Any = None) -> Any:
         """The first value that the path finds, or the default. A null that it finds is a value."""
         found = self.find(value)
         return found[0] if found else default
-
-    def find_within(self, run: Run) -> list[Any]:
-        """As :meth:`find`, counted against a run's limits, which several paths may share."""
-        try:
-            return self._find(run, run.root)
-        except RecursionError as error:
-            raise StateQueryError(
-                "The JSONPath is over the limit on depth: the stack that is left."
-            ) from error
 
     def __str__(self) -> str:
         return self._text
@@ -105,6 +95,19 @@ class JsonPath:
 
     def __reduce__(self) -> tuple[type[JsonPath], tuple[str]]:
         return JsonPath, (self._text,)
+
+    def _answer(self, found: list[Any]) -> Any:
+        if self._steps is None:
+            return found
+        return found[0] if found else None
+
+    def _find_within(self, run: Run) -> list[Any]:
+        try:
+            return self._find(run, run.root)
+        except RecursionError as error:
+            raise StateQueryError(
+                "The JSONPath is over the limit on depth: the stack that is left."
+            ) from error
 
 
 @lru_cache(maxsize=CACHE_SIZE)

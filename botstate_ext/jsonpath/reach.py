@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Final, TypeAlias
+from typing import Final
 
 from jsonpath_rfc9535.filter_expressions import (
     ComparisonExpression,
@@ -18,30 +18,23 @@ from jsonpath_rfc9535.query import JSONPathQuery
 from jsonpath_rfc9535.segments import JSONPathRecursiveDescentSegment, JSONPathSegment
 from jsonpath_rfc9535.selectors import FilterSelector, NameSelector
 
-Names: TypeAlias = tuple[str, ...]
-MAX_NAMES: Final = 256
+from .steps import Place
+
+MAX_PLACES: Final = 256
 """Above this many the answer is less exact, and still right: ``['a','b',...]`` multiply."""
 
 
-def reach(query: JSONPathQuery) -> frozenset[Names]:
-    """The places that the path reads: each is the names from the root down, with all below it."""
+def reach(query: JSONPathQuery) -> frozenset[Place]:
+    """The places that the path reads: each of them with all below it."""
     return frozenset(_names(query)).union(*map(reach, _root_queries(query.segments)))
 
 
-def shortest(places: Iterable[Names]) -> frozenset[Names]:
-    """The same places without those that lie inside another."""
-    kept = frozenset(places)
-    return frozenset(
-        place for place in kept if not any(place[:end] in kept for end in range(len(place)))
-    )
-
-
-def _names(query: JSONPathQuery) -> set[Names]:
-    places: set[Names] = {()}
+def _names(query: JSONPathQuery) -> set[Place]:
+    places: set[Place] = {()}
     for segment in query.segments:
         names = [s.name for s in segment.selectors if isinstance(s, NameSelector)]
         deeper = isinstance(segment, JSONPathRecursiveDescentSegment)
-        if deeper or len(names) < len(segment.selectors) or len(places) * len(names) > MAX_NAMES:
+        if deeper or len(names) < len(segment.selectors) or len(places) * len(names) > MAX_PLACES:
             break
         places = {(*place, name) for place in places for name in names}
     return places

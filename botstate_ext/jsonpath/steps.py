@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 from typing import Any, Final, TypeAlias
 
 Step: TypeAlias = tuple[type[Any], Any]
 """``(dict, name)`` or ``(list, index)``: what the value must be, and what to take from it."""
+
+Place: TypeAlias = tuple[str, ...]
+"""Member names from the root down; ``()`` is the root itself."""
 
 
 class Nothing(Enum):
@@ -32,3 +36,11 @@ def walk(steps: tuple[Step, ...], value: Any) -> Any:
         except (KeyError, IndexError):
             return NOTHING
     return value
+
+
+def shortest(places: Iterable[Place]) -> frozenset[Place]:
+    """The same places without those that lie inside another."""
+    kept = frozenset(places)
+    return frozenset(
+        place for place in kept if not any(place[:end] in kept for end in range(len(place)))
+    )

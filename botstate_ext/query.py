@@ -1,0 +1,98 @@
+"""StateQuery: several JSONPaths asked at once, each answered under its key. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from .errors import StateQueryError
+from .jsonpath import JsonPath
+from .jsonpath.limits import Run
+from .jsonpath.steps import Place, shortest
+
+MAX_SELECTORS: Final = 100
+"""Paths in one query."""
+
+MAX_JSON_LENGTH: Final = 100_000
+"""Characters of the text given to add_from_json."""
+
+
+class StateQuery:
+    """Keys and the paths that answer them: ``StateQuery({"First": "$.Firstname"})``.
+
+    The answer is a dictionary of the same keys, in the same order.
+
+    :raises StateQueryError: a path is not valid, or there are more than 100.
+    """
+
+    def __init__(self, selectors: Mapping[str, str | JsonPath] | None = None) -> None:
+        self._paths: dict[str, JsonPath] = {}
+        self._add_all((selectors or {}).items())
+
+    @property
+    def selectors(self) -> Mapping[str, JsonPath]:
+        """A read-only view of the paths by key."""
+        return MappingProxyType(self._paths)
+
+    def add(self, key: str, path: str | JsonPath) -> StateQuery:
+        """Add one path, and return this query.
+
+        :raises StateQueryError: the key is taken, the path is not valid, or there are 100 already.
+        """
+        self._add_all([(key, path)])
+        return self
+
+    def add_from_json(self, text: str) -> StateQuery:
+        """Add the paths of a JSON object, ``{"First": "$.Firstname"}``, and return this query.
+        All of them or, when it raises, none.
+
+        :raises StateQueryError: as :meth:`add`, and when the text is not a JSON object of strings
+            with each key once, or has more than 100,000 characters.
+        """
+        if len(text) > MAX_JSON_LENGTH:
+            raise StateQueryError(
+                f"The selectors are over the limit on their JSON: {MAX_JSON_LENGTH:,} characters."
+            )
+        try:
+            # As pairs, because a dictionary would drop a key that is there twice.
+            pairs = json.loads(text, object_pairs_hook=_Pairs)
+        except (ValueError, RecursionError) as error:
+            raise StateQueryError(f"The selectors are not JSON: {error}.") from error
+        if not isinstance(pairs, _Pairs):
+            raise StateQueryError('Selectors are a JSON object: {"First": "$.Firstname"}.')
+        self._add_all(pairs)
+        return self
+
+    def run(self, value: Any) -> dict[str, Any]:
+        """The answers from one plain JSON value: for a singular path its value or None, for any
+        other a list. They are parts of ``value``, not copies.
+
+        :raises StateQueryError: a path, or all of them together, are over a limit on this value.
+        """
+        run = Run(value)
+        return {key: path.run_within(run) for key, path in self._paths.items()}
+
+    def reach(self, depth: int) -> frozenset[Place]:
+        """The places that any of the paths can read; see :meth:`JsonPath.reach`."""
+        return shortest(place for path in self._paths.values() for place in path.reach(depth))
+
+    def __repr__(self) -> str:
+        return f"StateQuery({ {key: str(path) for key, path in self._paths.items()} })"
+
+    def _add_all(self, pairs: Iterable[tuple[str, str | JsonPath]]) -> None:
+        added = dict(self._paths)
+        for key, path in pairs:
+            if not isinstance(key, str):
+                raise StateQueryError(f"The key of a selector is a string, not {key!r}.")
+            if key in added:
+                raise StateQueryError(f"The key {key!r} has a selector already.")
+            if len(added) >= MAX_SELECTORS:
+                raise StateQueryError(f"The query is over the limit on selectors: {MAX_SELECTORS}.")
+            added[key] = path if isinstance(path, JsonPath) else JsonPath(path)
+        self._paths = added
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object as read, told apart from a JSON array."""
