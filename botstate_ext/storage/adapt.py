@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
+from urllib.parse import urlsplit, urlunsplit
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from botbuilder.core import Storage
 
 from .base import StateStorage
 from .best_effort import BestEffortStorage
+from .blob import BlobStorage
 from .upstream_memory import SharedMemoryStorage
 
 _Wrap: TypeAlias = Callable[[Any], StateStorage]
@@ -59,7 +61,21 @@ def _wrap_memory(storage: Any) -> StateStorage:
     return SharedMemoryStorage(storage.memory)
 
 
+def _wrap_blob(storage: Any) -> StateStorage:
+    # The only way to what it was made from. Its own client would be no use: closing that does not
+    # close its session.
+    client = storage._BlobStorage__container_client
+    scheme, host, path, query, _ = urlsplit(client.url)
+    account_url = urlunsplit((scheme, host, path.rpartition("/")[0], query, ""))
+    return BlobStorage(
+        account_url=account_url,
+        container_name=client.container_name,
+        credential=client.credential,
+    )
+
+
 # By name: importing a class to compare with it costs what its whole package costs.
 _WRAPPERS: Final[dict[tuple[str, str], _Wrap]] = {
     ("botbuilder.core.memory_storage", "MemoryStorage"): _wrap_memory,
+    ("botbuilder.azure.blob_storage", "BlobStorage"): _wrap_blob,
 }

@@ -1,0 +1,230 @@
+"""BlobStorage: one blob an item, in one container of Azure Blob Storage."""
+
+from __future__ import annotations
+
+import asyncio
+import random as _random
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+from ..errors import StateError
+from . import blob_source
+from .base import ANY, ItemInfo, ItemPage, StateStorage, StoredItem
+from .blob_errors import Meaning, RequestFailed
+from .blob_requests import Requests
+from .blob_source import BlobSettings
+from .etags import conflict
+from .keycheck import check_etag, check_key, check_put
+from .memory import frozen_metadata, page_size
+from .parallel import in_parallel
+from .retry import Retries
+
+
+class BlobStorage(StateStorage):
+    """Items in a container of Azure Blob Storage, each a blob whose name is its key.
+
+    Name the container in one of four ways::
+
+        BlobStorage(BlobStorageSettings(...))                       # botbuilder-azure's settings
+        BlobStorage(connection_string="...", container_name="bot-state")
+        BlobStorage(account_url="https://....blob.core.windows.net", container_name="bot-state",
+                    credential=DefaultAzureCredential())            # of azure.identity.aio
+        BlobStorage(container_client=client)                        # an aio.ContainerClient
+
+    ``create_container``: the first write creates the container if it is missing; until then all
+    items are absent. With False a missing container is a StateStorageError.
+    ``parallel``: how many requests run at once. ``deadline``: for one operation, with all its
+    attempts; throttling (429), 5xx, timeouts and broken connections are tried again until then.
+    ``types``: see StateStorage. ``sleep`` and ``random`` are asyncio's and random's, for tests.
+
+    Nothing is opened before the first request. `aclose` closes what was opened, but neither a
+    client nor a credential that the app made. It works with azure-storage-blob 12.7 and newer.
+
+    :raises ImportError: the driver is not installed; the text says what to install.
+    :raises ValueError, TypeError: the container is not named, or named in two ways.
+    """
+
+    def __init__(
+        self,
+        settings: BlobSettings | None = None,
+        *,
+        connection_string: str | None = None,
+        account_url: str | None = None,
+        container_name: str | None = None,
+        credential: Any = None,
+        container_client: Any = None,
+        create_container: bool = True,
+        parallel: int = 16,
+        deadline: timedelta = timedelta(seconds=30),
+        types: Iterable[type] = (),
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        random: Callable[[], float] = _random.random,
+    ) -> None:
+        super().__init__(types=types)
+        source = blob_source.choose(
+            settings=settings,
+            connection_string=connection_string,
+            account_url=account_url,
+            container_client=container_client,
+            container_name=container_name,
+            credential=credential,
+        )
+        self._container_name = source.container_name
+        self._requests = Requests(source, parallel, Retries(deadline, sleep, random))
+        self._creates_container = create_container
+        self._creating = asyncio.Lock()
+        self._creations = 0
+
+    async def get_many(self, keys: Collection[str]) -> dict[str, StoredItem]:
+        for key in keys:
+            check_key(key)
+        wanted = tuple(dict.fromkeys(keys))
+        if len(wanted) == 1:
+            items = [await self._get(wanted[0])]
+        else:
+            items = await in_parallel(self._get(key) for key in wanted)
+        return {key: item for key, item in zip(wanted, items, strict=True) if item is not None}
+
+    async def put_if(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        etag: str | None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> str:
+        check_put(key, etag, metadata)
+
+        async def upload(container: Any) -> str:
+            answer = await container.get_blob_client(key).upload_blob(
+                data, overwrite=True, metadata=dict(metadata or {}), **_condition(etag)
+            )
+            return _unquoted(answer["etag"])
+
+        creations = self._creations
+        try:
+            return await self._requests.run("put", key, upload)
+        except RequestFailed as failure:
+            if failure.meaning is not Meaning.NO_CONTAINER or not self._creates_container:
+                raise _put_error(failure, key, etag) from failure.__cause__
+        await self._create_container(creations)
+        try:
+            return await self._requests.run("put", key, upload)
+        except RequestFailed as failure:
+            raise _put_error(failure, key, etag) from failure.__cause__
+
+    async def delete_if(self, key: str, *, etag: str = ANY) -> bool:
+        check_key(key)
+        check_etag(etag)
+
+        async def remove(container: Any) -> None:
+            await container.get_blob_client(key).delete_blob(**_condition(etag))
+
+        try:
+            await self._requests.run("delete", key, remove)
+        except RequestFailed as failure:
+            if self._is_absence(failure):
+                # It is gone by our own hand if an attempt before this one was carried out.
+                return failure.maybe_done
+            if failure.meaning is not Meaning.CONFLICT:
+                raise failure.error() from failure.__cause__
+            # A condition on what does not exist fails as one that is stale does.
+            if await self._get(key) is None:
+                return failure.maybe_done
+            raise conflict(key, etag) from failure.__cause__
+        return True
+
+    async def list_page(
+        self, prefix: str = "", *, limit: int | None = None, continuation_token: str | None = None
+    ) -> ItemPage:
+        size = page_size(limit)
+
+        async def list_blobs(container: Any) -> ItemPage:
+            pages = container.list_blobs(
+                name_starts_with=prefix or None,
+                include=["metadata"],
+                results_per_page=size,
+                **_ONE_ATTEMPT,
+            ).by_page(continuation_token)
+            items = tuple([_info(blob) async for blob in await anext(pages)])
+            return ItemPage(items, pages.continuation_token or None)
+
+        try:
+            return await self._requests.run("list", None, list_blobs)
+        except RequestFailed as failure:
+            if self._is_absence(failure):
+                return ItemPage(())
+            raise failure.error() from failure.__cause__
+
+    async def aclose(self) -> None:
+        await self._requests.aclose()
+
+    def __repr__(self) -> str:
+        return f"<BlobStorage {self._container_name!r}>"
+
+    async def _get(self, key: str) -> StoredItem | None:
+        async def download(container: Any) -> StoredItem:
+            blob = await container.get_blob_client(key).download_blob(**_ONE_ATTEMPT)
+            properties = blob.properties
+            metadata = frozen_metadata(properties.metadata)
+            return StoredItem(await blob.readall(), _unquoted(properties.etag), metadata)
+
+        try:
+            return await self._requests.run("read", key, download)
+        except RequestFailed as failure:
+            if self._is_absence(failure):
+                return None
+            raise failure.error() from failure.__cause__
+
+    def _is_absence(self, failure: RequestFailed) -> bool:
+        """A container that the first write will create is one in which all items are absent."""
+        missing = failure.meaning is Meaning.NO_CONTAINER and self._creates_container
+        return missing or failure.meaning is Meaning.ABSENT
+
+    async def _create_container(self, creations: int) -> None:
+        """Create the container, unless that was done after ``creations`` times."""
+
+        async def create(container: Any) -> None:
+            await container.create_container(**_ONE_ATTEMPT)
+
+        async with self._creating:
+            if self._creations != creations:
+                return
+            try:
+                await self._requests.run("create container", None, create)
+            except RequestFailed as failure:
+                if failure.meaning is not Meaning.CONFLICT:
+                    raise failure.error() from failure.__cause__
+            self._creations += 1
+
+
+# Overrides the retry policy of a client that the app brought.
+_ONE_ATTEMPT: Final = {"retry_total": 0}
+
+
+def _condition(etag: str | None) -> dict[str, Any]:
+    from azure.core import MatchConditions
+
+    if etag is None:
+        return {"match_condition": MatchConditions.IfMissing, **_ONE_ATTEMPT}
+    if etag == ANY:
+        return _ONE_ATTEMPT
+    condition = MatchConditions.IfNotModified
+    return {"match_condition": condition, "etag": f'"{etag}"', **_ONE_ATTEMPT}
+
+
+def _put_error(failure: RequestFailed, key: str, etag: str | None) -> StateError:
+    if failure.meaning in (Meaning.CONFLICT, Meaning.ABSENT):
+        return conflict(key, etag)
+    return failure.error()
+
+
+def _info(blob: Any) -> ItemInfo:
+    metadata = frozen_metadata(blob.metadata)
+    return ItemInfo(blob.name, _unquoted(blob.etag), blob.size, blob.last_modified, metadata)
+
+
+def _unquoted(etag: str) -> str:
+    # Answers quote it, listings do not.
+    return etag.strip('"')

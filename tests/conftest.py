@@ -1,0 +1,35 @@
+"""What tests of several folders share."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from tests import azurite as azurite_process
+
+
+@pytest.fixture(scope="session")
+def azurite_endpoint() -> Iterator[str]:
+    """The address of one Azurite for all tests, each of which takes a container of its own."""
+    program = azurite_process.find_azurite()
+    if program is None:
+        reason = "no Azurite: `make azurite` installs it, or name its azurite-blob in AZURITE"
+        if azurite_process.is_required():
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with azurite_process.running_azurite(program) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def azurite(azurite_endpoint: str) -> str:
+    """The connection string of that Azurite."""
+    return azurite_process.connection_string(azurite_endpoint)
+
+
+@pytest.fixture
+def container_name() -> str:
+    """The name of a container that does not exist yet."""
+    return f"test-{uuid.uuid4().hex}"
