@@ -30,8 +30,9 @@ def create_storage(config: DefaultConfig) -> Storage:
         sys.exit("STATE_STORAGE is either memory or blob.")
     if not config.AZURE_STORAGE_CONNECTION_STRING:
         sys.exit("STATE_STORAGE=blob needs AZURE_STORAGE_CONNECTION_STRING.")
-    return BlobStorage.from_connection_string(
-        config.AZURE_STORAGE_CONNECTION_STRING, config.STATE_CONTAINER
+    return BlobStorage(
+        connection_string=config.AZURE_STORAGE_CONNECTION_STRING,
+        container_name=config.STATE_CONTAINER,
     )
 
 

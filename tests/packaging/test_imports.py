@@ -22,7 +22,7 @@ print(json.dumps({"file": botstate_ext.__file__, "modules": sorted(sys.modules)}
 
 BUILD_BLOB = """
 from botstate_ext.storage import BlobStorage
-BlobStorage.from_connection_string("UseDevelopmentStorage=true", "bot-state")
+BlobStorage(connection_string="UseDevelopmentStorage=true", container_name="bot-state")
 """
 
 

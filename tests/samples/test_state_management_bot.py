@@ -77,7 +77,6 @@ async def test_a_message_without_a_timestamp() -> None:
     assert replies[1].startswith("Message received at: ")
 
 
-@pytest.mark.blob
 async def test_on_blob_a_restart_remembers(azurite: str, container_name: str) -> None:
     storage = {
         "STATE_STORAGE": "blob",

@@ -1,0 +1,21 @@
+"""What holds for every run of the tests."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+
+def pytest_configure() -> None:
+    """Every way to end a run ends it as Ctrl-C does: fixtures stop what they started."""
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):  # not all systems have both
+            signal.signal(getattr(signal, name), signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What uses Azurite is run against several versions of the driver: mark it."""
+    for item in items:
+        if "azurite_endpoint" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.blob)
