@@ -1,0 +1,246 @@
+"""Templates over what is remembered: checked before a bot runs, rendered in a turn.
+
+Pure apart from the resolver, which is asked for all documents of one level at once:
+
+- level 0, documents without an identifier, which a turn has loaded already;
+- level 1, documents whose identifier is written in the template or read from level 0;
+- level 2, documents whose identifier is read from level 1; and so on.
+
+So documents that are named by a code kept in the conversation, and those that are named literally,
+are one batch together.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final, Literal, Protocol, TypeAlias
+
+from .errors import StateQueryError
+from .jsonpath.steps import NOTHING, step, walk
+from .template_syntax import Parts, Placeholder, Reference, TemplateProblem, parse
+
+__all__ = [
+    "ALIASES",
+    "SCOPES",
+    "DocumentName",
+    "DocumentResolver",
+    "Template",
+    "TemplateNames",
+    "TemplateProblem",
+]
+
+MAX_OUTPUT: Final = 1_000_000
+"""Characters of a rendered template."""
+
+_SHOWN: Final = 60
+
+DocumentName: TypeAlias = tuple[str, str | None]
+"""A scope, by its own name, and the identifier of one of its documents, or None."""
+
+Identified: TypeAlias = Literal["never", "optional", "required"]
+"""Whether a scope is written with an identifier in parentheses."""
+
+SCOPES: Final[Mapping[str, Identified]] = {
+    "user": "never",
+    "conversation": "never",
+    "private": "never",
+    "bot": "never",
+    "workflow": "optional",
+    "shared": "required",
+    "turn": "never",
+}
+ALIASES: Final[Mapping[str, str]] = {"session": "conversation", "chat": "user"}
+
+
+class DocumentResolver(Protocol):
+    """Gives a template the documents that it names."""
+
+    async def documents(
+        self, wanted: Mapping[DocumentName, frozenset[str] | None]
+    ) -> Mapping[DocumentName, dict[str, Any]]:
+        """These documents as plain JSON, loaded in one batch. Absent ones are left out, or empty.
+
+        With each comes the set of the properties that will be read, None for all of them.
+        """
+
+
+class TemplateNames:
+    """The names that templates may use: scopes, and other names for them.
+
+    ``own`` are scopes beside the usual ones; ``aliases`` are added to the usual ones, or replace
+    them. A scope's own name goes before an alias.
+
+    :raises StateQueryError: an alias is for a scope that does not exist.
+    """
+
+    def __init__(
+        self,
+        own: Mapping[str, Identified] | None = None,
+        aliases: Mapping[str, str] | None = None,
+    ) -> None:
+        self._identified: dict[str, Identified] = {**SCOPES, **(own or {})}
+        self._scopes = {name: name for name in self._identified}
+        for alias, scope in {**ALIASES, **(aliases or {})}.items():
+            if scope not in self._identified:
+                raise StateQueryError(f"The alias {alias!r} is for {scope!r}, which is no scope.")
+            self._scopes.setdefault(alias, scope)
+
+    def scope(self, name: str) -> str:
+        """The scope that a name stands for. KeyError where :meth:`problem` finds one."""
+        return self._scopes[name]
+
+    def problem(self, reference: Reference) -> TemplateProblem | None:
+        """What is wrong with a reference, the one inside its parentheses aside."""
+        written = reference.scope
+        if written not in self._scopes:
+            message = f"{written!r} is no scope; these are: {', '.join(self._scopes)}"
+            return TemplateProblem(reference.position, message)
+        identified = self._identified[self._scopes[written]]
+        if identified == "required" and reference.id is None:
+            message = f"{written!r} needs an identifier: {{@{written}('id')}}"
+            return TemplateProblem(reference.position, message)
+        if identified == "never" and reference.id is not None:
+            return TemplateProblem(reference.position, f"{written!r} takes no identifier")
+        return None
+
+
+@dataclass(frozen=True)
+class Template:
+    """A parsed template. :meth:`parse` never raises: :meth:`check` tells what is wrong."""
+
+    parts: Parts = field(repr=False)
+    problems: tuple[TemplateProblem, ...]
+
+    @staticmethod
+    def parse(text: str) -> Template:
+        """The template of a text. The last 128 are kept."""
+        return _parsed(text)
+
+    def check(self, names: TemplateNames) -> list[TemplateProblem]:
+        """What is wrong with it, in the order of the text: its syntax and its scopes."""
+        found = [names.problem(reference) for reference in self._references()]
+        problems = {*self.problems, *(problem for problem in found if problem is not None)}
+        return sorted(problems, key=lambda problem: problem.position)
+
+    async def render(
+        self, resolver: DocumentResolver, names: TemplateNames, *, strict: bool = False
+    ) -> str:
+        """The text with each placeholder replaced by its value.
+
+        Strings are written as they are, anything else as JSON. A missing value is the
+        placeholder's default, or else the empty text; null counts as missing, and so does a value
+        whose document has no usable identifier (a text that is not empty, or a number). Values
+        are never read as templates.
+
+        :raises StateQueryError: the template is wrong, the result has over a million characters,
+            or, with ``strict``, a value is missing for which the template has no default.
+        """
+        problems = self.check(names)
+        if problems:
+            raise _error(problems[0].position, problems[0].message)
+        values = await self._resolve(resolver, names)
+        pieces: list[str] = []
+        length = 0
+        for part in self.parts:
+            if isinstance(part, Placeholder):
+                part = _filled(part, values[part.reference], strict=strict)
+            pieces.append(part)
+            length += len(part)
+            if length > MAX_OUTPUT:
+                raise StateQueryError(
+                    f"The rendered template is over the limit on length: {MAX_OUTPUT:,} characters."
+                )
+        return "".join(pieces)
+
+    async def _resolve(
+        self, resolver: DocumentResolver, names: TemplateNames
+    ) -> Mapping[Reference, Any]:
+        values: dict[Reference, Any] = {}
+        for references in _levels(self._references()):
+            located = {one: _located(one, values, names) for one in references}
+            wanted = _wanted(located)
+            documents = await resolver.documents(wanted) if wanted else {}
+            for reference, name in located.items():
+                document = NOTHING if name is None else documents.get(name, {})
+                steps = tuple(step(key) for key in reference.keys)
+                values[reference] = walk(steps, document)
+        return values
+
+    def _references(self) -> Iterator[Reference]:
+        for part in self.parts:
+            reference = part.reference if isinstance(part, Placeholder) else None
+            while isinstance(reference, Reference):
+                yield reference
+                reference = reference.id if isinstance(reference.id, Reference) else None
+
+
+@lru_cache(maxsize=128)
+def _parsed(text: str) -> Template:
+    return Template(*parse(text))
+
+
+def _levels(references: Iterable[Reference]) -> list[list[Reference]]:
+    levels: dict[int, dict[Reference, None]] = {}
+    for reference in references:
+        levels.setdefault(_level(reference), {})[reference] = None
+    return [list(levels[level]) for level in sorted(levels)]
+
+
+def _level(reference: Reference) -> int:
+    if isinstance(reference.id, Reference):
+        return _level(reference.id) + 1
+    return 0 if reference.id is None else 1
+
+
+def _located(
+    reference: Reference, values: Mapping[Reference, Any], names: TemplateNames
+) -> DocumentName | None:
+    scope, identifier = names.scope(reference.scope), reference.id
+    if not isinstance(identifier, Reference):
+        return scope, identifier
+    value = values[identifier]
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        value = _text(value)
+    return (scope, value) if isinstance(value, str) and value else None
+
+
+def _wanted(
+    located: Mapping[Reference, DocumentName | None],
+) -> dict[DocumentName, frozenset[str] | None]:
+    wanted: dict[DocumentName, frozenset[str] | None] = {}
+    for reference, name in located.items():
+        if name is None:
+            continue
+        seen = wanted.get(name, frozenset())
+        first = reference.keys[0] if reference.keys else None
+        # An index finds nothing in a document: no property has to be decoded for it.
+        properties = frozenset({first}) if isinstance(first, str) else frozenset()
+        wanted[name] = None if seen is None or first is None else seen | properties
+    return wanted
+
+
+def _filled(placeholder: Placeholder, value: Any, *, strict: bool) -> str:
+    if value is not NOTHING and value is not None:
+        return _text(value)
+    if placeholder.default is None and strict:
+        source = placeholder.source
+        shown = source if len(source) <= _SHOWN else source[:_SHOWN] + "..."
+        raise _error(placeholder.position, f"{shown} has no value, and no default")
+    return placeholder.default or ""
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError) as error:
+        kind = type(value).__name__
+        raise StateQueryError(f"A value of type {kind} cannot be written as JSON.") from error
+
+
+def _error(position: int, message: str) -> StateQueryError:
+    return StateQueryError(f"Template, position {position}: {message}.")
