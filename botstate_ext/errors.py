@@ -1,14 +1,14 @@
 """Every error that botstate_ext raises. Messages say what to do; none shows a state's value.
 
-    StateError
-    ├── StateConflictError      someone else was faster, and merging was not possible
-    ├── StateNotFoundError      a named state that must exist does not (also a LookupError)
-    ├── StateDecodeError        what is stored cannot be read as asked (also a ValueError)
-    ├── StateEncodeError        a value cannot be stored (also a TypeError)
-    ├── StateTooLargeError      a limit on size or depth (also a ValueError)
-    ├── StateKeyError           no valid key can be made (also a TypeError, as upstream raises)
-    ├── StateQueryError         a selector or a template is wrong or too costly (also a ValueError)
-    └── StateStorageError       the storage failed; nothing was assumed about what it holds
+StateError
+├── StateConflictError      someone else was faster, and merging was not possible
+├── StateNotFoundError      a named state that must exist does not (also a LookupError)
+├── StateDecodeError        what is stored cannot be read as asked (also a ValueError)
+├── StateEncodeError        a value cannot be stored (also a TypeError)
+├── StateTooLargeError      a limit on size or depth (also a ValueError)
+├── StateKeyError           no valid key can be made (also a TypeError, as upstream raises)
+├── StateQueryError         a selector or a template is wrong or too costly (also a ValueError)
+└── StateStorageError       the storage failed; nothing was assumed about what it holds
 """
 
 from __future__ import annotations

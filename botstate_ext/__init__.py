@@ -1,0 +1,56 @@
+"""State for Bot Framework bots that loses nothing. A turn, in the order in which data flows:
+
+1. ``middleware.py``: StateMiddleware opens a unit of work, loads, runs the bot, saves.
+2. ``states.py``, ``scope.py``, ``scopes.py``: each scope turns the turn into a key (``keys.py``).
+3. ``work.py``: one batch of reads; each item becomes a ``document.py``, split but not decoded.
+4. ``properties.py``: the bot gets and sets values; ``codec.py`` decodes one when it is first
+   touched.
+5. ``work.py`` again: what changed is encoded, and ``commit.py`` writes it under the document's
+   ETag.
+6. ``revision.py`` and ``merge.py``: what to write when someone else wrote meanwhile.
+7. ``storage/``: bytes under keys, with ETags: Memory, Blob, and upstream's own adapters made safe.
+"""
+
+from .errors import (
+    StateConflictError,
+    StateDecodeError,
+    StateEncodeError,
+    StateError,
+    StateKeyError,
+    StateNotFoundError,
+    StateQueryError,
+    StateStorageError,
+    StateTooLargeError,
+)
+from .middleware import StateMiddleware
+from .properties import StateProperty
+from .scopes import (
+    BotScopeState,
+    ConversationState,
+    PrivateConversationState,
+    SharedState,
+    UserState,
+    WorkflowState,
+)
+from .states import StateScopes
+
+__all__ = [
+    "BotScopeState",
+    "ConversationState",
+    "PrivateConversationState",
+    "SharedState",
+    "StateConflictError",
+    "StateDecodeError",
+    "StateEncodeError",
+    "StateError",
+    "StateKeyError",
+    "StateMiddleware",
+    "StateNotFoundError",
+    "StateProperty",
+    "StateQueryError",
+    "StateScopes",
+    "StateStorageError",
+    "StateTooLargeError",
+    "UserState",
+    "WorkflowState",
+]

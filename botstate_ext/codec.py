@@ -1,0 +1,188 @@
+"""A property's value to and from its JSON text. Pure.
+
+A typed property is plain JSON, and its type comes from the property, never from the data. An
+untyped value is plain JSON when it holds JSON builtins only; anything else carries jsonpickle's
+tags and comes back through the allow-list (see legacy.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, Protocol, TypeAlias
+
+import msgspec
+
+from . import jsontext, legacy
+from .allowlist import AllowList
+from .errors import StateDecodeError, StateEncodeError
+from .plainclass import (
+    attributes,
+    dump_pydantic,
+    is_plain_class,
+    is_pydantic,
+    plain_classes_in,
+    rebuild,
+    validate_pydantic,
+)
+
+NULL: Final = b"null"
+_BUILTIN_TYPES: Final = frozenset({dict, list, str, int, float, bool, object, type(None)})
+
+AllowListSource: TypeAlias = Callable[[], AllowList]
+
+
+class Codec(Protocol):
+    """How one property's value is written and read."""
+
+    def encode(self, value: object) -> bytes:
+        """:raises StateEncodeError: the value cannot be stored so that it comes back."""
+
+    def decode(self, text: bytes) -> Any:
+        """:raises StateDecodeError: the text is not a value of this property."""
+
+    def is_unchanged(self, value: object, text: bytes) -> bool:
+        """True when ``value`` is still what ``text`` was decoded to. Cheap; False when unsure."""
+
+
+class UntypedCodec:
+    """For properties without a type."""
+
+    def __init__(self, allowed: AllowListSource) -> None:
+        self._allowed = allowed
+
+    def encode(self, value: object) -> bytes:
+        if legacy.is_plain(value):
+            try:
+                return msgspec.json.encode(value)
+            except (UnicodeEncodeError, RecursionError):
+                return jsontext.dumps(value)
+        return jsontext.dumps(legacy.flatten(value, self._allowed()))
+
+    def decode(self, text: bytes) -> Any:
+        value = jsontext.loads(text)
+        return legacy.restore(value, self._allowed()) if legacy.has_tags(text) else value
+
+    def is_unchanged(self, value: object, text: bytes) -> bool:
+        if legacy.has_tags(text):
+            return False
+        try:
+            return msgspec.json.encode(value) == text
+        except (TypeError, ValueError, RecursionError):
+            return False  # it holds what only encode() can judge
+
+
+class TypedCodec:
+    """For properties with a type: builtins, dataclasses, attrs, TypedDict, Struct, enums, pydantic
+    models, plain classes, and generics over these."""
+
+    def __init__(self, type_: Any, allowed: AllowListSource) -> None:
+        self.type = type_
+        self._allowed = allowed
+        self._encoder = msgspec.json.Encoder(enc_hook=self._encode_other)
+        try:
+            self._decoder = msgspec.json.Decoder(type_, dec_hook=self._decode_other)
+            self._plain_classes = plain_classes_in(type_)
+        except (TypeError, NameError) as error:
+            raise TypeError(f"{_name(type_)} cannot be the type of a property: {error}") from error
+
+    def encode(self, value: object) -> bytes:
+        if value is None:
+            return NULL
+        text = self._encode(value)
+        try:
+            self.decode(text)
+        except StateDecodeError as error:
+            raise StateEncodeError(
+                f"a {type(value).__name__} was given, which would not be read back as "
+                f"{_name(self.type)}: {error.reason}"
+            ) from None
+        return text
+
+    def decode(self, text: bytes) -> Any:
+        if text == NULL:
+            return None
+        try:
+            if legacy.has_tags(text):
+                return self._decode_tagged(jsontext.loads(text))
+            return self._decoder.decode(text)
+        except StateDecodeError:
+            raise
+        except jsontext.DecodingFailure as error:
+            return self._decode_refused(text, error)
+
+    def is_unchanged(self, value: object, text: bytes) -> bool:
+        try:
+            return (NULL if value is None else self._encode(value)) == text
+        except StateEncodeError:
+            return False
+
+    def _encode(self, value: object) -> bytes:
+        try:
+            return self._encoder.encode(value)
+        except StateEncodeError:
+            raise
+        except RecursionError:
+            raise StateEncodeError("it is nested too deeply, or holds itself") from None
+        except (TypeError, ValueError) as error:
+            raise StateEncodeError(jsontext.reason(error)) from None
+
+    def _decode_tagged(self, value: Any) -> Any:
+        if is_plain_class(self.type):
+            return rebuild(self.type, value, self._allowed())
+        return self._decoder.decode(jsontext.dumps(legacy.to_plain(value)))
+
+    def _decode_refused(self, text: bytes, error: BaseException) -> Any:
+        """msgspec refuses NaN and lone surrogates, which the standard library can read."""
+        if isinstance(error, msgspec.DecodeError) and not isinstance(
+            error, msgspec.ValidationError
+        ):
+            value = jsontext.loads(text)
+            try:
+                return msgspec.convert(value, self.type, dec_hook=self._decode_other)
+            except jsontext.DecodingFailure as second:
+                raise StateDecodeError(jsontext.reason(second)) from None
+        raise StateDecodeError(jsontext.reason(error)) from None
+
+    def _encode_other(self, value: object) -> Any:
+        """What msgspec asks for when it meets a class that it does not know."""
+        cls = type(value)
+        if is_pydantic(cls):
+            return msgspec.Raw(dump_pydantic(value))
+        if cls in self._plain_classes:
+            held = attributes(value)
+            return held if legacy.is_plain(held) else legacy.flatten(held, self._allowed())
+        raise StateEncodeError(
+            f"it holds a {cls.__module__}.{cls.__qualname__}, which {_name(self.type)} does not "
+            "name. Annotate the field with that class, or store plain data."
+        )
+
+    def _decode_other(self, type_: Any, value: Any) -> Any:
+        if is_pydantic(type_):
+            return validate_pydantic(type_, value)
+        if is_plain_class(type_):
+            return rebuild(type_, value, self._allowed())
+        return value
+
+
+def codec_for(type_: Any, allowed: AllowListSource) -> Codec:
+    """The codec of a property's type; None, ``dict``, ``list`` and ``object`` are untyped.
+
+    :raises TypeError: no codec can be made for this type.
+    """
+    if type_ is None or type_ is Any or type_ in (dict, list, object):
+        return UntypedCodec(allowed)
+    return TypedCodec(type_, allowed)
+
+
+def type_from_default(default: object) -> Any:
+    """The class that a default names, as in ``get(turn, UserProfile)``; None if it names none.
+
+    Builtins name none: ``get(turn, dict)`` may hold anything a dict can.
+    """
+    if not isinstance(default, type) or default in _BUILTIN_TYPES:
+        return None
+    return default if default.__module__ != "builtins" else None
+
+
+def _name(type_: Any) -> str:
+    return getattr(type_, "__name__", None) or repr(type_)

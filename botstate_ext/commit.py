@@ -1,0 +1,151 @@
+"""How one document is written: under its ETag; merged after a lost race, recognised after a lost
+answer."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Final, Protocol, TypeAlias
+
+from .document import Changes, Document
+from .errors import StateConflictError, StateStorageError
+from .expiry import Clock
+from .merge import OnConflict, differ
+from .revision import ConflictingProperties, merged, revise
+from .storage.base import StateStorage, StoredItem
+
+MAX_ATTEMPTS: Final = 10
+_FIRST_PAUSE: Final = 0.01
+_LONGEST_PAUSE: Final = 0.5
+
+Pause: TypeAlias = Callable[[int], Awaitable[None]]
+
+
+class Work(Protocol):
+    """What a commit needs of a unit of work."""
+
+    storage: StateStorage
+    clock: Clock
+    on_conflict: OnConflict
+    pause: Pause
+
+
+async def commit(work: Work, document: Document, changes: Changes, *, force: bool = False) -> None:
+    """Write these changes of a document, merged with what others wrote since it was read.
+
+    :raises StateConflictError: they cannot be merged, or others were faster each time.
+    :raises StateStorageError: the storage failed, and the write is not known to have arrived.
+    """
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        stored = _merged(work, document, changes, attempt)
+        if not force and not document.needs_renewal() and _is_stored(document, stored):
+            document.agree(changes)
+            return
+        lost = await put(work, document, stored, changes)
+        if lost is None:
+            return
+        was_there = document.etag is not None
+        await refresh(work, document, after=lost)
+        if document.settle():
+            changes = {n: text for n, text in changes.items() if differ(document.base(n), text)}
+            if not changes:
+                return
+        elif isinstance(lost, StateStorageError):
+            raise lost
+        _check_again_allowed(work, document, changes, attempt, was_there=was_there)
+        await work.pause(attempt)
+    raise conflict(document, changes, MAX_ATTEMPTS, f"others were faster {MAX_ATTEMPTS} times.")
+
+
+async def put(
+    work: Work, document: Document, stored: dict[str, bytes], changes: Changes
+) -> StateConflictError | StateStorageError | None:
+    """Write these texts under the document's ETag, once. None when they were written; otherwise the
+    error of a race lost, or of an answer that never came.
+
+    :raises StateStorageError: the storage failed, and nothing was written.
+    """
+    write_id = secrets.token_urlsafe(9)
+    revision = revise(document, stored, changes, write_id, work.clock())
+    document.attempt(write_id, changes)
+    try:
+        etag = await work.storage.put_if(
+            document.key, revision.text, etag=document.etag, metadata=revision.beside
+        )
+    except StateConflictError as lost:
+        return lost
+    except StateStorageError as failed:
+        if not failed.maybe_written:
+            raise
+        return failed
+    document.saved(revision.stored, revision.metadata, etag, changes)
+    return None
+
+
+async def refresh(work: Work, document: Document, *, after: Exception | None = None) -> None:
+    """Read what is stored now. If that fails after a write without an answer, that is the error."""
+    try:
+        item = await work.storage.get(document.key)
+    except StateStorageError as again:
+        if isinstance(after, StateStorageError):
+            raise after from again
+        raise
+    fill(document, item, work.clock())
+
+
+def fill(document: Document, item: StoredItem | None, now: datetime) -> None:
+    """Let a document hold what storage gave."""
+    document.fill(None if item is None else item.data, None if item is None else item.etag, now)
+
+
+def conflict(
+    document: Document, changes: Changes, attempts: int, reason: str
+) -> StateConflictError:
+    """The error of a lost race, with its place."""
+    return StateConflictError(
+        reason,
+        key=document.key,
+        scope=document.scope,
+        properties=tuple(changes),
+        attempts=attempts,
+    )
+
+
+async def full_jitter(attempt: int) -> None:
+    """Wait for a random time that grows with the attempts, so that writers spread out."""
+    longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt)
+    await asyncio.sleep(random.uniform(0, longest))
+
+
+def _merged(work: Work, document: Document, changes: Changes, attempt: int) -> dict[str, bytes]:
+    try:
+        return merged(document, changes, work.on_conflict)
+    except ConflictingProperties as found:
+        raise conflict(
+            document,
+            dict.fromkeys(found.names),
+            attempt,
+            "this turn changed it, and so did someone else since it was read. Give the property a "
+            'merge="fields", "append" or a function, or change it with update().',
+        ) from None
+
+
+def _is_stored(document: Document, stored: dict[str, bytes]) -> bool:
+    return stored == document.stored
+
+
+def _check_again_allowed(
+    work: Work, document: Document, changes: Changes, attempt: int, *, was_there: bool
+) -> None:
+    if work.on_conflict in ("raise", "replay"):
+        raise conflict(document, changes, attempt, "someone else wrote it since it was read.")
+    if was_there and document.etag is None and changes:
+        raise conflict(
+            document,
+            changes,
+            attempt,
+            "it was deleted since it was read, and what this turn changed is not brought back.",
+        )

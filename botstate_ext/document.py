@@ -1,0 +1,283 @@
+"""One stored document as a unit of work sees it. Pure.
+
+Three views of a property meet here:
+
+- *stored*: the JSON text of each property as storage holds it now, under ``etag``;
+- *live*: the values handed out to the bot, decoded when first touched and only then;
+- *base*: the text each touched value came from.
+
+What changed is what *live* says differently from *base*; it is merged into *stored*. After a
+conflict only *stored* is renewed, so changes are never mixed up with what someone else wrote
+meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeAlias
+
+from . import expiry, jsontext
+from .errors import StateDecodeError, StateEncodeError
+from .merge import differ
+from .metadata import Metadata, parse_document
+from .policy import Policies, PropertyPolicy
+
+ABSENT: Final[Any] = type("Absent", (), {"__repr__": lambda self: "ABSENT", "__slots__": ()})()
+"""What :meth:`Document.get` returns for a property that is not there."""
+
+Changes: TypeAlias = Mapping[str, bytes | None]
+"""The new text of each property that changed; None for one that was removed."""
+
+
+class Document:
+    """See the module. One unit of work holds one Document a key; two never share a live value."""
+
+    def __init__(self, key: str, scope: str, policies: Policies) -> None:
+        self.key, self.scope, self.policies = key, scope, policies
+        self.etag: str | None = None
+        self.is_loaded = False
+        self.live: dict[str, Any] = {}
+        self._base: dict[str, bytes | None] = {}
+        self._hints: dict[str, PropertyPolicy] = {}
+        self._lifetimes: dict[str, timedelta] = {}
+        self._renewed: set[str] = set()
+        self._attempts: dict[str, Changes] = {}
+        self._text: bytes | None = None
+        self._stored: dict[str, bytes] = {}
+        self._metadata = Metadata()
+        self._now: datetime | None = None
+
+    # What storage holds
+
+    def fill(self, text: bytes | None, etag: str | None, now: datetime) -> None:
+        """Take what storage holds now (None: nothing). Values handed out stay as they are."""
+        self._text, self.etag, self._now, self.is_loaded = text, etag, now, True
+        self._stored, self._metadata = {}, Metadata()
+
+    @property
+    def stored(self) -> dict[str, bytes]:
+        """The texts of the stored properties that have not expired.
+
+        :raises StateDecodeError: the stored text is not a document.
+        """
+        if self._text is not None:
+            self._split(self._text)
+        return self._stored
+
+    @property
+    def metadata(self) -> Metadata:
+        """What ``$state`` says.
+
+        :raises StateDecodeError: the stored text is not a document.
+        """
+        if self._text is not None:
+            self._split(self._text)
+        return self._metadata
+
+    def _split(self, text: bytes) -> None:
+        try:
+            stored, metadata = parse_document(text)
+        except StateDecodeError as error:
+            raise error.located(scope=self.scope, key=self.key) from None
+        if self._now is not None:
+            for name in metadata.expired(self._now):
+                stored.pop(name, None)
+        self._text, self._stored, self._metadata = None, stored, metadata
+
+    # What the bot sees
+
+    def get(self, name: str, hint: PropertyPolicy | None = None) -> Any:
+        """The live value of a property, the same object each time; ``ABSENT`` if there is none.
+
+        :raises StateDecodeError: the stored text does not fit the property.
+        """
+        if hint is not None:
+            self._hints[name] = hint
+        if name in self._base or name in self.live:
+            if not self._is_overtaken(name):
+                return self.live.get(name, ABSENT)
+            self.forget(name)
+        text = self.stored.get(name)
+        if text is None:
+            return ABSENT
+        value = self._decode(name, text)
+        self._base[name], self.live[name] = text, value
+        self._renew(name)
+        return value
+
+    def set(
+        self,
+        name: str,
+        value: Any,
+        hint: PropertyPolicy | None = None,
+        *,
+        lifetime: timedelta | None = None,
+    ) -> None:
+        """Give a property a value, for the property's lifetime or another. Encoded, and so checked,
+        when the document is saved."""
+        if hint is not None:
+            self._hints[name] = hint
+        if lifetime is not None:
+            self._lifetimes[name] = lifetime
+        self._touch(name)
+        self.live[name] = value
+
+    def delete(self, name: str) -> None:
+        """Remove a property; no error if it is absent."""
+        self._touch(name)
+        self.live.pop(name, None)
+
+    def expose(self) -> dict[str, Any]:
+        """The live mapping of all properties, decoded: changes to it are saved like any other."""
+        for name in list(self.stored):
+            self.get(name)
+        return self.live
+
+    def clear(self) -> None:
+        """Remove every property."""
+        for name in list(self.stored):
+            self._touch(name)
+        self.live.clear()
+
+    def forget(self, name: str | None = None) -> None:
+        """Detach what was handed out of one property, or of all: the next `get` reads it anew."""
+        for touched in [name] if name is not None else [*self._base, *self.live]:
+            self._base.pop(touched, None)
+            self.live.pop(touched, None)
+
+    # What changed
+
+    def changes(self) -> Changes:
+        """What the bot changed and what is not saved yet.
+
+        :raises StateEncodeError: a value cannot be stored.
+        """
+        changed: dict[str, bytes | None] = {}
+        for name in [*self._base, *(name for name in self.live if name not in self._base)]:
+            base = self._base.get(name)
+            mine = self._encoded(name, base)
+            if mine is not base:
+                changed[name] = mine
+        return changed
+
+    def has_changed(self, name: str) -> bool:
+        """True when the bot changed this property and the change is not saved yet."""
+        base = self._base.get(name)
+        return (name in self._base or name in self.live) and self._encoded(name, base) is not base
+
+    def needs_renewal(self) -> bool:
+        """True when a sliding property was used long enough after it was last renewed."""
+        return bool(self._renewed)
+
+    def base(self, name: str) -> bytes | None:
+        """The text that a touched property's value came from; None if it was absent."""
+        return self._base.get(name)
+
+    def lifetime(self, name: str) -> timedelta | None:
+        """How long a property lives from now, if it is written now."""
+        return self._lifetimes.get(name, self.policies.of(name).expires_after)
+
+    def renews(self, name: str) -> bool:
+        """True when the use of this sliding property is to be noted in storage."""
+        return name in self._renewed
+
+    def attempt(self, write_id: str, changes: Changes) -> None:
+        """Note that a write with this id, holding these changes, is on its way."""
+        self._attempts[write_id] = changes
+
+    def settle(self) -> bool:
+        """After a fresh `fill`: True if a write that was on its way is found to be stored.
+
+        What it carried is then no longer a change. Any other write that was on its way can no
+        longer arrive, because the ETag it asks for is gone.
+        """
+        arrived = [
+            changes for id_, changes in self._attempts.items() if id_ in self.metadata.writes
+        ]
+        self._attempts.clear()
+        for changes in arrived:
+            self._base.update(changes)
+        return bool(arrived)
+
+    def agree(self, changes: Changes) -> None:
+        """Take note that what is stored already says these changes."""
+        self._base.update(changes)
+
+    def take(self, fresh: Document, name: str) -> None:
+        """Take what storage holds from a fresher look at it, in which this property was changed."""
+        self._text, self._stored, self._metadata = None, fresh.stored, fresh.metadata
+        self.etag, self.is_loaded, self._now = fresh.etag, True, fresh._now
+        self.forget(name)
+
+    def saved(
+        self, stored: dict[str, bytes], metadata: Metadata, etag: str, changes: Changes
+    ) -> None:
+        """Take note that this is in storage now, and holds these changes."""
+        self._text, self._stored, self._metadata, self.etag = None, stored, metadata, etag
+        self._base.update(changes)
+        self._attempts.clear()
+        self._renewed.clear()
+
+    def _encoded(self, name: str, base: bytes | None) -> bytes | None:
+        """The text of a live value: ``base`` itself when the value has not changed."""
+        value = self.live.get(name, ABSENT)
+        if value is ABSENT:
+            return None
+        codec = self._policy_for(name, value).codec
+        if base is not None and codec.is_unchanged(value, base):
+            return base
+        try:
+            mine = codec.encode(value)
+        except StateEncodeError as error:
+            raise error.located(scope=self.scope, key=self.key, property_name=name) from None
+        return base if base is not None and self._says_the_same(name, base, mine) else mine
+
+    def _says_the_same(self, name: str, base: bytes, mine: bytes) -> bool:
+        """Texts differ by upstream's spaces, by a set's order, by a field that a class gained."""
+        if jsontext.same(base, mine):
+            return True
+        try:
+            policy = self.policy(name)
+            return jsontext.same(policy.codec.encode(policy.codec.decode(base)), mine)
+        except (StateDecodeError, StateEncodeError):
+            return False
+
+    def _touch(self, name: str) -> None:
+        if name not in self._base:
+            self._base[name] = self.stored.get(name)
+
+    def _is_overtaken(self, name: str) -> bool:
+        """True when someone else changed a property that this unit of work did not change."""
+        base, stored = self._base.get(name), self.stored.get(name)
+        return base is not stored and differ(base, stored) and self._encoded(name, base) is base
+
+    # One value
+
+    def _decode(self, name: str, text: bytes) -> Any:
+        policy = self.policy(name)
+        try:
+            return policy.codec.decode(text)
+        except StateDecodeError as error:
+            raise error.located(scope=self.scope, key=self.key, property_name=name) from None
+
+    def _renew(self, name: str) -> None:
+        """Note a use of a sliding property, at most once for each tenth of its lifetime."""
+        policy = self.policies.of(name)
+        entry = self.metadata.props.get(name)
+        if not (policy.sliding and policy.expires_after and self._now and entry and entry.expires):
+            return
+        if expiry.renewal_due(entry.expires, policy.expires_after, self._now):
+            self._renewed.add(name)
+
+    def policy(self, name: str) -> PropertyPolicy:
+        """The policy of a property: declared, or named by the class that a default gave."""
+        declared = self.policies.of(name)
+        return declared if declared.declared_type else self._hints.get(name, declared)
+
+    def _policy_for(self, name: str, value: Any) -> PropertyPolicy:
+        """A class named only by a default binds its own instances and nothing else."""
+        policy = self.policy(name)
+        if policy.declared_type or policy.hinted_type is None:
+            return policy
+        return policy if isinstance(value, policy.hinted_type) else self.policies.of(name)

@@ -1,0 +1,131 @@
+"""JSON text to and from builtins: msgspec, and the standard library for what msgspec refuses. Pure.
+
+msgspec refuses NaN, infinities and lone surrogates, all of which upstream writes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from .errors import StateDecodeError, StateEncodeError
+
+_split: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_loads: Final = msgspec.json.Decoder().decode
+_sorted: Final = msgspec.json.Encoder(order="sorted").encode
+_VALUE_IN_TEXT: Final = re.compile(
+    r"^(Invalid enum value|Invalid value) .*?( - at `.*`)?$", re.DOTALL
+)
+
+DecodingFailure: Final = (ValueError, RecursionError)
+"""What msgspec and json raise for text that they cannot read."""
+
+
+def loads(text: bytes) -> Any:
+    """The value of a JSON text, as builtins.
+
+    :raises StateDecodeError: it is not JSON, or is nested too deeply.
+    """
+    try:
+        return _loads(text)
+    except DecodingFailure:
+        return _slow_loads(text)
+
+
+def dumps(value: Any) -> bytes:
+    """The JSON text of a value that holds JSON builtins only, without spaces.
+
+    NaN and the infinities are written as upstream writes them, by name.
+
+    :raises StateEncodeError: it holds something else, or is nested too deeply.
+    """
+    try:
+        encoded = msgspec.json.encode(value)
+    except (UnicodeEncodeError, TypeError, RecursionError):
+        return _slow_dumps(value)
+    # msgspec writes null for NaN and the infinities; a value without null cannot have held one.
+    if b"null" in encoded:
+        return _slow_dumps(value) if _holds_non_finite(value) else encoded
+    return encoded
+
+
+def split(text: bytes) -> dict[str, bytes]:
+    """The raw text of each entry of a JSON object, undecoded.
+
+    :raises StateDecodeError: it is not a JSON object, or is nested too deeply.
+    """
+    try:
+        return {name: bytes(raw) for name, raw in _split(text).items()}
+    except DecodingFailure:
+        document = _slow_loads(text)
+    if not isinstance(document, dict):
+        raise StateDecodeError(f"the stored text is a JSON {_kind(document)}, not an object")
+    return {name: dumps(value) for name, value in document.items()}
+
+
+def join(entries: Mapping[str, bytes]) -> bytes:
+    """The JSON object of these raw entries, in their order."""
+    try:
+        return msgspec.json.encode({name: msgspec.Raw(raw) for name, raw in entries.items()})
+    except UnicodeEncodeError:  # a lone surrogate in a name, which upstream writes escaped
+        pairs = (json.dumps(name).encode() + b":" + raw for name, raw in entries.items())
+        return b"{" + b",".join(pairs) + b"}"
+
+
+def same(one: bytes, other: bytes) -> bool:
+    """True when both texts say the same JSON, whatever their spaces and the order of names.
+
+    1 and 1.0 and true are three different things.
+    """
+    return one == other or canonical(loads(one)) == canonical(loads(other))
+
+
+def canonical(value: Any) -> bytes:
+    """One text for all builtins that say the same JSON: the names of each object are sorted."""
+    try:
+        return _sorted(value)
+    except UnicodeEncodeError:
+        return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def reason(error: BaseException) -> str:
+    """What is wrong with a text or a value, without showing the value."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply, or holds itself"
+    if isinstance(error, UnicodeError):
+        return "it is not valid UTF-8"
+    return _VALUE_IN_TEXT.sub(r"\1\2", str(error))
+
+
+def _slow_loads(text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise StateDecodeError(f"it is not JSON: {error.msg} at byte {error.pos}") from None
+    except DecodingFailure as error:
+        raise StateDecodeError(reason(error)) from None
+
+
+def _slow_dumps(value: Any) -> bytes:
+    try:
+        return json.dumps(value, separators=(",", ":")).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise StateEncodeError(reason(error)) from None
+
+
+def _holds_non_finite(value: Any) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        return True
+    return False
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, list):
+        return "array"
+    return "string" if isinstance(value, str) else "number, boolean or null"

@@ -1,0 +1,116 @@
+"""From an activity to a storage key. Pure.
+
+User, conversation and private keys are upstream's, byte for byte, so that what a bot has stored is
+found (botbuilder-core 4.17, ``get_storage_key`` of UserState, ConversationState and
+PrivateConversationState). They are unescaped: two of them can be equal when an id holds a "/".
+
+Every other key is ``{scope}/{escaped id}``. The escaped id holds no "/", and upstream's keys hold
+at least two, so the two kinds never meet; and two different (scope, id) never share a key.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Final
+from urllib.parse import quote
+
+from botbuilder.schema import Activity
+
+from .errors import StateKeyError
+
+MAX_KEY_LENGTH: Final = 1024
+"""Characters of the longest blob name Azure accepts."""
+
+_MAX_ESCAPED_LENGTH: Final = 512
+_HASHED: Final = "="  # quote() never leaves one, so a hashed id cannot equal an escaped one
+
+
+def user_key(activity: Activity) -> str:
+    """``{channel}/users/{user}``.
+
+    :raises StateKeyError: the activity names no channel or no user.
+    """
+    return _short(f"{_channel(activity, 'user')}/users/", _user(activity, "user"), "")
+
+
+def conversation_key(activity: Activity) -> str:
+    """``{channel}/conversations/{conversation}``.
+
+    :raises StateKeyError: the activity names no channel or no conversation.
+    """
+    channel = _channel(activity, "conversation")
+    return _short(f"{channel}/conversations/", _conversation(activity, "conversation"), "")
+
+
+def private_key(activity: Activity, namespace: str = "") -> str:
+    """``{channel}/conversations/{conversation}/users/{user}/{namespace}``.
+
+    :raises StateKeyError: the activity names no channel, no conversation or no user.
+    """
+    channel = _channel(activity, "private")
+    rest = f"{_conversation(activity, 'private')}/users/{_user(activity, 'private')}"
+    return _short(f"{channel}/conversations/", rest, f"/{namespace}")
+
+
+def document_key(scope: str, document_id: str) -> str:
+    """``{scope}/{escaped id}``; an id that is very long once escaped is replaced by its hash.
+
+    :raises StateKeyError: the id is not a string, or is empty.
+    """
+    if not _is_name(document_id):
+        raise StateKeyError(
+            f"A document of the {scope!r} scope needs an id that is a non-empty string, "
+            f"not {type(document_id).__name__}: use .at(id)."
+        )
+    return f"{scope}/{escape(document_id)}"
+
+
+def escape(text: str) -> str:
+    """Percent-encoded so that no "/" and no final "." is left (Azure refuses both in places).
+
+    Lone surrogates, which a channel can send, are encoded as their three bytes.
+    """
+    encoded = quote(text.encode("utf-8", "surrogatepass"), safe="")
+    if encoded.endswith("."):
+        encoded = encoded[:-1] + "%2E"
+    return encoded if len(encoded) <= _MAX_ESCAPED_LENGTH else _HASHED + _digest(text)
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _short(before: str, ids: str, after: str) -> str:
+    key = before + ids + after
+    if len(key) <= MAX_KEY_LENGTH:
+        return key
+    # Upstream cannot store such a key on Blob at all, so hashing hides nobody's data.
+    return before + _HASHED + _digest(ids) + after
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _channel(activity: Activity, scope: str) -> str:
+    return _present(activity.channel_id, scope, "channel_id")
+
+
+def _conversation(activity: Activity, scope: str) -> str:
+    conversation = activity.conversation
+    return _present(conversation and conversation.id, scope, "conversation.id")
+
+
+def _user(activity: Activity, scope: str) -> str:
+    user = activity.from_property
+    return _present(user and user.id, scope, "from_property.id")
+
+
+def _present(value: object, scope: str, what: str) -> str:
+    if isinstance(value, str) and value:
+        return value
+    raise StateKeyError(
+        f"The {scope} scope has no key in this turn: its activity has no {what}. "
+        "Some activities (Teams sends such) name no user or conversation: "
+        "check for it before using this scope, or give StateScopes a key function."
+    )

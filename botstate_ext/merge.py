@@ -1,0 +1,109 @@
+"""Three-way merge, by property. Pure.
+
+*base* is what this unit of work loaded, *mine* what it wants to store, *theirs* what is stored now.
+Each is the JSON text of a property, or None where the property is absent.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias
+
+from . import jsontext
+
+MergeFunction: TypeAlias = Callable[[Any, Any, Any], Any]
+"""``(base, mine, theirs) -> merged``, on the property's values; None stands for absent."""
+
+Merge: TypeAlias = Literal["fields", "append"] | MergeFunction
+OnConflict: TypeAlias = Literal["merge", "raise", "last_writer_wins", "replay"]
+
+_ABSENT: Any = object()
+
+
+class Unmergeable(Exception):
+    """Both sides changed the same thing, differently."""
+
+
+def differ(one: bytes | None, other: bytes | None) -> bool:
+    """True unless both are absent, or both say the same JSON."""
+    if one is other:
+        return False
+    return one is None or other is None or not jsontext.same(one, other)
+
+
+def merge_fields(base: Any, mine: Any, theirs: Any) -> Any:
+    """Objects field by field; everything else whole.
+
+    :raises Unmergeable: both sides changed one field, differently.
+    """
+    return _merge(base, mine, theirs, lists_append=False)
+
+
+def merge_append(base: Any, mine: Any, theirs: Any) -> Any:
+    """Lists by their items: theirs, less what mine removed, and then what mine added. Objects field
+    by field, with their lists the same way.
+
+    :raises Unmergeable: both sides changed one thing that is neither object nor list.
+    """
+    return _merge(base, mine, theirs, lists_append=True)
+
+
+def _merge(base: Any, mine: Any, theirs: Any, *, lists_append: bool) -> Any:
+    if _same(base, mine):
+        return theirs
+    if _same(base, theirs):
+        return mine
+    if isinstance(mine, dict) and isinstance(theirs, dict):
+        return _merge_objects(base if isinstance(base, dict) else {}, mine, theirs, lists_append)
+    if lists_append and isinstance(mine, list) and isinstance(theirs, list):
+        # Also when both lists are equal: two people who order the same pizza want two.
+        return _merge_lists(base if isinstance(base, list) else [], mine, theirs)
+    if _same(mine, theirs):
+        return theirs
+    raise Unmergeable
+
+
+def _merge_objects(
+    base: dict[str, Any], mine: dict[str, Any], theirs: dict[str, Any], lists_append: bool
+) -> dict[str, Any]:
+    merged = {}
+    for name in (*theirs, *(name for name in mine if name not in theirs)):
+        value = _merge(
+            base.get(name, _ABSENT),
+            mine.get(name, _ABSENT),
+            theirs.get(name, _ABSENT),
+            lists_append=lists_append,
+        )
+        if value is not _ABSENT:
+            merged[name] = value
+    return merged
+
+
+def _merge_lists(base: list[Any], mine: list[Any], theirs: list[Any]) -> list[Any]:
+    added, removed = _difference(mine, base), _difference(base, mine)
+    return _difference(theirs, removed) + added
+
+
+def _difference(items: list[Any], without: list[Any]) -> list[Any]:
+    """The items less one occurrence for each of ``without``, the earliest first; order is kept."""
+    left = Counter(_text(item) for item in without)
+    kept = []
+    for item in items:
+        text = _text(item)
+        if left[text] > 0:
+            left[text] -= 1
+        else:
+            kept.append(item)
+    return kept
+
+
+def _same(one: Any, other: Any) -> bool:
+    if one is _ABSENT or other is _ABSENT:
+        return one is other
+    # Python holds 1, 1.0 and True to be equal; JSON does not.
+    return bool(one == other) and _text(one) == _text(other)
+
+
+def _text(value: Any) -> bytes:
+    return jsontext.canonical(value)

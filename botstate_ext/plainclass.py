@@ -1,0 +1,121 @@
+"""Ordinary classes: stored as attributes, rebuilt as the class that the property names. Pure."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from . import jsontext, legacy
+from .allowlist import AllowList
+from .errors import StateDecodeError, StateEncodeError
+
+
+@lru_cache(maxsize=1024)
+def is_plain_class(type_: Any) -> bool:
+    """True for a class that msgspec leaves to us, and that is no builtin and no pydantic model."""
+    if not isinstance(type_, type) or type_.__module__ == "builtins" or is_pydantic(type_):
+        return False
+    return isinstance(msgspec.inspect.type_info(type_), msgspec.inspect.CustomType)
+
+
+def plain_classes_in(type_: Any) -> frozenset[type]:
+    """Every plain class that a type annotation reaches: itself, its fields' types, their items'."""
+    return frozenset(
+        node.cls
+        for node in _nodes(msgspec.inspect.type_info(type_), set())
+        if isinstance(node, msgspec.inspect.CustomType) and is_plain_class(node.cls)
+    )
+
+
+def attributes(instance: object) -> dict[str, Any]:
+    """What an instance of a plain class holds, from its ``__dict__`` and its ``__slots__``."""
+    held = dict(getattr(instance, "__dict__", ()))
+    for cls in type(instance).__mro__:
+        slots = cls.__dict__.get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if name not in ("__dict__", "__weakref__") and hasattr(instance, name):
+                held[name] = getattr(instance, name)
+    return held
+
+
+def rebuild(cls: Any, stored: Any, allowed: AllowList) -> Any:
+    """An instance of a plain class from its stored attributes.
+
+    Made by ``cls()`` where that needs no argument, so that an attribute which a newer version of
+    the class adds has its default; otherwise without calling ``__init__``.
+
+    :raises StateDecodeError: what is stored is not a JSON object of attributes.
+    """
+    if not isinstance(stored, dict):
+        raise StateDecodeError(f"Expected `object`, got `{type(stored).__name__}`")
+    instance = cls() if _needs_no_argument(cls) else cls.__new__(cls)
+    for name, item in _without_tags(stored).items():
+        if name.startswith(("__", "py/")):
+            raise StateDecodeError(f"it holds an attribute {name!r}, which is not allowed")
+        value = legacy.restore(item, allowed) if isinstance(item, (dict, list)) else item
+        try:
+            object.__setattr__(instance, name, value)
+        except AttributeError:
+            raise StateDecodeError(f"{cls.__qualname__} has no attribute {name!r}") from None
+    return instance
+
+
+def is_pydantic(type_: Any) -> bool:
+    """True for a pydantic model. A model exists only when pydantic has been imported already."""
+    pydantic = sys.modules.get("pydantic")
+    model: Any = getattr(pydantic, "BaseModel", None)
+    return model is not None and isinstance(type_, type) and issubclass(type_, model)
+
+
+def dump_pydantic(model: Any) -> bytes:
+    """:raises StateEncodeError: pydantic cannot write the model."""
+    try:
+        return bytes(model.model_dump_json(by_alias=True).encode())
+    except ValueError as error:
+        raise StateEncodeError(f"pydantic refused it: {type(error).__name__}") from None
+
+
+def validate_pydantic(model: Any, value: Any) -> Any:
+    """:raises StateDecodeError: the value is not a model of this class. No input is shown."""
+    try:
+        return model.model_validate_json(jsontext.dumps(value))
+    except ValueError as error:
+        listed: Any = getattr(error, "errors", None)
+        problems = listed(include_input=False, include_url=False) if listed else ()
+        where = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['type']}" for p in problems)
+        raise StateDecodeError(f"pydantic refused it: {where or type(error).__name__}") from None
+
+
+@lru_cache(maxsize=1024)
+def _needs_no_argument(cls: Any) -> bool:
+    try:
+        inspect.signature(cls).bind()
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _without_tags(stored: dict[str, Any]) -> dict[str, Any]:
+    """The attributes beside the class name that upstream wrote; which class it is, is not asked."""
+    state = stored.get("py/state")
+    if isinstance(state, dict):
+        return state
+    return {name: item for name, item in stored.items() if name != "py/object"}
+
+
+def _nodes(node: Any, seen: set[int]) -> Iterator[Any]:
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, (tuple, list)):
+        for item in node:
+            yield from _nodes(item, seen)
+    elif isinstance(node, (msgspec.inspect.Type, msgspec.inspect.Field)):
+        yield node
+        for name in node.__struct_fields__:
+            yield from _nodes(getattr(node, name), seen)

@@ -1,0 +1,66 @@
+"""What a bot declares about a property: its codec and the rules it is stored under. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeAlias
+
+from . import jsontext, merge
+from .codec import NULL, Codec
+
+Trim: TypeAlias = Callable[[Any], Any]
+"""Shortens a value that was merged, for example to its newest items."""
+
+
+@dataclass(frozen=True, slots=True)
+class PropertyPolicy:
+    """How one property is written, read, merged and ended. See ``create_property``."""
+
+    codec: Codec
+    declared_type: bool = False
+    hinted_type: type | None = None
+    default: Any = None
+    expires_after: timedelta | None = None
+    sliding: bool = False
+    merge: merge.Merge | None = None
+    trim: Trim | None = None
+
+    def merged(self, base: bytes | None, mine: bytes | None, theirs: bytes | None) -> bytes | None:
+        """The three texts as one, by this property's ``merge`` and then its ``trim``.
+
+        :raises merge.Unmergeable: it has no ``merge``, or both sides changed the same thing.
+        """
+        if self.merge is None:
+            raise merge.Unmergeable
+        if callable(self.merge):
+            values = (self._value(text) for text in (base, mine, theirs))
+            return self._trimmed(self.merge(*values))
+        if mine is None or theirs is None:
+            raise merge.Unmergeable  # removed by one side, changed by the other
+        rule = merge.merge_fields if self.merge == "fields" else merge.merge_append
+        plain = rule(*(None if t is None else jsontext.loads(t) for t in (base, mine, theirs)))
+        text = jsontext.dumps(plain)
+        return text if self.trim is None else self._trimmed(self.codec.decode(text))
+
+    def _value(self, text: bytes | None) -> Any:
+        return None if text is None or text == NULL else self.codec.decode(text)
+
+    def _trimmed(self, value: Any) -> bytes | None:
+        if value is not None and self.trim is not None:
+            value = self.trim(value)
+        return None if value is None else self.codec.encode(value)
+
+
+class Policies:
+    """The policies of a scope's properties by name, with one for names that nobody declared."""
+
+    __slots__ = ("declared", "undeclared")
+
+    def __init__(self, undeclared: PropertyPolicy) -> None:
+        self.declared: dict[str, PropertyPolicy] = {}
+        self.undeclared = undeclared
+
+    def of(self, name: str) -> PropertyPolicy:
+        return self.declared.get(name, self.undeclared)

@@ -1,0 +1,155 @@
+"""StateProperty: a named value of a scope, as the bot reads and writes it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from copy import deepcopy
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Generic, Protocol, TypeVar, overload
+
+from botbuilder.core import StatePropertyAccessor
+
+from .codec import Codec, type_from_default
+from .document import ABSENT, Document
+from .expiry import positive
+from .policy import Policies, PropertyPolicy
+from .update import update
+from .work import UnitOfWork
+
+T = TypeVar("T")
+D = TypeVar("D")
+
+
+class PropertyScope(Protocol):
+    """What a property needs of its scope."""
+
+    policies: Policies
+
+    def work_of(self, turn: Any) -> UnitOfWork: ...
+    async def document(self, turn: Any) -> Document: ...
+    def unloaded_document(self, turn: Any) -> Document: ...
+    def default_codec(self, cls: type) -> Codec | None: ...
+    def at(self, document_id: str) -> Any: ...
+
+
+class StateProperty(StatePropertyAccessor, Generic[T]):
+    """Made by a scope's ``create_property``. Wherever a *turn* is asked for, a ``TurnContext`` or a
+    unit of work is meant."""
+
+    def __init__(self, scope: PropertyScope, name: str) -> None:
+        self._scope = scope
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        """The name of the property, which is its name in the stored document."""
+        return self._name
+
+    @overload
+    async def get(self, turn_context: Any) -> T | None: ...
+    @overload
+    async def get(
+        self, turn_context: Any, default_value_or_factory: Callable[[], Awaitable[T]]
+    ) -> T: ...
+    @overload
+    async def get(self, turn_context: Any, default_value_or_factory: Callable[[], T]) -> T: ...
+    @overload
+    async def get(self, turn_context: Any, default_value_or_factory: T) -> T: ...
+    async def get(self, turn_context: Any, default_value_or_factory: Any = None) -> Any:
+        """The value: the same object each time in a turn, so a change in place is saved with it.
+
+        Absent or expired gives the default, which is then the property's value: what a callable
+        returns (a class, or a function, which may be async), or a copy of any other value; 0, ""
+        and empty collections are defaults like any other. Without one, here and in
+        ``create_property``, it gives None and nothing is stored.
+
+        :raises StateDecodeError: what is stored does not fit the property.
+        :raises StateKeyError: the scope has no key in this turn.
+        :raises StateStorageError: the storage failed.
+        """
+        document = await self._scope.document(turn_context)
+        default = default_value_or_factory
+        if default is None:
+            default = self._policy.default
+        hint = self._hint(default)
+        value = document.get(self._name, hint)
+        if value is not ABSENT or default is None:
+            return None if value is ABSENT else value
+        value = _make(default)
+        if inspect.isawaitable(value):
+            value = await value
+            meanwhile = document.get(self._name, hint)
+            if meanwhile is not ABSENT:
+                return meanwhile
+        document.set(self._name, value, hint)
+        return value
+
+    async def set(
+        self, turn_context: Any, value: T | None, *, expires_after: timedelta | None = None
+    ) -> None:
+        """Give the property a value, stored when the turn's state is saved.
+
+        ``expires_after`` overrides the property's own, for this value.
+
+        :raises ValueError: ``expires_after`` is zero or negative.
+        """
+        lifetime = positive(expires_after, "expires_after")
+        document = await self._scope.document(turn_context)
+        document.set(self._name, value, lifetime=lifetime)
+
+    async def delete(self, turn_context: Any) -> None:
+        """Remove the property when the turn's state is saved. No error if it is absent."""
+        (await self._scope.document(turn_context)).delete(self._name)
+
+    async def update(
+        self,
+        turn_context: Any,
+        fn: Callable[[Any], Any],
+        *,
+        default: Any = None,
+    ) -> T:
+        """Change the value atomically, whoever else does so meanwhile, and return the new one.
+
+        Reads what is stored now, gives it to ``fn`` (absent: the default, made anew), and writes
+        what ``fn`` returns only if nobody wrote meanwhile; otherwise all of that again. ``fn`` may
+        be async, may be called several times, and may change the value in place and return None.
+        Committed at once, whatever becomes of the turn. Values of this property that were handed
+        out before are detached.
+
+        :raises StateConflictError: the turn has unsaved changes to this property, or others were
+            faster each time (``attempts`` tells how often).
+        :raises TypeError: ``fn`` returned None for a value that cannot be changed in place.
+        """
+        work = self._scope.work_of(turn_context)
+        document = self._scope.unloaded_document(turn_context)
+        default = self._policy.default if default is None else default
+        policy = self._hint(default) or self._policy
+        result: T = await update(work, document, self._name, fn, lambda: _make(default), policy)
+        return result
+
+    def at(self, document_id: str) -> StateProperty[T]:
+        """The same property in the document with this id (shared, workflow, an app's own scopes).
+
+        :raises StateKeyError: the scope's document is chosen by the activity.
+        """
+        return StateProperty(self._scope.at(document_id), self._name)
+
+    def __repr__(self) -> str:
+        return f"<StateProperty {self._name!r} of {self._scope!r}>"
+
+    @property
+    def _policy(self) -> PropertyPolicy:
+        return self._scope.policies.of(self._name)
+
+    def _hint(self, default: Any) -> PropertyPolicy | None:
+        """How to read and write the class that a default names, where no type was declared."""
+        policy = self._policy
+        cls = None if policy.declared_type else type_from_default(default)
+        codec = None if cls is None else self._scope.default_codec(cls)
+        return None if codec is None else replace(policy, codec=codec, hinted_type=cls)
+
+
+def _make(default: Any) -> Any:
+    return default() if callable(default) else deepcopy(default)

@@ -1,0 +1,178 @@
+"""StateScopes: the six scopes, and an app's own, over one storage."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, TypeVar
+
+from botbuilder.core import BotState, Storage
+
+from .document import Document
+from .errors import StateKeyError
+from .expiry import Clock
+from .merge import OnConflict
+from .scope import StateScope
+from .scopes import (
+    BotScopeState,
+    ConversationState,
+    KeyFunction,
+    OwnScope,
+    PrivateConversationState,
+    SharedState,
+    UserState,
+    WorkflowState,
+)
+from .storage.base import StateStorage
+from .work import UnitOfWork
+from .workspace import Workspace
+
+Self = TypeVar("Self", bound="StateScopes")
+
+
+class StateScopes:
+    """Everything a bot remembers, by scope.
+
+    ``storage``: upstream's ``MemoryStorage`` or ``BlobStorage`` as the bot has it, one of
+    ``botstate_ext.storage``, or any other ``botbuilder.core.Storage``.
+
+    ``bot_id``: whose ``bot`` scope it is. None: the app id in the turn's claims, else "bot".
+
+    ``types``: classes that untyped values may hold.
+
+    ``user_key``, ``conversation_key``: ``(turn) -> id`` to choose the document by something else
+    than upstream's key, for example one user on two channels; None from it means upstream's key.
+    The private scope keeps upstream's key.
+
+    ``namespace``: part of the private key only, as upstream.
+
+    ``user_expires_after``, ``conversation_expires_after``: how long the properties of these scopes
+    live from their last write, where ``create_property`` says nothing else.
+
+    ``clock``: gives the time now, as an aware UTC datetime.
+
+    :raises TypeError: ``storage`` is not a Storage.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        bot_id: str | None = None,
+        types: Iterable[type] = (),
+        user_key: KeyFunction | None = None,
+        conversation_key: KeyFunction | None = None,
+        namespace: str = "",
+        conversation_expires_after: timedelta | None = None,
+        user_expires_after: timedelta | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        workspace = self._workspace = Workspace(storage, types=types, clock=clock)
+        self.user = UserState(workspace, key=user_key, expires_after=user_expires_after)
+        self.conversation = ConversationState(
+            workspace, key=conversation_key, expires_after=conversation_expires_after
+        )
+        self.private = PrivateConversationState(workspace, namespace)
+        self.bot = BotScopeState(workspace, bot_id)
+        self.workflow = WorkflowState(workspace)
+        self.shared = SharedState(workspace)
+        self._own: dict[str, OwnScope] = {}
+        self._added: list[BotState] = []
+
+    @property
+    def storage(self) -> StateStorage:
+        """The hardened storage that all scopes use."""
+        return self._workspace.storage
+
+    def scope(self, name: str, key: KeyFunction | None = None) -> OwnScope:
+        """A scope of the app's own, made when it is first named: a Teams team, a tenant.
+
+        ``key``: ``(turn) -> id`` of the document that the turn uses, loaded and saved with it; None
+        from it means that this turn has none. Without one, `at` chooses the document.
+
+        :raises ValueError: the name is not a scope's, or is taken.
+        """
+        own = self._own.get(name)
+        if own is not None and key is None:
+            return own
+        if own is not None or name in _NAMES:
+            raise ValueError(f"There is a scope named {name!r} already: choose another name.")
+        own = self._own[name] = OwnScope(self._workspace, name, key)
+        return own
+
+    def add(self, bot_state: BotState) -> StateScopes:
+        """Load and save an app's own ``BotState`` with each turn, in its own storage."""
+        if not isinstance(bot_state, BotState):
+            raise TypeError(f"add() takes a BotState, not {type(bot_state).__name__}.")
+        self._added.append(bot_state)
+        return self
+
+    def __iter__(self) -> Iterator[StateScope]:
+        """The scopes: the six, then the app's own."""
+        six = (self.user, self.conversation, self.private, self.bot, self.workflow, self.shared)
+        return iter((*six, *self._own.values()))
+
+    # The turn, as the middleware sees it
+
+    def has_work(self, turn: Any) -> bool:
+        """True while this turn's unit of work is open."""
+        return self._workspace.has_work(turn)
+
+    def begin(self, turn: Any, on_conflict: OnConflict = "merge") -> UnitOfWork:
+        """Open the unit of work of a turn, and let dialogs find the scopes of this turn."""
+        for scope in (self.user, self.conversation, self.private):
+            turn.turn_state.setdefault(type(scope).__name__, scope)
+        return self._workspace.begin(turn, on_conflict)
+
+    async def load(self, turn: Any) -> None:
+        """Read the documents of all scopes that the activity names, in one batch.
+
+        :raises StateStorageError: a read failed; nothing was loaded.
+        """
+        work = self._workspace.work_of(turn)
+        scopes = (self.user, self.conversation, self.private, self.bot, *self._own.values())
+        named = [d for d in (_document(scope, turn) for scope in scopes) if d is not None]
+        await _all(work.load(named), *(added.load(turn) for added in self._added))
+
+    async def save(self, turn: Any) -> None:
+        """Write what changed, in one batch. See `UnitOfWork.save` for what it raises."""
+        work = self._workspace.work_of(turn)
+        await _all(work.save(), *(added.save_changes(turn) for added in self._added))
+
+    def end(self, turn: Any) -> None:
+        """Close the turn's unit of work; what was not saved is forgotten."""
+        self._workspace.end(turn)
+
+    async def aclose(self) -> None:
+        """Close what the storage opened. It may be called more than once."""
+        await self.storage.aclose()
+
+    async def __aenter__(self: Self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+
+_NAMES = frozenset({"user", "conversation", "private", "bot", "workflow", "shared"})
+
+
+def _document(scope: StateScope, turn: Any) -> Document | None:
+    try:
+        return scope.unloaded_document(turn)
+    except StateKeyError:
+        return None  # raised again, with its advice, when the bot uses that scope
+
+
+async def _all(first: Any, *others: Any) -> None:
+    if others:
+        await asyncio.gather(first, *others)
+    else:
+        await first

@@ -1,0 +1,106 @@
+"""Atomic read-modify-write of one property: fresh read, change, conditional write; again if
+needed."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from enum import Enum
+from time import monotonic
+from typing import Any, Final
+
+from .commit import Work, conflict, put, refresh
+from .document import ABSENT, Document
+from .errors import StateStorageError
+from .policy import PropertyPolicy
+
+MAX_ATTEMPTS: Final = 100
+MAX_SECONDS: Final = 60.0
+
+_IMMUTABLE_MODULES: Final = frozenset({"builtins", "datetime", "decimal", "uuid", "fractions"})
+
+
+async def update(
+    work: Work,
+    document: Document,
+    name: str,
+    change: Callable[[Any], Any],
+    make_default: Callable[[], Any],
+    policy: PropertyPolicy,
+) -> Any:
+    """The new value, committed. See `StateProperty.update` for what it promises.
+
+    The document's other properties, and what the bot changed in them, stay as they are.
+    """
+    if document.has_changed(name):
+        raise conflict(
+            document, {name: None}, 0, "this turn has unsaved changes to it: save them first."
+        )
+    deadline = monotonic() + MAX_SECONDS
+    attempt = 0
+    while attempt < MAX_ATTEMPTS and monotonic() < deadline:
+        attempt += 1
+        # A document of its own: another task of the turn may renew the shared one meanwhile.
+        fresh = Document(document.key, document.scope, document.policies)
+        await refresh(work, fresh)
+        value = await _changed(fresh, name, change, make_default, policy)
+        if await _write(work, fresh, name, value, policy):
+            document.take(fresh, name)
+            return document.get(name, policy)
+        await work.pause(attempt)
+    raise conflict(document, {name: None}, attempt, f"others were faster {attempt} times.")
+
+
+async def _changed(
+    fresh: Document,
+    name: str,
+    change: Callable[[Any], Any],
+    make_default: Callable[[], Any],
+    policy: PropertyPolicy,
+) -> Any:
+    value = fresh.get(name, policy)
+    if value is ABSENT:
+        value = make_default()
+        if inspect.isawaitable(value):
+            value = await value
+    result = change(value)
+    if inspect.isawaitable(result):
+        result = await result
+    if result is not None:
+        return result
+    if _can_change_in_place(value):
+        return value
+    raise TypeError(
+        f"The function given to update() returned None for {name!r}, and the value it was given, "
+        f"{type(value).__name__}, cannot be changed in place: return the new value."
+    )
+
+
+async def _write(
+    work: Work, fresh: Document, name: str, value: Any, policy: PropertyPolicy
+) -> bool:
+    """True when the value is stored: now, or by this very write whose answer was lost."""
+    fresh.set(name, value, policy)
+    changes = fresh.changes()
+    if not changes:
+        return True
+    stored = {**fresh.stored, **{n: text for n, text in changes.items() if text is not None}}
+    lost = await put(work, fresh, stored, changes)
+    if lost is None:
+        return True
+    await refresh(work, fresh, after=lost)
+    if fresh.settle():
+        return True
+    if isinstance(lost, StateStorageError):
+        raise lost
+    return False
+
+
+def _can_change_in_place(value: object) -> bool:
+    if isinstance(value, (dict, list, set, bytearray)):
+        return True
+    cls = type(value)
+    if cls.__module__ in _IMMUTABLE_MODULES or isinstance(value, Enum):
+        return False
+    parameters = getattr(cls, "__dataclass_params__", None)
+    return parameters is None or not parameters.frozen

@@ -1,0 +1,135 @@
+"""UnitOfWork: what one turn has loaded, what it changed, and the commit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any
+
+from .commit import Pause, commit, fill, full_jitter
+from .document import Document
+from .errors import StateError
+from .expiry import Clock
+from .merge import OnConflict
+from .policy import Policies
+from .storage.base import ANY, StateStorage
+
+
+class UnitOfWork:
+    """One turn's view of its documents. Two units of work never share a live value.
+
+    A turn has one; so has work outside any turn. Documents are loaded once, in as few batches as
+    they are asked for, and only those that changed are written.
+    """
+
+    def __init__(
+        self,
+        storage: StateStorage,
+        clock: Clock,
+        *,
+        on_conflict: OnConflict = "merge",
+        pause: Pause = full_jitter,
+    ) -> None:
+        self.storage, self.clock, self.on_conflict = storage, clock, on_conflict
+        self.pause = pause
+        self._documents: dict[str, Document] = {}
+        self._batch: _Batch | None = None
+
+    def document(self, key: str, scope: str, policies: Policies) -> Document:
+        """The document of this key, which may not be loaded yet."""
+        document = self._documents.get(key)
+        if document is None:
+            document = self._documents[key] = Document(key, scope, policies)
+        return document
+
+    def documents(self, scope: str | None = None) -> list[Document]:
+        """The documents that this unit of work knows, of one scope or of all."""
+        return [d for d in self._documents.values() if scope is None or d.scope == scope]
+
+    async def load(self, documents: Iterable[Document], *, force: bool = False) -> None:
+        """Read these documents in one batch; those that are loaded already only with ``force``,
+        which forgets their unsaved changes.
+
+        :raises StateStorageError: a read failed; none of them is loaded then.
+        """
+        wanted = {d.key: d for d in documents if force or not d.is_loaded}
+        if not wanted:
+            return
+        items = await self.storage.get_many(tuple(wanted))
+        now = self.clock()
+        for key, document in wanted.items():
+            item = items.get(key)
+            document.forget()
+            fill(document, item, now)
+
+    async def load_together(self, document: Document) -> None:
+        """Read one document, in one batch with those that others ask for at the same moment."""
+        if document.is_loaded:
+            return
+        if self._batch is None or self._batch.is_closed:
+            self._batch = _Batch(self.load)
+        await self._batch.read(document)
+
+    async def save(
+        self, documents: Iterable[Document] | None = None, *, force: bool = False
+    ) -> None:
+        """Write the documents that changed, in parallel, each under its ETag. Everything is encoded
+        before anything is written.
+
+        :raises StateEncodeError: a value cannot be stored; nothing was written.
+        :raises StateConflictError: a change could not be merged with what someone else wrote.
+        :raises StateStorageError: the storage failed.
+            ``saved`` and ``not_saved`` of the error tell which documents were written.
+        """
+        chosen = self._documents.values() if documents is None else documents
+        plans = [(d, d.changes()) for d in chosen if d.is_loaded]
+        plans = [plan for plan in plans if force or plan[1] or plan[0].needs_renewal()]
+        if len(plans) == 1:
+            await commit(self, *plans[0], force=force)
+        elif plans:
+            outcomes = await asyncio.gather(
+                *(commit(self, *plan, force=force) for plan in plans), return_exceptions=True
+            )
+            _raise_first([document.key for document, _ in plans], outcomes)
+
+    async def delete(self, document: Document) -> None:
+        """Remove a document from storage at once, whatever it holds, and forget its changes."""
+        document.forget()
+        await self.storage.delete_if(document.key, etag=ANY)
+        document.fill(None, None, self.clock())
+
+    def discard(self) -> None:
+        """Forget every unsaved change."""
+        for document in self._documents.values():
+            document.forget()
+
+
+class _Batch:
+    """The documents that were asked for together, and the task that reads them."""
+
+    def __init__(self, load: Callable[[Iterable[Document]], Awaitable[None]]) -> None:
+        self._load = load
+        self._documents: list[Document] = []
+        self._task = asyncio.ensure_future(self._run())
+        self.is_closed = False
+
+    async def read(self, document: Document) -> None:
+        self._documents.append(document)
+        # Shielded: others wait for the same batch, and one of them may be cancelled.
+        await asyncio.shield(self._task)
+
+    async def _run(self) -> None:
+        await asyncio.sleep(0)  # let every task that is ready now add its document
+        self.is_closed = True
+        await self._load(self._documents)
+
+
+def _raise_first(keys: Sequence[str], outcomes: Sequence[Any]) -> None:
+    failures = [o for o in outcomes if isinstance(o, BaseException)]
+    if not failures:
+        return
+    first = next((f for f in failures if not isinstance(f, StateError)), failures[0])
+    if isinstance(first, StateError):
+        first.saved = tuple(k for k, o in zip(keys, outcomes, strict=True) if o is None)
+        first.not_saved = tuple(k for k, o in zip(keys, outcomes, strict=True) if o is not None)
+    raise first

@@ -1,0 +1,116 @@
+"""Workspace: what all scopes over one storage share, and the unit of work of each turn."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any, Final
+
+from botbuilder.core import BotAssert, Storage
+
+from .allowlist import AllowList
+from .codec import Codec, codec_for
+from .errors import StateEncodeError
+from .expiry import Clock, system_clock
+from .merge import OnConflict
+from .policy import PropertyPolicy
+from .storage.adapt import as_state_storage
+from .work import UnitOfWork
+
+_SDK_CLASSES: Final = AllowList()
+_log: Final = logging.getLogger("botstate_ext")
+
+
+class Workspace:
+    """A storage, a clock, and the classes that stored values may be restored to."""
+
+    def __init__(
+        self, storage: Storage, *, types: Iterable[type] = (), clock: Clock | None = None
+    ) -> None:
+        self.storage = as_state_storage(storage)
+        self.clock: Clock = system_clock if clock is None else clock
+        self._allowed = AllowList(types)
+        self._codecs: dict[Any, Codec] = {}
+        self._turn_key = f"botstate_ext.work.{id(self):x}"
+
+    def work_of(self, turn: Any) -> UnitOfWork:
+        """The unit of work of this turn; a new one where none is open.
+
+        :raises TypeError: the turn is None.
+        """
+        if isinstance(turn, UnitOfWork):
+            return turn
+        BotAssert.context_not_none(turn)
+        work: UnitOfWork | None = turn.turn_state.get(self._turn_key)
+        if work is None:
+            work = turn.turn_state[self._turn_key] = UnitOfWork(self.storage, self.clock)
+        return work
+
+    def has_work(self, turn: Any) -> bool:
+        """True while a unit of work is open in this turn."""
+        return turn.turn_state.get(self._turn_key) is not None
+
+    def begin(self, turn: Any, on_conflict: OnConflict) -> UnitOfWork:
+        """Open the unit of work of a turn."""
+        work = UnitOfWork(self.storage, self.clock, on_conflict=on_conflict)
+        turn.turn_state[self._turn_key] = work
+        return work
+
+    def end(self, turn: Any) -> None:
+        """Close the unit of work of a turn. What asks for state later opens a late one, which only
+        an explicit save commits."""
+        turn.turn_state[self._turn_key] = _LateWork(self.storage, self.clock)
+
+    def codec(self, type_: Any) -> Codec:
+        """The codec of a type, made once.
+
+        :raises TypeError: values of this type cannot be stored.
+        """
+        try:
+            found = self._codecs.get(type_)
+        except TypeError:  # an annotation that cannot be hashed
+            return codec_for(type_, lambda: self._allowed)
+        if found is None:
+            found = self._codecs[type_] = codec_for(type_, lambda: self._allowed)
+        return found
+
+    def default_codec(self, cls: type) -> Codec | None:
+        """The codec of a class that was given as a default; None where none is needed.
+
+        The SDK's own classes need none: they come back through the allow-list, whether a dialog set
+        asks for them with a lambda or a dialog manager with the class. Nor does a class that cannot
+        be a property's type: it is a factory that happens to be a class.
+        """
+        if _SDK_CLASSES.allows(cls):
+            return None
+        try:
+            return self.codec(cls)
+        except TypeError:
+            return None
+
+    def allow(self, type_: Any) -> None:
+        """Let untyped values hold this class too: it is some property's declared type."""
+        if isinstance(type_, type) and type_.__module__ != "builtins":
+            self._allowed = self._allowed.extended(type_)
+
+    def undeclared_policy(self) -> PropertyPolicy:
+        """The policy of properties that nobody declared."""
+        return PropertyPolicy(self.codec(None))
+
+
+class _LateWork(UnitOfWork):
+    """Opened after the turn's end, for ``on_turn_error`` and for tasks that outlive their turn."""
+
+    def __del__(self) -> None:
+        for document in self.documents():
+            try:
+                unsaved = list(document.changes())
+            except StateEncodeError as error:
+                unsaved = [error.property_name or ""]
+            if unsaved:
+                _log.warning(
+                    "State was changed after its turn had ended, and never saved: scope %r, "
+                    "properties %s. Call save_changes(turn) there, or change it within the turn.",
+                    document.scope,
+                    ", ".join(map(repr, unsaved)),
+                )
