@@ -1,0 +1,124 @@
+"""AllowList: the exact classes that stored data may name. Nothing else is ever looked up.
+
+A name is never a prefix and never a path that is walked: what is stored says "module.Name", and
+either that very text is in a table or the answer is None and nothing was imported.
+"""
+
+from __future__ import annotations
+
+import collections
+import datetime as dt
+import decimal
+import uuid
+from collections.abc import Iterable, Mapping
+from importlib import import_module
+from typing import Final
+
+from .sdk_types import SDK_TYPES
+
+__all__ = ["STANDARD_TYPES", "AllowList", "name_of"]
+
+
+def name_of(cls: type) -> str:
+    """The class as jsonpickle writes it: "module.QualifiedName"."""
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+STANDARD_TYPES: Final[Mapping[str, type]] = {
+    name_of(cls): cls
+    for cls in (
+        bool, int, float, complex, str, bytes, list, dict, tuple, set, frozenset,
+        dt.datetime, dt.date, dt.time, dt.timedelta, dt.timezone,
+        decimal.Decimal, uuid.UUID,
+        collections.OrderedDict, collections.defaultdict, collections.Counter, collections.deque,
+    )
+}  # fmt: skip
+"""Python's own value types, which every list allows."""
+
+
+class AllowList:
+    """The classes that untyped values may hold: the app's, the SDK's data, Python's value types.
+
+    ``types`` are the app's classes, each allowed as itself, not its subclasses; of two with one
+    name the later counts. ``aliases`` maps a name under which a class was once stored (it moved, or
+    ran as ``__main__``) to the class that it is now.
+    """
+
+    def __init__(
+        self, types: Iterable[type] = (), aliases: Mapping[str, type] | None = None
+    ) -> None:
+        self._types = {name_of(cls): cls for cls in _classes(types)}
+        self._aliases = dict(zip(aliases or (), _classes((aliases or {}).values()), strict=True))
+        self._moved = {name_of(cls): cls for cls in self._aliases.values()}
+        self._found: dict[str, type | None] = {}
+        self._allowed: dict[type, bool] = {}
+
+    def __repr__(self) -> str:
+        return f"AllowList({', '.join(sorted(self._types))})"
+
+    def knows(self, name: str) -> bool:
+        """Whether the name is in a table. Imports nothing."""
+        name = _modern(name)
+        module, _, cls = name.rpartition(".")
+        return (
+            name in self._types
+            or name in self._aliases
+            or name in self._moved
+            or name in STANDARD_TYPES
+            or cls in SDK_TYPES.get(module, ())
+        )
+
+    def find(self, name: str) -> type | None:
+        """The class of that name, or None if it is not allowed or its package is not installed.
+
+        Imports at most the one module of the SDK that the name, found in the table, names.
+        """
+        name = _modern(name)
+        if name not in self._found:
+            if not self.knows(name):
+                return None
+            self._found[name] = (
+                self._types.get(name)
+                or self._aliases.get(name)
+                or self._moved.get(name)
+                or STANDARD_TYPES.get(name)
+                or _sdk_class(name)
+            )
+        return self._found[name]
+
+    def allows(self, cls: type) -> bool:
+        """Whether instances of exactly this class may be stored."""
+        allowed = self._allowed.get(cls)
+        if allowed is None:
+            allowed = self._allowed[cls] = self.find(name_of(cls)) is cls
+        return allowed
+
+    def name_of(self, cls: type) -> str:
+        """The name under which the class is written, whether it is allowed or not."""
+        return name_of(cls)
+
+    def extended(self, *types: type) -> AllowList:
+        """A list that also allows these classes; this one stays as it is."""
+        return AllowList((*self._types.values(), *types), self._aliases)
+
+
+def _modern(name: str) -> str:
+    # What Python 2 called __builtin__, jsonpickle before 0.9.6 wrote for every builtin.
+    return f"builtins.{name[12:]}" if name.startswith("__builtin__.") else name
+
+
+def _classes(types: Iterable[type]) -> tuple[type, ...]:
+    classes = tuple(types)
+    for cls in classes:
+        if not isinstance(cls, type):
+            raise TypeError(f"types and aliases take classes, not {type(cls).__name__}.")
+    return classes
+
+
+def _sdk_class(name: str) -> type | None:
+    module, _, attribute = name.rpartition(".")
+    try:
+        found = getattr(import_module(module), attribute, None)
+    except ImportError:
+        return None
+    return found if isinstance(found, type) and name_of(found) == name else None

@@ -1,0 +1,31 @@
+"""What upstream wrote with jsonpickle, read and written as data. Nothing stored is ever executed.
+
+In the order in which a document goes through it:
+
+1. :func:`has_tags` and :func:`has_references` tell from the bytes whether any of this is needed.
+2. :func:`expand_references` undoes ``py/id`` over a whole document           (references.py)
+3. :func:`to_plain` makes plain JSON of a typed property's value              (plain.py)
+4. :func:`restore` makes the objects of an untyped value, by an allow-list    (restore.py)
+5. :func:`flatten` writes such a value so that upstream reads it too          (flatten.py)
+
+``tags.py`` holds the names and the shape of every tag, ``standard.py`` Python's own value types.
+jsonpickle itself is not used: its decoder imports and calls what the data names.
+"""
+
+from __future__ import annotations
+
+from .flatten import flatten, is_plain
+from .plain import to_plain
+from .references import expand_references
+from .restore import restore
+from .tags import has_references, has_tags
+
+__all__ = [
+    "expand_references",
+    "flatten",
+    "has_references",
+    "has_tags",
+    "is_plain",
+    "restore",
+    "to_plain",
+]

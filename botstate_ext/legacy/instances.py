@@ -1,0 +1,149 @@
+"""An instance of an allowed class, between itself and the parts that jsonpickle writes of it.
+
+Of the class only ``__new__``, ``__getstate__``, ``__setstate__``, ``__getnewargs__`` and setters of
+properties are called, and only where the class defines them; ``__init__`` never is.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..allowlist import name_of
+from ..errors import StateDecodeError, StateEncodeError
+from .tags import SEQ, STATE, malformed, shown
+
+
+def new(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """An empty instance, made as pickle makes it.
+
+    :raises StateDecodeError: the class does not take these arguments.
+    """
+    try:
+        # The app's own __new__ may raise anything.
+        return cls.__new__(cls, *args, **kwargs)
+    except Exception as error:
+        if isinstance(error, TypeError) and not args and not kwargs:
+            try:
+                return object.__new__(cls)
+            except TypeError:
+                pass
+        raise StateDecodeError(f"{shown(name_of(cls))} cannot be made again.") from error
+
+
+def set_attribute(instance: Any, name: str, value: Any) -> None:
+    """Set an attribute whatever the class says: frozen, in a slot, or behind a property's setter.
+
+    :raises StateDecodeError: it is one that Python itself uses, or the instance has no such place.
+    """
+    cls = type(instance)
+    place = _private_slot(cls, name) if name[:2] == "__" else name
+    try:
+        # A property's setter may raise anything.
+        object.__setattr__(instance, place, value)
+    except Exception as error:
+        raise StateDecodeError(
+            f"{shown(name_of(cls))} has no place for its attribute {shown(name)}."
+        ) from error
+
+
+def _private_slot(cls: type, name: str) -> str:
+    for base in cls.__mro__:
+        if name in _slots(base):
+            return _mangled(base, name)
+    raise StateDecodeError(f"{shown(name)} is not an attribute that can be stored.")
+
+
+def fill(instance: Any, items: list[Any]) -> None:
+    """Put the items of a stored subclass of list or set into its instance."""
+    try:
+        if isinstance(instance, list):
+            return list.extend(instance, items)
+        if isinstance(instance, set):
+            return set.update(instance, items)
+    except TypeError:
+        pass
+    raise malformed(SEQ)
+
+
+def set_item(instance: dict[Any, Any], key: str, value: Any) -> None:
+    # An OrderedDict keeps its order aside, so its own method has to see the item.
+    kind = OrderedDict if isinstance(instance, OrderedDict) else dict
+    kind.__setitem__(instance, key, value)
+
+
+def set_state(instance: Any, state: Any) -> None:
+    """Give the instance the state that its ``__getstate__`` once gave.
+
+    :raises StateDecodeError: the class refuses it, or has no ``__setstate__`` to understand it.
+    """
+    if hasattr(type(instance), "__setstate__"):
+        try:
+            instance.__setstate__(state)
+        except Exception as error:
+            name = shown(name_of(type(instance)))
+            raise StateDecodeError(f"__setstate__ of {name} failed.") from error
+        return
+    match state:
+        case dict():
+            parts = [state]
+        case (dict() | None as own, dict() as slots):
+            parts = [own or {}, slots]
+        case _:
+            raise malformed(STATE)
+    for part in parts:
+        for name, value in part.items():
+            set_attribute(instance, name, value)
+
+
+def state_of(instance: Any) -> Any:
+    """What the class's own ``__getstate__`` gives; None if it has none or gives nothing.
+
+    :raises StateEncodeError: nothing could be made of it again.
+    """
+    cls = type(instance)
+    own = getattr(cls, "__getstate__", None)
+    if own is None or own is getattr(object, "__getstate__", None):
+        return None
+    state = instance.__getstate__()
+    if state and not hasattr(cls, "__setstate__"):
+        match state:
+            case dict() | (dict() | None, dict()):
+                pass
+            case _:
+                raise StateEncodeError(f"{name_of(cls)} has __getstate__ but no __setstate__.")
+    return state or None
+
+
+def attributes_of(instance: Any) -> Mapping[str, Any]:
+    """Its attributes by the names that jsonpickle gives them, those in slots included."""
+    own: Mapping[str, Any] = getattr(instance, "__dict__", None) or {}
+    slots = dict(_slot_values(instance))
+    return {**slots, **own} if slots else own
+
+
+def _slot_values(instance: Any) -> Iterator[tuple[str, Any]]:
+    cls = type(instance)
+    for base in cls.__mro__:
+        for name in _slots(base):
+            place = _mangled(base, name) if name[:2] == "__" else name
+            if hasattr(instance, place):
+                yield name, getattr(instance, place)
+
+
+def _slots(cls: type) -> tuple[str, ...]:
+    slots = cls.__dict__.get("__slots__", ())
+    names = (slots,) if isinstance(slots, str) else tuple(slots)
+    return tuple(name for name in names if name not in ("__dict__", "__weakref__"))
+
+
+def _mangled(cls: type, name: str) -> str:
+    return f"_{cls.__name__.lstrip('_')}{name}"
+
+
+def has_own_reduce(cls: type) -> bool:
+    """Whether the class says itself how it is pickled, in a way that would have to be called."""
+    if issubclass(cls, (dict, list, set, tuple)):
+        return False
+    return cls.__reduce_ex__ is not object.__reduce_ex__ or cls.__reduce__ is not object.__reduce__

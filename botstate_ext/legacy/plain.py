@@ -1,0 +1,100 @@
+"""to_plain: a tagged value as the plain JSON that a typed property's type can be made of."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import msgspec
+
+from ..errors import StateDecodeError
+from .reading import Reader
+from .tags import (
+    NEWARGS,
+    OBJECT,
+    PREFIX,
+    SEQ,
+    STATE,
+    TYPE,
+    items_of,
+    malformed,
+    shown,
+)
+
+
+def to_plain(value: Any) -> Any:
+    """The value without jsonpickle's tags; no class that it names is looked up or imported.
+
+    An object becomes the dictionary of its attributes (or what its ``__getstate__`` gave), a
+    subclass of dict, list, set or str what it holds; tuples and sets become lists, bytes base64, an
+    enumeration's member its value; datetimes, durations, decimals and UUIDs become the text that
+    msgspec reads as such.
+
+    :raises StateDecodeError: it holds what is not data (a class, a function, a module), a
+        reference, or what jsonpickle does not write.
+    """
+    plain = Plainer().read(value, 1)
+    try:
+        return msgspec.to_builtins(plain, str_keys=True, enc_hook=_deque)
+    except TypeError:
+        raise StateDecodeError("it holds what JSON has no form for.") from None
+
+
+class Plainer(Reader):
+    def make_tuple(self, items: list[Any]) -> list[Any]:
+        return items
+
+    def make_set(self, items: list[Any], kind: type) -> list[Any]:
+        # Not a set: an object in it is a dictionary here.
+        return items
+
+    def make_class(self, name: str) -> object:
+        raise StateDecodeError(f"it holds the class {shown(name)}, which is not data.")
+
+    def make_member(self, name: str, value: Any) -> object:
+        return value
+
+    def make_named_member(self, enumeration: Any, member: Any) -> object:
+        # Its class, the first argument, was read before: make_class has refused it.
+        raise AssertionError
+
+    def make_object(self, name: str, value: dict[str, Any], depth: int) -> object:
+        attributes = {}
+        for key, member in value.items():
+            if key[:3] != PREFIX and not _is_factory(key, member):
+                attributes[key] = self.read(member, depth + 1)
+        own = attributes.pop("__dict__", None)
+        if own or (SEQ in value and attributes):
+            raise StateDecodeError(f"{shown(name)} has both items and attributes; JSON has not.")
+        if SEQ in value:
+            return self.read_items(items_of(value, SEQ), depth + 1)
+        if STATE in value:
+            return _state(self.read(value[STATE], depth + 1), attributes)
+        if NEWARGS in value and not attributes:
+            # A subclass of str or of a number is made of what it is, and has nothing else.
+            args = self.read_tuple(value[NEWARGS], depth + 1)
+            if len(args) == 1:
+                return args[0]
+            raise malformed(OBJECT)
+        return attributes
+
+
+def _is_factory(key: str, member: Any) -> bool:
+    return key == "default_factory" and type(member) is dict and TYPE in member
+
+
+def _state(state: Any, attributes: dict[str, Any]) -> Any:
+    match state:
+        case dict():
+            return {**attributes, **state}
+        case [dict() | None as own, dict() as slots]:
+            return {**attributes, **(own or {}), **slots}
+    if attributes:
+        raise malformed(STATE)
+    return state
+
+
+def _deque(value: Any) -> Any:
+    if type(value) is deque:
+        return list(value)
+    raise TypeError

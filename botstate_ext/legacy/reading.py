@@ -1,0 +1,187 @@
+"""Reader: the grammar of tagged JSON. What a class's name stands for is for its subclasses to say.
+
+Standard types are built here and look the same to both: :class:`~.restore.Restorer` makes objects
+of the app's and the SDK's classes, :class:`~.plain.Plainer` plain dictionaries.
+"""
+
+from __future__ import annotations
+
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, Final
+
+from ..errors import StateDecodeError
+from .standard import (
+    REDUCED,
+    ZONE_FUNCTIONS,
+    ZONE_TYPES,
+    build_clock,
+    build_reduced,
+    build_zone,
+)
+from .tags import (
+    B64,
+    B85,
+    CLOCKS,
+    FUNCTION,
+    MAX_DEPTH,
+    NEWARGS,
+    OBJECT,
+    REDUCE,
+    SET,
+    TUPLE,
+    TYPE,
+    bytes_of,
+    items_of,
+    malformed,
+    shown,
+    tag_of,
+    text_of,
+    too_deep,
+)
+
+GETATTR: Final = "builtins.getattr"
+"""How Python 3.11.0 to 3.11.3 pickled a member of an enumeration: by its name."""
+
+
+class Reader(ABC):
+    @abstractmethod
+    def make_tuple(self, items: list[Any]) -> object:
+        """A tuple of these values."""
+
+    @abstractmethod
+    def make_set(self, items: list[Any], kind: type[set[Any]] | type[frozenset[Any]]) -> object:
+        """A set of these values."""
+
+    @abstractmethod
+    def make_class(self, name: str) -> object:
+        """The class itself, as a value."""
+
+    @abstractmethod
+    def make_member(self, name: str, value: Any) -> object:
+        """The member with this value of the enumeration of that name."""
+
+    @abstractmethod
+    def make_named_member(self, enumeration: Any, member: Any) -> object:
+        """The member with this name of this enumeration."""
+
+    @abstractmethod
+    def make_object(self, name: str, value: dict[str, Any], depth: int) -> object:
+        """An instance of the class of that name."""
+
+    def __init__(self) -> None:
+        self._forms: dict[str | None, Callable[[dict[str, Any], int], Any]] = {
+            None: self._dictionary,
+            OBJECT: self._object,
+            REDUCE: self._reduced,
+            TUPLE: lambda value, depth: self.make_tuple(self.read_tuple(value, depth)),
+            SET: lambda value, depth: self.make_set(
+                self.read_items(items_of(value, SET), depth + 1), set
+            ),
+            TYPE: lambda value, depth: self.make_class(text_of(value, TYPE)),
+            B64: lambda value, depth: bytes_of(value, B64),
+            B85: lambda value, depth: bytes_of(value, B85),
+        }
+
+    def read(self, value: Any, depth: int) -> Any:
+        """The value at this level of JSON; the outermost is level 1.
+
+        :raises StateDecodeError: it is deeper than MAX_DEPTH, or not what jsonpickle writes.
+        """
+        kind = type(value)
+        if kind is not dict and kind is not list:
+            return value
+        if depth > MAX_DEPTH:
+            raise too_deep()
+        if kind is list:
+            return self.read_items(value, depth)
+        tag = tag_of(value)
+        form = self._forms.get(tag)
+        if form is None:
+            raise StateDecodeError(f"it holds {shown(str(tag))}, which is not data.")
+        return form(value, depth)
+
+    # Loops, not comprehensions, which would be one more frame for each of MAX_DEPTH levels.
+
+    def read_items(self, items: list[Any], depth: int) -> list[Any]:
+        result = []
+        for item in items:
+            result.append(self.read(item, depth + 1))  # noqa: PERF401 - see above
+        return result
+
+    def read_tuple(self, value: Any, depth: int) -> list[Any]:
+        """What a ``{"py/tuple": [...]}`` holds; such a one has to be there."""
+        if type(value) is not dict or tag_of(value) != TUPLE:
+            raise malformed(TUPLE)
+        return self.read_items(items_of(value, TUPLE), depth + 1)
+
+    def _dictionary(self, value: dict[str, Any], depth: int) -> dict[str, Any]:
+        result = {}
+        for key, member in value.items():
+            result[key] = self.read(member, depth + 1)
+        return result
+
+    def _object(self, value: dict[str, Any], depth: int) -> object:
+        name = text_of(value, OBJECT)
+        if name in CLOCKS:
+            return self._clock(name, value, depth)
+        if name == "uuid.UUID":
+            return _uuid(value)
+        if name == "builtins.complex":
+            parts = self.read_tuple(value.get(NEWARGS), depth + 1)
+            if len(value) == 2 and [*map(type, parts)] == [float, float]:
+                return complex(*parts)
+            raise malformed(name)
+        return self.make_object(name, value, depth)
+
+    def _clock(self, name: str, value: dict[str, Any], depth: int) -> object:
+        match value.get("__reduce__"):
+            case [{"py/type": same}, [payload, *zones]]:
+                if same == name and len(value) == 2 and len(zones) <= 1:
+                    zone = self.read(zones[0], depth + 3) if zones else None
+                    return build_clock(name, payload, zone)
+        raise malformed(name)
+
+    def _reduced(self, value: dict[str, Any], depth: int) -> object:
+        parts = items_of(value, REDUCE)
+        tag, name = _head(parts)
+        args = self.read_tuple(parts[1], depth + 2)
+        state, items, pairs = (*self.read_items(parts[2:5], depth + 1), None, None, None)[:3]
+        if name in (ZONE_TYPES if tag == TYPE else ZONE_FUNCTIONS):
+            return build_zone(name, args, state)
+        if state is not None or not _are_items(items) or not _are_items(pairs):
+            raise malformed(REDUCE)
+        if tag == FUNCTION:
+            if name == GETATTR and len(args) == 2:
+                return self.make_named_member(*args)
+            raise StateDecodeError(f"it calls {shown(name)}, which is not data.")
+        if name == "builtins.frozenset" and [*map(type, args)] == [list]:
+            return self.make_set(args[0], frozenset)
+        if name in REDUCED:
+            return build_reduced(name, args, items or (), pairs or ())
+        if len(args) != 1 or items or pairs:
+            raise malformed(REDUCE)
+        return self.make_member(name, args[0])
+
+
+def _are_items(items: Any) -> bool:
+    return items is None or type(items) in (tuple, list)
+
+
+def _head(parts: list[Any]) -> tuple[str, str]:
+    match parts:
+        case [{"py/type": str(name)}, _, *_] if len(parts[0]) == 1:
+            return TYPE, name
+        case [{"py/function": str(name)}, _, *_] if len(parts[0]) == 1:
+            return FUNCTION, name
+    raise malformed(REDUCE)
+
+
+def _uuid(value: dict[str, Any]) -> uuid.UUID:
+    try:
+        if len(value) == 2:
+            return uuid.UUID(hex=value["hex"])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        pass
+    raise malformed("uuid.UUID")

@@ -1,0 +1,118 @@
+"""jsonpickle's tags: their names, how to spot them in bytes, and the shape each must have."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, Final
+
+from ..errors import StateDecodeError
+
+PREFIX: Final = "py/"
+B64: Final = "py/b64"
+B85: Final = "py/b85"
+FUNCTION: Final = "py/function"
+ID: Final = "py/id"
+ITERATOR: Final = "py/iterator"
+MODULE: Final = "py/mod"
+NEWARGS: Final = "py/newargs"
+NEWARGSEX: Final = "py/newargsex"
+OBJECT: Final = "py/object"
+REDUCE: Final = "py/reduce"
+REPR: Final = "py/repr"
+SEQ: Final = "py/seq"
+SET: Final = "py/set"
+STATE: Final = "py/state"
+TUPLE: Final = "py/tuple"
+TYPE: Final = "py/type"
+
+CLOCKS: Final = frozenset(("datetime.datetime", "datetime.date", "datetime.time"))
+"""Written as an object with one attribute, ``__reduce__``: [type, [base64 of its bytes, zone]]."""
+
+MAX_DEPTH: Final = 200
+"""Levels of JSON in a tagged value, both ways. jsonpickle itself ends before that at Python's
+default recursion limit, so nothing that upstream wrote is deeper."""
+
+# Any other spelling of a tag in JSON needs one of these escapes; a NUL is UTF-16 or UTF-32.
+_ESCAPES: Final = (rb"\u0070", rb"\u0079", rb"\u002f", rb"\u002F", rb"\/")
+_ID_ESCAPES: Final = (*_ESCAPES, rb"\u0069", rb"\u0064")
+_COMPANIONS: Final = frozenset((NEWARGS, NEWARGSEX, SEQ, STATE))
+
+
+def has_tags(raw: bytes) -> bool:
+    """Whether this JSON text may hold a "py/..." key, however it is spelled. Never a false no."""
+    return b'"py/' in raw or _may_escape(raw, _ESCAPES)
+
+
+def has_references(raw: bytes) -> bool:
+    """Whether this JSON text may hold a "py/id" key, however it is spelled. Never a false no."""
+    return b'"py/id"' in raw or _may_escape(raw, _ID_ESCAPES)
+
+
+def _may_escape(raw: bytes, escapes: tuple[bytes, ...]) -> bool:
+    return (b"\\" in raw and any(escape in raw for escape in escapes)) or b"\0" in raw
+
+
+def tag_of(value: dict[str, Any]) -> str | None:
+    """The tag that says what this dictionary is; None if it is a plain one.
+
+    :raises StateDecodeError: it has tags that do not go together, or companions that its tag does
+        not take.
+    """
+    found = [key for key in value if key[:3] == PREFIX]
+    if not found:
+        return None
+    if OBJECT in value:
+        for tag in found:
+            if tag != OBJECT and tag not in _COMPANIONS:
+                raise StateDecodeError(f"it mixes {OBJECT} with {shown(tag)}.")
+        return OBJECT
+    if len(value) > 1:
+        raise StateDecodeError(f"it has {shown(found[0])} beside keys that do not belong to it.")
+    return found[0]
+
+
+def items_of(value: dict[str, Any], tag: str) -> list[Any]:
+    """The list that a tag like "py/tuple" holds."""
+    items = value[tag]
+    if type(items) is not list:
+        raise malformed(tag)
+    return items
+
+
+def text_of(value: dict[str, Any], tag: str) -> str:
+    """The text that a tag like "py/object" holds."""
+    text = value[tag]
+    if type(text) is not str:
+        raise malformed(tag)
+    return text
+
+
+def bytes_of(value: dict[str, Any], tag: str) -> bytes:
+    """The bytes that "py/b64" or "py/b85" holds."""
+    text = text_of(value, tag)
+    try:
+        if tag == B64:
+            return base64.b64decode(text, validate=True)
+        return base64.b85decode(text)
+    except ValueError:
+        raise malformed(tag) from None
+
+
+def malformed(tag: str) -> StateDecodeError:
+    return StateDecodeError(f"{shown(tag)} is not of the shape that jsonpickle writes.")
+
+
+def refused(name: str) -> StateDecodeError:
+    return StateDecodeError(
+        f"it names {shown(name)}, which is not allowed. If it is a class of yours, pass "
+        'types=[...] to StateScopes; if it moved, aliases={"old.Name": NewClass}.'
+    )
+
+
+def too_deep() -> StateDecodeError:
+    return StateDecodeError(f"it is nested more than {MAX_DEPTH} levels deep.")
+
+
+def shown(name: str) -> str:
+    """A name of a class or a tag for a message. Anyone may have written it: cut it short."""
+    return repr(name if len(name) <= 200 else f"{name[:200]}...")
