@@ -20,13 +20,14 @@ Request: TypeAlias = Callable[[Any], Awaitable[T]]
 
 
 class Requests:
-    """Opens its client when the first request is made, and again if one is made after `aclose`."""
+    """Nothing is opened before the first request. One that is made after `aclose` opens again."""
 
     def __init__(self, source: BlobSource, parallel: int, retries: Retries) -> None:
         if parallel < 1:
             raise ValueError("parallel must be at least 1.")
         self._source, self._parallel, self._retries = source, parallel, retries
-        self._connection: _Connection | None = None
+        # Made now, although it opens nothing yet: a connection string that is wrong fails here.
+        self._connection: _Connection | None = self._new_connection()
 
     async def run(self, operation: str, key: str | None, request: Request[T]) -> T:
         """What the request returns.
@@ -52,8 +53,11 @@ class Requests:
 
     def _connect(self) -> _Connection:
         if self._connection is None:
-            self._connection = _Connection(self._source.open(), asyncio.Semaphore(self._parallel))
+            self._connection = self._new_connection()
         return self._connection
+
+    def _new_connection(self) -> _Connection:
+        return _Connection(self._source.open(), asyncio.Semaphore(self._parallel))
 
 
 @dataclass(frozen=True)

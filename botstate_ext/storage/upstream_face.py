@@ -12,11 +12,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from .. import jsontext
+from ..allowlist import AllowList
 from ..errors import StateConflictError, StateDecodeError, StateEncodeError, StateError
+from ..legacy import expand_references, flatten, has_references, restore
 from .parallel import all_outcomes, in_parallel
 
 if TYPE_CHECKING:
-    from ..allowlist import AllowList
     from .base import StateStorage, StoredItem
 
 _ANY: Final = "*"
@@ -80,13 +81,13 @@ def _raise_failure(keys: tuple[str, ...], outcomes: list[str | Exception]) -> No
 
 
 def _to_item(key: str, stored: StoredItem, types: tuple[type, ...]) -> Any:
-    from ..legacy import expand_references, restore
-
     try:
         body = jsontext.loads(stored.data)
         if not isinstance(body, dict):
             raise StateDecodeError("it is not a JSON object")
-        item = restore(expand_references(body), _allowed(types))
+        if has_references(stored.data):
+            body = expand_references(body)
+        item = restore(body, _allowed(types))
     except StateDecodeError as error:
         raise error.located(scope=None, key=key) from error
     _set_e_tag(item, stored.etag)
@@ -94,8 +95,6 @@ def _to_item(key: str, stored: StoredItem, types: tuple[type, ...]) -> Any:
 
 
 def _to_body(key: str, item: Any, types: tuple[type, ...]) -> bytes:
-    from ..legacy import flatten
-
     try:
         body = flatten(item, _allowed(types))
         if not isinstance(body, dict):
@@ -122,6 +121,4 @@ def _set_e_tag(item: Any, etag: str) -> None:
 
 @lru_cache(maxsize=64)
 def _allowed(types: tuple[type, ...]) -> AllowList:
-    from ..allowlist import AllowList
-
     return AllowList(types)

@@ -1,0 +1,25 @@
+"""What the tests of a bot, and of a storage backend, need.
+
+pytest is imported only when StorageContract is used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .clock import ManualClock
+from .counting import CountingStorage
+from .faults import FaultyStorage, Held
+
+if TYPE_CHECKING:
+    from .contract import StorageContract
+
+__all__ = ["CountingStorage", "FaultyStorage", "Held", "ManualClock", "StorageContract"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "StorageContract":
+        from .contract import StorageContract
+
+        return StorageContract
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

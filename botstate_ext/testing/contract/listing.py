@@ -1,0 +1,67 @@
+"""Listings by page."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from ...storage.base import StateStorage
+from .helpers import needs, pages
+
+
+class ListingContract:
+    """What list_page does."""
+
+    async def test_a_listing_tells_what_is_there(self, storage: StateStorage, prefix: str) -> None:
+        needs(storage.lists, "it does not list")
+        key = prefix + "a b/é%"
+        etag = await storage.put_if(key, b'{"a":1}', etag=None, metadata={"n": "1"})
+        page = await storage.list_page(prefix)
+        [info] = page.items
+        assert (info.key, info.etag, info.size) == (key, etag, 7)
+        assert info.metadata == ({"n": "1"} if storage.metadata else {})
+        assert info.updated.utcoffset() is not None
+        assert page.continuation_token is None
+
+    async def test_a_listing_is_sorted_and_of_one_prefix(
+        self, storage: StateStorage, prefix: str
+    ) -> None:
+        needs(storage.lists, "it does not list")
+        names = ["b", "a/2", "a/1", "a", "a-", "B", "a/1/x", "/"]
+        for name in names:
+            await storage.put_if(prefix + name, b"{}", etag=None)
+        await storage.put_if(prefix[:-1] + "x", b"{}", etag=None)
+        listed = [info.key async for info in storage.list_items(prefix)]
+        assert listed == sorted(prefix + name for name in names)
+        below = [info.key async for info in storage.list_items(prefix + "a/")]
+        assert below == [prefix + name for name in ("a/1", "a/1/x", "a/2")]
+        assert (await storage.list_page(prefix + "nothing")).items == ()
+
+    async def test_a_listing_by_page(self, storage: StateStorage, prefix: str) -> None:
+        needs(storage.lists, "it does not list")
+        keys = [f"{prefix}{number:02}" for number in range(25)]
+        await asyncio.gather(*(storage.put_if(key, b"{}", etag=None) for key in keys))
+        listed = await pages(storage, prefix, limit=10)
+        assert [len(page) for page in listed if page] == [10, 10, 5]
+        assert [key for page in listed for key in page] == keys
+
+    async def test_a_listing_while_items_come_and_go(
+        self, storage: StateStorage, prefix: str
+    ) -> None:
+        needs(storage.lists, "it does not list")
+        for number in range(0, 20, 2):
+            await storage.put_if(f"{prefix}{number:02}", b"{}", etag=None)
+        first = await storage.list_page(prefix, limit=5)
+        assert [info.key[-2:] for info in first.items] == ["00", "02", "04", "06", "08"]
+        await storage.delete_if(prefix + "08")  # the last that was seen
+        await storage.delete_if(prefix + "10")  # the next
+        await storage.put_if(prefix + "01", b"{}", etag=None)
+        await storage.put_if(prefix + "13", b"{}", etag=None)
+        rest = await storage.list_page(prefix, continuation_token=first.continuation_token)
+        assert [info.key[-2:] for info in rest.items] == ["12", "13", "14", "16", "18"]
+
+    async def test_a_limit_is_at_least_one(self, storage: StateStorage) -> None:
+        needs(storage.lists, "it does not list")
+        with pytest.raises(ValueError, match="limit"):
+            await storage.list_page(limit=0)

@@ -1,0 +1,59 @@
+"""A storage that counts what it is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection
+from datetime import timedelta
+
+from ..storage.base import StateStorage, StoredItem
+from .wrapper import Operation, StorageWrapper, T
+
+
+class CountingStorage(StorageWrapper):
+    """Around a real storage, counting since it was made or since `reset`.
+
+    ``latency``: how long each operation takes more, as a round trip to a distant storage would.
+
+    - ``operations``: calls by kind: ``"get"`` (a batch is one), ``"put"``, ``"delete"``, ``"list"``
+    - ``keys_read``: how often each key was asked for. ``keys_written``: put or deleted.
+    - ``bodies``: items that were found and read whole. ``bytes_read``: their size.
+    - ``round_trips``: operations that overlap in time count as one, as they take the time of one.
+    """
+
+    def __init__(self, storage: StateStorage, latency: timedelta = timedelta(0)) -> None:
+        super().__init__(storage)
+        self._seconds = latency.total_seconds()
+        self._running = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Count from zero again."""
+        self.operations: Counter[str] = Counter()
+        self.keys_read: Counter[str] = Counter()
+        self.keys_written: Counter[str] = Counter()
+        self.bodies = self.bytes_read = self.round_trips = 0
+
+    async def get_many(self, keys: Collection[str]) -> dict[str, StoredItem]:
+        self.keys_read.update(keys)
+        items = await super().get_many(keys)
+        self.bodies += len(items)
+        self.bytes_read += sum(len(item.data) for item in items.values())
+        return items
+
+    async def _run(
+        self, operation: Operation, key: str | None, call: Callable[[], Awaitable[T]]
+    ) -> T:
+        self.operations[operation] += 1
+        if operation in ("put", "delete") and key is not None:
+            self.keys_written[key] += 1
+        if self._running == 0:
+            self.round_trips += 1
+        self._running += 1
+        try:
+            # Without latency too: those that start together must meet here.
+            await asyncio.sleep(self._seconds)
+            return await call()
+        finally:
+            self._running -= 1
