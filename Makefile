@@ -42,10 +42,12 @@ $(VENV)/.bench: pyproject.toml
 	$(VENV)/bin/pip install -q -e '.[bench]'
 	@touch $@ $(VENV)/.dev $(VENV)/.sample
 
-# Without botbuilder-azure, pip takes the newest azure-storage-blob.
+# Without botbuilder-azure, pip takes the newest azure-storage-blob; if something else holds it back,
+# this fails.
 $(LATEST)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(LATEST)
-	$(LATEST)/bin/pip install -q --upgrade --upgrade-strategy eager -e '.[azure,sample,test]'
+	$(LATEST)/bin/pip install -q --upgrade --upgrade-strategy eager -e '.[azure,sample,test]' \
+		'azure-storage-blob>=12.20'
 	@touch $@
 
 # No extras: what someone has who only asked for botstate-ext.

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import signal
+from importlib import metadata
 
 import pytest
+
+
+def pytest_report_header() -> str:
+    """The driver that the Blob tests run on."""
+    try:
+        return f"azure-storage-blob: {metadata.version('azure-storage-blob')}"
+    except metadata.PackageNotFoundError:
+        return "azure-storage-blob: not installed"
 
 
 def pytest_configure() -> None:
