@@ -34,11 +34,20 @@ AllowListSource: TypeAlias = Callable[[], AllowList]
 class Codec(Protocol):
     """How one property's value is written and read."""
 
+    is_stable: bool
+    """What `encode` once wrote it would write again: no class that may change has a part in it."""
+
     def encode(self, value: object) -> bytes:
         """:raises StateEncodeError: the value cannot be stored so that it comes back."""
 
     def decode(self, text: bytes) -> Any:
         """:raises StateDecodeError: the text is not a value of this property."""
+
+    def normal(self, text: bytes) -> bytes:
+        """A stored text as `encode` would have written it.
+
+        :raises StateDecodeError: the text is not a value of this property.
+        """
 
     def is_unchanged(self, value: object, text: bytes) -> bool:
         """True when ``value`` is still what ``text`` was decoded to. Cheap; False when unsure."""
@@ -46,6 +55,8 @@ class Codec(Protocol):
 
 class UntypedCodec:
     """For properties without a type."""
+
+    is_stable = True
 
     def __init__(self, allowed: AllowListSource) -> None:
         self._allowed = allowed
@@ -62,6 +73,9 @@ class UntypedCodec:
         value = jsontext.loads(text)
         return legacy.restore(value, self._allowed()) if legacy.has_tags(text) else value
 
+    def normal(self, text: bytes) -> bytes:
+        return self.encode(self.decode(text))
+
     def is_unchanged(self, value: object, text: bytes) -> bool:
         if legacy.has_tags(text):
             return False
@@ -74,6 +88,8 @@ class UntypedCodec:
 class TypedCodec:
     """For properties with a type: builtins, dataclasses, attrs, TypedDict, Struct, enums, pydantic
     models, plain classes, and generics over these."""
+
+    is_stable = False
 
     def __init__(self, type_: Any, allowed: AllowListSource) -> None:
         self.type = type_
@@ -109,6 +125,10 @@ class TypedCodec:
             raise
         except jsontext.DecodingFailure as error:
             return self._decode_refused(text, error)
+
+    def normal(self, text: bytes) -> bytes:
+        value = self.decode(text)
+        return NULL if value is None else self._encode(value)
 
     def is_unchanged(self, value: object, text: bytes) -> bool:
         try:

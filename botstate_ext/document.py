@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
-from . import expiry, jsontext
+from . import expiry
 from .errors import StateDecodeError, StateEncodeError
 from .merge import differ
 from .metadata import Metadata, parse_document
@@ -46,6 +46,7 @@ class Document:
         self._text: bytes | None = None
         self._stored: dict[str, bytes] = {}
         self._metadata = Metadata()
+        self._all_ours = True
         self._now: datetime | None = None
 
     # What storage holds
@@ -77,13 +78,14 @@ class Document:
 
     def _split(self, text: bytes) -> None:
         try:
-            stored, metadata = parse_document(text)
+            stored, metadata, is_ours = parse_document(text)
         except StateDecodeError as error:
             raise error.located(scope=self.scope, key=self.key) from None
         if self._now is not None:
             for name in metadata.expired(self._now):
                 stored.pop(name, None)
         self._text, self._stored, self._metadata = None, stored, metadata
+        self._all_ours = self._all_ours and is_ours
 
     # What the bot sees
 
@@ -234,12 +236,13 @@ class Document:
         return base if base is not None and self._says_the_same(name, base, mine) else mine
 
     def _says_the_same(self, name: str, base: bytes, mine: bytes) -> bool:
-        """Texts differ by upstream's spaces, by a set's order, by a field that a class gained."""
-        if jsontext.same(base, mine):
-            return True
+        """Texts differ also by upstream's spaces and escapes, and by a field that a class gained:
+        so compare with what was loaded, encoded again."""
+        codec = self.policy(name).codec
+        if codec.is_stable and self._all_ours:
+            return False
         try:
-            policy = self.policy(name)
-            return jsontext.same(policy.codec.encode(policy.codec.decode(base)), mine)
+            return codec.normal(base) == mine
         except (StateDecodeError, StateEncodeError):
             return False
 

@@ -10,6 +10,7 @@ at least two, so the two kinds never meet; and two different (scope, id) never s
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 from urllib.parse import quote
@@ -65,6 +66,7 @@ def document_key(scope: str, document_id: str) -> str:
     return f"{scope}/{escape(document_id)}"
 
 
+@lru_cache(maxsize=1024)  # the same bot, and the same few ids, in every turn
 def escape(text: str) -> str:
     """Percent-encoded so that no "/" and no final "." is left (Azure refuses both in places).
 

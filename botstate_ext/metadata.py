@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -57,7 +57,15 @@ _decoder: Final = msgspec.json.Decoder(Metadata)
 _encoder: Final = msgspec.json.Encoder()
 
 
-def parse_document(text: bytes) -> tuple[dict[str, bytes], Metadata]:
+class Parsed(NamedTuple):
+    """A stored text, split. ``is_ours``: its last writer was this package, not upstream's."""
+
+    stored: dict[str, bytes]
+    metadata: Metadata
+    is_ours: bool
+
+
+def parse_document(text: bytes) -> Parsed:
     """The text of each property, and the metadata (empty for a document that upstream wrote).
 
     References (``py/id``), which count over the whole document, are expanded.
@@ -71,7 +79,11 @@ def parse_document(text: bytes) -> tuple[dict[str, bytes], Metadata]:
         stored = jsontext.split(text)
     stored.pop(UPSTREAM_ETAG, None)
     raw = stored.pop(RESERVED, None)
-    return stored, Metadata() if raw is None else _parse_metadata(raw)
+    if raw is None:
+        return Parsed(stored, Metadata(), is_ours=False)
+    metadata = _parse_metadata(raw)
+    # Upstream keeps our entry, but writes all of a document in its own way, with spaces.
+    return Parsed(stored, metadata, is_ours=raw == _encoder.encode(metadata))
 
 
 def render_document(stored: Mapping[str, bytes], metadata: Metadata) -> bytes:

@@ -66,9 +66,13 @@ class UnitOfWork:
         """Read one document, in one batch with those that others ask for at the same moment."""
         if document.is_loaded:
             return
-        if self._batch is None or self._batch.is_closed:
-            self._batch = _Batch(self.load)
+        if self._batch is None:
+            self._batch = _Batch(self._load_batch)
         await self._batch.read(document)
+
+    async def _load_batch(self, documents: Iterable[Document]) -> None:
+        self._batch = None  # from here on it takes no more; the next document opens another
+        await self.load(documents)
 
     async def save(
         self, documents: Iterable[Document] | None = None, *, force: bool = False
@@ -111,7 +115,6 @@ class _Batch:
         self._load = load
         self._documents: list[Document] = []
         self._task = asyncio.ensure_future(self._run())
-        self.is_closed = False
 
     async def read(self, document: Document) -> None:
         self._documents.append(document)
@@ -120,7 +123,6 @@ class _Batch:
 
     async def _run(self) -> None:
         await asyncio.sleep(0)  # let every task that is ready now add its document
-        self.is_closed = True
         await self._load(self._documents)
 
 

@@ -17,6 +17,7 @@ from .policy import PropertyPolicy
 from .storage.adapt import as_state_storage
 from .work import UnitOfWork
 
+_ENDED: Final = object()
 _SDK_CLASSES: Final = AllowList()
 _log: Final = logging.getLogger("botstate_ext")
 
@@ -41,14 +42,15 @@ class Workspace:
         if isinstance(turn, UnitOfWork):
             return turn
         BotAssert.context_not_none(turn)
-        work: UnitOfWork | None = turn.turn_state.get(self._turn_key)
-        if work is None:
-            work = turn.turn_state[self._turn_key] = UnitOfWork(self.storage, self.clock)
+        work = turn.turn_state.get(self._turn_key)
+        if not isinstance(work, UnitOfWork):
+            kind = _LateWork if work is _ENDED else UnitOfWork
+            work = turn.turn_state[self._turn_key] = kind(self.storage, self.clock)
         return work
 
     def has_work(self, turn: Any) -> bool:
         """True while a unit of work is open in this turn."""
-        return turn.turn_state.get(self._turn_key) is not None
+        return isinstance(turn.turn_state.get(self._turn_key), UnitOfWork)
 
     def begin(self, turn: Any, on_conflict: OnConflict) -> UnitOfWork:
         """Open the unit of work of a turn."""
@@ -59,7 +61,7 @@ class Workspace:
     def end(self, turn: Any) -> None:
         """Close the unit of work of a turn. What asks for state later opens a late one, which only
         an explicit save commits."""
-        turn.turn_state[self._turn_key] = _LateWork(self.storage, self.clock)
+        turn.turn_state[self._turn_key] = _ENDED
 
     def codec(self, type_: Any) -> Codec:
         """The codec of a type, made once.
