@@ -36,7 +36,8 @@ def upstream_requires(name: str) -> dict[str, Requirement]:
 def test_it_holds_the_package_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     folders = {name.split("/")[0] for name in names}
-    assert folders == {"botstate_ext", "botstate_ext-0.1.0.dist-info"}
+    version = metadata.version("botstate-ext")
+    assert folders == {"botstate_ext", f"botstate_ext-{version}.dist-info"}
     assert "botstate_ext/py.typed" in names
     assert "botstate_ext/__init__.py" in names
     assert any(name.endswith("/licenses/LICENSE") for name in names)
