@@ -35,7 +35,7 @@ from jsonpath_rfc9535.selectors import (
 from ..errors import StateQueryError
 from .compare import equal, less
 from .iregexp import compile_pattern, matches
-from .limits import MAX_DEPTH, MAX_SEGMENTS, Run, over_limit
+from .limits import MAX_DEPTH, MAX_NUMBER, MAX_SEGMENTS, Run, over_limit
 from .steps import NOTHING, Step, step, walk
 
 Values: TypeAlias = list[Any]
@@ -289,7 +289,7 @@ def _literal(literal: FilterExpressionLiteral[Any]) -> Any:
     if isinstance(literal, IntegerLiteral) and text.lstrip("-").isdigit():
         return int(text)  # The parser goes through a float, which rounds a long identifier.
     if isinstance(literal.value, float) and not isfinite(literal.value):
-        over_limit("numbers", 1e308, "at most")
+        over_limit("numbers", MAX_NUMBER, "at most")
     return literal.value
 
 

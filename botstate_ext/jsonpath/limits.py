@@ -18,6 +18,9 @@ MAX_NESTING: Final = 20
 MAX_OPERATORS: Final = 100
 """``&&`` and ``||`` in a path."""
 
+MAX_NUMBER: Final = 1e308
+"""Numbers written in a path. Above it the next power of ten is infinite."""
+
 MAX_PATTERN_LENGTH: Final = 500
 """Characters of a regular expression."""
 

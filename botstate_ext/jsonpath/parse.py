@@ -8,7 +8,7 @@ from typing import Final
 from jsonpath_rfc9535 import JSONPathEnvironment, JSONPathError, JSONPathQuery
 
 from ..errors import StateQueryError
-from .limits import MAX_LENGTH, MAX_NESTING, MAX_OPERATORS, over_limit
+from .limits import MAX_LENGTH, MAX_NESTING, MAX_NUMBER, MAX_OPERATORS, over_limit
 
 _ENVIRONMENT: Final = JSONPathEnvironment()
 _STRING: Final = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"", re.DOTALL)
@@ -36,8 +36,8 @@ def parse(text: str) -> JSONPathQuery:
     except JSONPathError as error:
         at = "" if error.token is None else f" at position {error.token.index}"
         raise syntax_error(text, f"{error.args[0]}{at}") from error
-    except OverflowError as error:
-        raise syntax_error(text, "a number is over the limit on numbers, 1e308") from error
+    except OverflowError:
+        over_limit("numbers", MAX_NUMBER, "at most")
     except RecursionError as error:
         raise syntax_error(text, "nested too deeply for the stack that is left") from error
 
