@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from math import prod
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import regex  # type: ignore[import-untyped]  # it ships no types
 from iregexp_check import check
@@ -23,10 +23,23 @@ from .parse import nesting
 
 _PIECE: Final = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|\.", re.DOTALL)
 _MINIMUM: Final = re.compile(r"\{([0-9]+)")
+_QUANTIFIER: Final = re.compile(r"[*+?{]")
+_QUICK_TEXT: Final = 1_000
+
+
+class Pattern(NamedTuple):
+    """A compiled pattern of the ``regex`` package.
+
+    ``quick`` says that a short text cannot take it long: no groups, no choices, and one thing at
+    most that repeats. A time-out costs two microseconds a match, six times such a match itself.
+    """
+
+    compiled: Any
+    quick: bool
 
 
 @lru_cache(maxsize=256)
-def compile_pattern(text: str) -> Any:
+def compile_pattern(text: str) -> Pattern | None:
     """A compiled pattern, or None when the text is not an I-Regexp, which then matches nothing.
 
     :raises StateQueryError: the pattern is longer, deeper or repeats more than the limits allow.
@@ -34,7 +47,8 @@ def compile_pattern(text: str) -> Any:
     """
     if len(text) > MAX_PATTERN_LENGTH:
         over_limit("a pattern's length", MAX_PATTERN_LENGTH, "characters")
-    if nesting(_PIECE.sub("", text)) > MAX_NESTING:
+    bare = _PIECE.sub("", text)
+    if nesting(bare) > MAX_NESTING:
         over_limit("a pattern's nesting", MAX_NESTING, "levels")
     if prod(max(int(count), 1) for count in _MINIMUM.findall(text)) > MAX_PATTERN_REPEATS:
         over_limit("a pattern's repeats", MAX_PATTERN_REPEATS, "repeats")
@@ -42,8 +56,9 @@ def compile_pattern(text: str) -> Any:
         return None
     # An I-Regexp's dot excludes both line ends; every other piece is the same in `regex`.
     translated = _PIECE.sub(lambda piece: r"[^\n\r]" if piece[0] == "." else piece[0], text)
+    quick = not set("(|") & set(bare) and len(_QUANTIFIER.findall(bare)) <= 1
     try:
-        return regex.compile(translated, regex.VERSION0)
+        return Pattern(regex.compile(translated, regex.VERSION0), quick)
     except regex.error:
         # What the grammar allows and no engine does: [z-a], a repeat over 32 bits.
         return None
@@ -63,13 +78,14 @@ def matches(run: Run, text: Any, pattern: Any, *, whole: bool) -> bool:
     """
     if not isinstance(text, str) or not isinstance(pattern, str):
         return False
-    compiled = compile_pattern(pattern)
-    if compiled is None:
+    known = compile_pattern(pattern)
+    if known is None:
         return False
-    apply = compiled.fullmatch if whole else compiled.search
+    apply = known.compiled.fullmatch if whole else known.compiled.search
+    timeout = None if known.quick and len(text) <= _QUICK_TEXT else run.pattern_seconds
     started = perf_counter()
     try:
-        found = apply(text, timeout=run.pattern_seconds) is not None
+        found = apply(text, timeout=timeout) is not None
     except TimeoutError:
         over_limit("the time of patterns", MAX_PATTERN_SECONDS, "seconds")
     run.pattern_seconds -= perf_counter() - started

@@ -130,3 +130,11 @@ def test_an_error_shows_no_value_of_the_state() -> None:
     with pytest.raises(StateQueryError) as caught:
         JsonPath("$[?match(@.secret, '(a|aa)+b')]").find([{"secret": "a" * 60}])
     assert "aaa" not in str(caught.value)
+
+
+def test_a_quick_pattern_is_stopped_on_many_texts_and_on_a_long_one() -> None:
+    path = JsonPath("$[?search(@, 'a*[bc]')]")
+    assert path.find(["xaab", "a"]) == ["xaab"]
+    for value in (["a" * 1_000] * 100_000, ["a" * 10**6]):
+        with pytest.raises(StateQueryError, match="over the limit on the time of patterns"):
+            path.find(value)
