@@ -95,7 +95,10 @@ def flatten(value: Any, allowed: AllowList) -> Any:
     :raises StateEncodeError: a class that is not allowed, a cycle, more than 200 levels, a
         dictionary's key that is of another type or begins like a tag ("py/").
     """
-    return _Flattener(allowed).flatten(value, 1)
+    try:
+        return _Flattener(allowed).flatten(value, 1)
+    except RecursionError:
+        raise _too_deep() from None
 
 
 class _Flattener:
@@ -108,7 +111,7 @@ class _Flattener:
         if kind in _SCALARS:
             return value
         if depth > MAX_DEPTH:
-            raise StateEncodeError(f"it is nested more than {MAX_DEPTH} levels deep.")
+            raise _too_deep()
         if id(value) in self._open:
             raise StateEncodeError(f"a {name_of(kind)} in it holds itself: a cycle.")
         self._open.add(id(value))
@@ -148,7 +151,10 @@ class _Flattener:
                 )
             if key in flat:
                 raise StateEncodeError("two keys of a dictionary in it are the same text in JSON.")
-            flat[key] = self.flatten(member, depth + 1)
+            if type(member) in _SCALARS:
+                flat[key] = member
+            else:
+                flat[key] = self.flatten(member, depth + 1)
         return flat
 
     def _special(self, value: Any, kind: type, depth: int) -> Any:
@@ -164,9 +170,7 @@ class _Flattener:
             return {OBJECT: "builtins.complex", NEWARGS: {TUPLE: [value.real, value.imag]}}
         if isinstance(value, tzinfo):
             return {REDUCE: [{FUNCTION: ZONE_INFO}, {TUPLE: [zone_key(value), 1]}]}
-        if kind is not defaultdict and not self._allowed.allows(
-            value if isinstance(value, type) else kind
-        ):
+        if not self._allowed.allows(value if isinstance(value, type) else kind):
             raise _not_allowed(value)
         if isinstance(value, type):
             return {TYPE: name_of(value)}
@@ -205,10 +209,12 @@ class _Flattener:
                 f"__getstate__ and __setstate__, or declare create_property(name, {kind.__name__})."
             )
         flat: dict[str, Any] = {OBJECT: name}
+        # A named tuple has its items in py/seq; jsonpickle writes them twice, and reads either.
+        is_named = isinstance(value, tuple) and hasattr(kind, "_fields")
         if hasattr(kind, "__getnewargs_ex__"):
             args, kwargs = value.__getnewargs_ex__()
             flat[NEWARGSEX] = [self.flatten(args, depth + 2), self.flatten(kwargs, depth + 2)]
-        elif hasattr(kind, "__getnewargs__"):
+        elif hasattr(kind, "__getnewargs__") and not is_named:
             flat[NEWARGS] = self.flatten(value.__getnewargs__(), depth + 1)
         state = state_of(value)
         if state is not None:
@@ -217,7 +223,7 @@ class _Flattener:
             flat.update(self._dictionary(value, depth))
         else:
             flat.update(self._members(_checked(attributes_of(value)), depth))
-            if isinstance(value, (list, tuple)):
+            if isinstance(value, list) or is_named:
                 flat[SEQ] = self._items(value, depth + 1)
             elif isinstance(value, set):
                 flat[SEQ] = self._sorted(value, depth + 1)
@@ -262,6 +268,10 @@ def _checked(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
         if name[:2] == "__" and name[-2:] == "__":
             raise StateEncodeError(f"an object in it has an attribute {name!r} of its own.")
     return attributes
+
+
+def _too_deep() -> StateEncodeError:
+    return StateEncodeError("it is nested too deeply.")
 
 
 def _not_allowed(value: Any) -> StateEncodeError:

@@ -7,7 +7,7 @@ properties are called, and only where the class defines them; ``__init__`` never
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from ..allowlist import name_of
@@ -37,8 +37,10 @@ def set_attribute(instance: Any, name: str, value: Any) -> None:
 
     :raises StateDecodeError: it is one that Python itself uses, or the instance has no such place.
     """
-    cls = type(instance)
-    place = _private_slot(cls, name) if name[:2] == "__" else name
+    cls: Any = type(instance)
+    place = _slots(cls).get(name) if name[:2] == "__" else name
+    if place is None:
+        raise StateDecodeError(f"{shown(name)} is not an attribute that can be stored.")
     try:
         # A property's setter may raise anything.
         object.__setattr__(instance, place, value)
@@ -46,13 +48,6 @@ def set_attribute(instance: Any, name: str, value: Any) -> None:
         raise StateDecodeError(
             f"{shown(name_of(cls))} has no place for its attribute {shown(name)}."
         ) from error
-
-
-def _private_slot(cls: type, name: str) -> str:
-    for base in cls.__mro__:
-        if name in _slots(base):
-            return _mangled(base, name)
-    raise StateDecodeError(f"{shown(name)} is not an attribute that can be stored.")
 
 
 def fill(instance: Any, items: list[Any]) -> None:
@@ -86,6 +81,8 @@ def set_state(instance: Any, state: Any) -> None:
             raise StateDecodeError(f"__setstate__ of {name} failed.") from error
         return
     match state:
+        case None:
+            parts = []
         case dict():
             parts = [state]
         case (dict() | None as own, dict() as slots):
@@ -116,32 +113,36 @@ def state_of(instance: Any) -> Any:
     return state or None
 
 
-def attributes_of(instance: Any) -> Mapping[str, Any]:
+def attributes_of(instance: Any) -> dict[str, Any]:
     """Its attributes by the names that jsonpickle gives them, those in slots included."""
-    own: Mapping[str, Any] = getattr(instance, "__dict__", None) or {}
-    slots = dict(_slot_values(instance))
-    return {**slots, **own} if slots else own
+    cls: Any = type(instance)
+    attributes = {
+        name: getattr(instance, place)
+        for name, place in _slots(cls).items()
+        if hasattr(instance, place)
+    }
+    attributes.update(getattr(instance, "__dict__", ()))
+    # What typing notes on an instance of a generic class is not state.
+    attributes.pop("__orig_class__", None)
+    return attributes
 
 
-def _slot_values(instance: Any) -> Iterator[tuple[str, Any]]:
-    cls = type(instance)
+@lru_cache(maxsize=1024)
+def _slots(cls: type) -> dict[str, str]:
+    """The slots of a class and its bases: the name in the source, and the attribute behind it."""
+    places: dict[str, str] = {}
     for base in cls.__mro__:
-        for name in _slots(base):
-            place = _mangled(base, name) if name[:2] == "__" else name
-            if hasattr(instance, place):
-                yield name, getattr(instance, place)
+        slots = base.__dict__.get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if name[:2] != "__":
+                places.setdefault(name, name)
+            elif name[-2:] != "__":
+                # Private: Python puts the name of the class before it.
+                places.setdefault(name, f"_{base.__name__.lstrip('_')}{name}")
+    return places
 
 
-def _slots(cls: type) -> tuple[str, ...]:
-    slots = cls.__dict__.get("__slots__", ())
-    names = (slots,) if isinstance(slots, str) else tuple(slots)
-    return tuple(name for name in names if name not in ("__dict__", "__weakref__"))
-
-
-def _mangled(cls: type, name: str) -> str:
-    return f"_{cls.__name__.lstrip('_')}{name}"
-
-
+@lru_cache(maxsize=1024)
 def has_own_reduce(cls: type) -> bool:
     """Whether the class says itself how it is pickled, in a way that would have to be called."""
     if issubclass(cls, (dict, list, set, tuple)):

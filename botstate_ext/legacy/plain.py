@@ -19,6 +19,7 @@ from .tags import (
     items_of,
     malformed,
     shown,
+    too_deep,
 )
 
 
@@ -33,7 +34,10 @@ def to_plain(value: Any) -> Any:
     :raises StateDecodeError: it holds what is not data (a class, a function, a module), a
         reference, or what jsonpickle does not write.
     """
-    plain = Plainer().read(value, 1)
+    try:
+        plain = Plainer().read(value, 1)
+    except RecursionError:
+        raise too_deep() from None
     try:
         return msgspec.to_builtins(plain, str_keys=True, enc_hook=_deque)
     except TypeError:
@@ -61,7 +65,7 @@ class Plainer(Reader):
     def make_object(self, name: str, value: dict[str, Any], depth: int) -> object:
         attributes = {}
         for key, member in value.items():
-            if key[:3] != PREFIX and not _is_factory(key, member):
+            if key[:3] != PREFIX and not _is_factory(name, key, member):
                 attributes[key] = self.read(member, depth + 1)
         own = attributes.pop("__dict__", None)
         if own or (SEQ in value and attributes):
@@ -79,12 +83,16 @@ class Plainer(Reader):
         return attributes
 
 
-def _is_factory(key: str, member: Any) -> bool:
-    return key == "default_factory" and type(member) is dict and TYPE in member
+def _is_factory(name: str, key: str, member: Any) -> bool:
+    if key != "default_factory":
+        return False
+    return name == "collections.defaultdict" or (type(member) is dict and TYPE in member)
 
 
 def _state(state: Any, attributes: dict[str, Any]) -> Any:
     match state:
+        case None:
+            return attributes
         case dict():
             return {**attributes, **state}
         case [dict() | None as own, dict() as slots]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from ..errors import StateDecodeError
@@ -13,11 +14,15 @@ from .tags import (
     ID,
     ITERATOR,
     MAX_DEPTH,
+    MODULE,
+    NEWARGS,
     NEWARGSEX,
     OBJECT,
     REDUCE,
+    REPR,
     SEQ,
     SET,
+    STATE,
     TUPLE,
     TYPE,
     too_deep,
@@ -25,6 +30,8 @@ from .tags import (
 
 _OPEN: Final = object()
 _UNNUMBERED: Final = frozenset((TUPLE, SET, B64, B85, TYPE, FUNCTION))
+_NUMBERED: Final = frozenset((REDUCE, ITERATOR, MODULE, REPR))
+_LATE: Final = {NEWARGS: -1, NEWARGSEX: -1, "__dict__": 1, SEQ: 2, STATE: 3}
 _BARE_LISTS: Final = (TUPLE, SET, REDUCE, ITERATOR, SEQ, NEWARGSEX)
 _CHARACTERS_PER_NODE: Final = 64
 
@@ -32,21 +39,56 @@ _CHARACTERS_PER_NODE: Final = 64
 def expand_references(document: dict[str, Any], *, max_nodes: int = 1_000_000) -> dict[str, Any]:
     """The document with every ``py/id`` replaced by a copy of what it refers to.
 
-    Give it a whole document as it was stored: the numbers count objects from its root. They are
-    counted as the Pickler of jsonpickle 2 and 3 counts (1.x did not count dictionaries; its
-    documents cannot be told apart, and upstream reads them with today's numbers too). Entries that
+    Give it a whole document as it was stored: the numbers count objects from its root. Entries that
     are not jsonpickle's, such as ``e_tag`` or this package's own, count as the plain JSON they are.
+
+    How they count depends on who wrote the document: jsonpickle 2 and 3, which botbuilder-core 4.17
+    takes, number plain dictionaries too; 1.x, which it took until 4.16, did not, and the document
+    does not say. It is read as one of 1.x if its objects have sorted keys, or if its references
+    have no meaning otherwise.
 
     :raises StateDecodeError: a reference to what holds it or to nothing, copies of more than
         ``max_nodes`` values (long texts count as several), or a result nested too deeply.
     """
-    expanded: dict[str, Any] = _Expander(max_nodes).expand(document, 0)
+    if _has_sorted_objects(document):
+        return _expand(document, max_nodes, numbers_dictionaries=False)
+    try:
+        return _expand(document, max_nodes, numbers_dictionaries=True)
+    except StateDecodeError as error:
+        try:
+            return _expand(document, max_nodes, numbers_dictionaries=False)
+        except StateDecodeError:
+            raise error from None
+
+
+def _expand(
+    document: dict[str, Any], max_nodes: int, *, numbers_dictionaries: bool
+) -> dict[str, Any]:
+    expander = _Expander(max_nodes, numbers_dictionaries)
+    try:
+        expanded: dict[str, Any] = expander.expand(document, 0)
+    except RecursionError:
+        raise too_deep() from None
     return expanded
 
 
+def _has_sorted_objects(document: dict[str, Any]) -> bool:
+    # jsonpickle 1.2 and 1.3 sort all keys; every other version writes an object's class first.
+    todo: list[Any] = [document]
+    for item in todo:
+        if type(item) is dict:
+            if OBJECT in item and next(iter(item)) != OBJECT:
+                return True
+            todo.extend(item.values())
+        elif type(item) is list:
+            todo.extend(item)
+    return False
+
+
 class _Expander:
-    def __init__(self, max_nodes: int) -> None:
+    def __init__(self, max_nodes: int, numbers_dictionaries: bool) -> None:
         self._max_nodes = max_nodes
+        self._numbers_dictionaries = numbers_dictionaries
         self._targets: list[Any] = []
         self._sizes: list[int] = []
         self._bare: set[int] = set()
@@ -75,7 +117,7 @@ class _Expander:
                 expanded.append(self.expand(item, depth + 1))
         else:
             expanded = {}
-            for key, member in value.items():
+            for key, member in _as_written(value):
                 self._size += len(key) // _CHARACTERS_PER_NODE
                 expanded[key] = self.expand(member, depth + 1)
         if number is not None:
@@ -89,22 +131,25 @@ class _Expander:
                 return None
         else:
             self._note_bare_lists(value)
-            if OBJECT not in value and not _UNNUMBERED.isdisjoint(value):
+            if OBJECT not in value and not self._is_numbered(value):
                 return None
         self._targets.append(_OPEN)
         self._sizes.append(0)
         return len(self._targets) - 1
+
+    def _is_numbered(self, value: dict[str, Any]) -> bool:
+        if self._numbers_dictionaries:
+            return _UNNUMBERED.isdisjoint(value)
+        return not _NUMBERED.isdisjoint(value)
 
     def _note_bare_lists(self, value: dict[str, Any]) -> None:
         # Lists that jsonpickle itself adds are not objects of the app: they have no number.
         for tag in _BARE_LISTS:
             if tag in value:
                 self._bare.add(id(value[tag]))
-        if value.get(OBJECT) in CLOCKS:
-            parts = value.get("__reduce__")
-            self._bare.add(id(parts))
-            if type(parts) is list:
-                self._bare.update(map(id, parts))
+        name, parts = value.get(OBJECT), value.get("__reduce__")
+        if type(name) is str and name in CLOCKS and type(parts) is list:
+            self._bare.update((id(parts), *map(id, parts)))
 
     def _copy_of(self, reference: dict[str, Any], depth: int) -> Any:
         number = reference[ID]
@@ -120,6 +165,13 @@ class _Expander:
             )
         self._size += size
         return _copy(target, depth)
+
+
+def _as_written(value: dict[str, Any]) -> Iterable[tuple[str, Any]]:
+    """The members in the order in which they were numbered, which sorted keys no longer show."""
+    if OBJECT in value and not _LATE.keys().isdisjoint(value):
+        return sorted(value.items(), key=lambda item: _LATE.get(item[0], 0))
+    return value.items()
 
 
 def _copy(value: Any, depth: int) -> Any:

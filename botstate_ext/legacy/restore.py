@@ -26,6 +26,7 @@ from .tags import (
     shown,
     tag_of,
     text_of,
+    too_deep,
 )
 
 _STANDARD: Final = frozenset(STANDARD_TYPES.values())
@@ -41,7 +42,10 @@ def restore(value: Any, allowed: AllowList) -> Any:
         (:func:`expand_references` comes first), or what jsonpickle does not write.
     """
     _check_names(value, allowed)
-    return Restorer(allowed).read(value, 1)
+    try:
+        return Restorer(allowed).read(value, 1)
+    except RecursionError:
+        raise too_deep() from None
 
 
 def _check_names(value: Any, allowed: AllowList) -> None:
@@ -82,7 +86,7 @@ class Restorer(Reader):
     def make_class(self, name: str) -> type[Any]:
         cls = self._allowed.find(name)
         if cls is None:
-            raise refused(name)
+            raise StateDecodeError(f"it names {shown(name)}, whose package is not installed.")
         return cls
 
     def make_member(self, name: str, value: Any) -> object:
@@ -90,8 +94,9 @@ class Restorer(Reader):
         if not issubclass(cls, Enum):
             raise StateDecodeError(f"it calls {shown(name)}; only enumerations are made that way.")
         try:
+            # An enumeration's own _missing_ may raise anything.
             return cls(value)
-        except (TypeError, ValueError):
+        except Exception:  # noqa: BLE001 - its text may hold the value
             raise StateDecodeError(f"{shown(name)} has no member of that value.") from None
 
     def make_named_member(self, enumeration: Any, member: Any) -> object:
@@ -107,15 +112,18 @@ class Restorer(Reader):
             return self._default_dict(value, depth)
         if cls in _STANDARD or issubclass(cls, (Enum, type)):
             raise malformed(name)
-        instance = new(cls, *self._new_args(value, depth))
-        if isinstance(instance, tuple):
-            return instance
+        instance = new(cls, *self._new_args(cls, value, depth))
         members = {}
         for key, member in value.items():
             if key[:3] != PREFIX:
-                members[key] = self.read(member, depth + 1)
+                kind = type(member)
+                # Most of an activity's fifty attributes are None or text.
+                if kind is dict or kind is list:
+                    members[key] = self.read(member, depth + 1)
+                else:
+                    members[key] = member
         _set_members(instance, members)
-        if SEQ in value:
+        if SEQ in value and not isinstance(instance, tuple):
             fill(instance, self.read_items(items_of(value, SEQ), depth + 1))
         if STATE in value:
             set_state(instance, self.read(value[STATE], depth + 1))
@@ -131,11 +139,11 @@ class Restorer(Reader):
             case _:
                 raise StateDecodeError("it holds a defaultdict whose factory is not known.")
         for key, member in value.items():
-            if key not in (OBJECT, "default_factory"):
+            if key[:3] != PREFIX and key != "default_factory":
                 result[key] = self.read(member, depth + 1)
         return result
 
-    def _new_args(self, value: dict[str, Any], depth: int) -> tuple[Any, Any]:
+    def _new_args(self, cls: type, value: dict[str, Any], depth: int) -> tuple[Any, Any]:
         args: Any = ()
         kwargs: Any = {}
         if NEWARGSEX in value:
@@ -146,6 +154,8 @@ class Restorer(Reader):
             kwargs = self.read(parts[1], depth + 2)
         elif NEWARGS in value:
             args = self.read_tuple(value[NEWARGS], depth + 1)
+        elif SEQ in value and issubclass(cls, tuple) and hasattr(cls, "_fields"):
+            args = self.read_items(items_of(value, SEQ), depth + 1)
         if type(kwargs) is not dict:
             raise malformed(NEWARGSEX)
         return args, kwargs
