@@ -226,14 +226,13 @@ class Document:
         value = self.live.get(name, ABSENT)
         if value is ABSENT:
             return None
-        codec = self._policy_for(name, value).codec
-        if base is not None and codec.is_unchanged(value, base):
-            return base
         try:
-            mine = codec.encode(value)
+            mine = self._policy_for(name, value).codec.encode(value, base)
         except StateEncodeError as error:
             raise error.located(scope=self.scope, key=self.key, property_name=name) from None
-        return base if base is not None and self._says_the_same(name, base, mine) else mine
+        if mine is base or base is None:
+            return mine
+        return base if self._says_the_same(name, base, mine) else mine
 
     def _says_the_same(self, name: str, base: bytes, mine: bytes) -> bool:
         """Texts differ also by upstream's spaces and escapes, and by a field that a class gained:
