@@ -1,7 +1,7 @@
 """CPU of a turn with two documents on memory storage, upstream beside this package.
 
-Upstream: UserState and ConversationState with AutoSaveStateMiddleware. Both on the SDK's MemoryStorage.
-CPU seconds of the process, the median of rounds in which the two take turns.
+Upstream: UserState and ConversationState with AutoSaveStateMiddleware. Both on the SDK's
+MemoryStorage. CPU seconds of the process, the median of rounds in which the two take turns.
 """
 
 from __future__ import annotations

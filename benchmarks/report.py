@@ -13,15 +13,10 @@ PACKAGES = ("botstate-ext", "botbuilder-core", "msgspec", "jsonpickle", "aiohttp
 
 def machine(*packages: str) -> str:
     """One line: processor, system, Python and the versions that matter."""
-    versions = []
-    for name in (*PACKAGES, *packages):
-        try:
-            versions.append(f"{name} {metadata.version(name)}")
-        except metadata.PackageNotFoundError:
-            versions.append(f"{name} (not installed)")
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in (*PACKAGES, *packages))
     return (
         f"{_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}, "
-        f"{platform.python_implementation()} {platform.python_version()}; {', '.join(versions)}"
+        f"{platform.python_implementation()} {platform.python_version()}; {versions}"
     )
 
 

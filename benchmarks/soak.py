@@ -23,15 +23,14 @@ async def soak() -> list[list[str]]:
         await count.set(turn, (await count.get(turn) or 0) + 1)
         await seen.set(turn, {"at": await count.get(turn)})
 
-    rows, done = [], 0
+    rows = []
     tracemalloc.start()
-    for step in STEPS:
-        for done in range(done, step):
-            await bot.turn(logic, f"conversation {done % CONVERSATIONS}")
-        done = step
-        gc.collect()
-        held, _ = tracemalloc.get_traced_memory()
-        rows.append([f"{step:,}", f"{held / 1e6:.2f} MB"])
+    for done in range(1, STEPS[-1] + 1):
+        await bot.turn(logic, f"conversation {done % CONVERSATIONS}")
+        if done in STEPS:
+            gc.collect()
+            held, _ = tracemalloc.get_traced_memory()
+            rows.append([f"{done:,}", f"{held / 1e6:.2f} MB"])
     tracemalloc.stop()
     return rows
 
