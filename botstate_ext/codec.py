@@ -37,8 +37,11 @@ class Codec(Protocol):
     is_stable: bool
     """What `encode` once wrote it would write again: no class that may change has a part in it."""
 
-    def encode(self, value: object) -> bytes:
-        """:raises StateEncodeError: the value cannot be stored so that it comes back."""
+    def encode(self, value: object, base: bytes | None = None) -> bytes:
+        """The text of a value; ``base`` itself where that is the very text it has.
+
+        :raises StateEncodeError: the value cannot be stored so that it comes back.
+        """
 
     def decode(self, text: bytes) -> Any:
         """:raises StateDecodeError: the text is not a value of this property."""
@@ -49,9 +52,6 @@ class Codec(Protocol):
         :raises StateDecodeError: the text is not a value of this property.
         """
 
-    def is_unchanged(self, value: object, text: bytes) -> bool:
-        """True when ``value`` is still what ``text`` was decoded to. Cheap; False when unsure."""
-
 
 class UntypedCodec:
     """For properties without a type."""
@@ -61,13 +61,19 @@ class UntypedCodec:
     def __init__(self, allowed: AllowListSource) -> None:
         self._allowed = allowed
 
-    def encode(self, value: object) -> bytes:
-        if legacy.is_plain(value):
-            try:
-                return msgspec.json.encode(value)
-            except (UnicodeEncodeError, RecursionError):
-                return jsontext.dumps(value)
-        return jsontext.dumps(legacy.flatten(value, self._allowed()))
+    def encode(self, value: object, base: bytes | None = None) -> bytes:
+        try:
+            text = msgspec.json.encode(value)
+        except (TypeError, ValueError, RecursionError):
+            pass  # it holds what only flatten() can write, or can refuse by name
+        else:
+            # Equal text is taken for an equal value: a date in place of its own text is not seen.
+            if text == base and not legacy.has_tags(text):
+                return base
+            if jsontext.is_plain(value):
+                return text
+        text = jsontext.dumps(legacy.flatten(value, self._allowed()))
+        return base if text == base else text
 
     def decode(self, text: bytes) -> Any:
         value = jsontext.loads(text)
@@ -75,14 +81,6 @@ class UntypedCodec:
 
     def normal(self, text: bytes) -> bytes:
         return self.encode(self.decode(text))
-
-    def is_unchanged(self, value: object, text: bytes) -> bool:
-        if legacy.has_tags(text):
-            return False
-        try:
-            return msgspec.json.encode(value) == text
-        except (TypeError, ValueError, RecursionError):
-            return False  # it holds what only encode() can judge
 
 
 class TypedCodec:
@@ -101,10 +99,10 @@ class TypedCodec:
         except (TypeError, NameError) as error:
             raise TypeError(f"{_name(type_)} cannot be the type of a property: {error}") from error
 
-    def encode(self, value: object) -> bytes:
-        if value is None:
-            return NULL
-        text = self._encode(value)
+    def encode(self, value: object, base: bytes | None = None) -> bytes:
+        text = NULL if value is None else self._encode(value)
+        if text == base:
+            return base
         try:
             self.decode(text)
         except StateDecodeError as error:
@@ -129,12 +127,6 @@ class TypedCodec:
     def normal(self, text: bytes) -> bytes:
         value = self.decode(text)
         return NULL if value is None else self._encode(value)
-
-    def is_unchanged(self, value: object, text: bytes) -> bool:
-        try:
-            return (NULL if value is None else self._encode(value)) == text
-        except StateEncodeError:
-            return False
 
     def _encode(self, value: object) -> bytes:
         try:
@@ -170,7 +162,7 @@ class TypedCodec:
             return msgspec.Raw(dump_pydantic(value))
         if cls in self._plain_classes:
             held = attributes(value)
-            return held if legacy.is_plain(held) else legacy.flatten(held, self._allowed())
+            return legacy.flatten(held, self._allowed())
         raise StateEncodeError(
             f"it holds a {cls.__module__}.{cls.__qualname__}, which {_name(self.type)} does not "
             "name. Annotate the field with that class, or store plain data."

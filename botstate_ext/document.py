@@ -20,7 +20,7 @@ from typing import Any, Final, TypeAlias
 from . import expiry
 from .errors import StateDecodeError, StateEncodeError
 from .merge import differ
-from .metadata import Metadata, parse_document
+from .metadata import NO_METADATA, Metadata, parse_document
 from .policy import Policies, PropertyPolicy
 
 ABSENT: Final[Any] = type("Absent", (), {"__repr__": lambda self: "ABSENT", "__slots__": ()})()
@@ -45,7 +45,7 @@ class Document:
         self._attempts: dict[str, Changes] = {}
         self._text: bytes | None = None
         self._stored: dict[str, bytes] = {}
-        self._metadata = Metadata()
+        self._metadata = NO_METADATA
         self._all_ours = True
         self._now: datetime | None = None
 
@@ -54,7 +54,7 @@ class Document:
     def fill(self, text: bytes | None, etag: str | None, now: datetime) -> None:
         """Take what storage holds now (None: nothing). Values handed out stay as they are."""
         self._text, self.etag, self._now, self.is_loaded = text, etag, now, True
-        self._stored, self._metadata = {}, Metadata()
+        self._stored, self._metadata = {}, NO_METADATA
 
     @property
     def stored(self) -> dict[str, bytes]:
@@ -226,14 +226,13 @@ class Document:
         value = self.live.get(name, ABSENT)
         if value is ABSENT:
             return None
-        codec = self._policy_for(name, value).codec
-        if base is not None and codec.is_unchanged(value, base):
-            return base
         try:
-            mine = codec.encode(value)
+            mine = self._policy_for(name, value).codec.encode(value, base)
         except StateEncodeError as error:
             raise error.located(scope=self.scope, key=self.key, property_name=name) from None
-        return base if base is not None and self._says_the_same(name, base, mine) else mine
+        if mine is base or base is None:
+            return mine
+        return base if self._says_the_same(name, base, mine) else mine
 
     def _says_the_same(self, name: str, base: bytes, mine: bytes) -> bool:
         """Texts differ also by upstream's spaces and escapes, and by a field that a class gained:

@@ -8,11 +8,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from itertools import chain
+from math import isfinite
 from typing import Any, Final
 
 import msgspec
 
 from .errors import StateDecodeError, StateEncodeError
+
+_PLAIN: Final = frozenset({dict, list, str, int, float, bool, type(None)})
+_NAMES: Final = frozenset({str})
 
 _split: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _loads: Final = msgspec.json.Decoder().decode
@@ -51,6 +56,33 @@ def dumps(value: Any) -> bytes:
     if b"null" in encoded:
         return _slow_dumps(value) if _holds_non_finite(value) else encoded
     return encoded
+
+
+def is_plain(value: Any) -> bool:
+    """True when a value holds exactly the JSON builtins, so that its JSON text is all of it: dict
+    with str names (none like a tag of jsonpickle's), list, str, int, finite float, bool and None.
+
+    The value must not hold itself; a value that was encoded does not.
+    """
+    # Level by level, so that most of the work is done by a few calls for many values at once.
+    level = [value]
+    while level:
+        kinds = set(map(type, level))
+        if not kinds <= _PLAIN:
+            return False
+        if float in kinds and not all(map(isfinite, (v for v in level if type(v) is float))):
+            return False
+        below: list[Any] = []
+        if dict in kinds:
+            objects = [item for item in level if type(item) is dict]
+            names = set(chain.from_iterable(objects))
+            if not set(map(type, names)) <= _NAMES or any(n.startswith("py/") for n in names):
+                return False
+            below.extend(chain.from_iterable(map(dict.values, objects)))
+        if list in kinds:
+            below.extend(chain.from_iterable(item for item in level if type(item) is list))
+        level = below
+    return True
 
 
 def split(text: bytes) -> dict[str, bytes]:

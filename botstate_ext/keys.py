@@ -31,7 +31,10 @@ def user_key(activity: Activity) -> str:
 
     :raises StateKeyError: the activity names no channel or no user.
     """
-    return _short(f"{_channel(activity, 'user')}/users/", _user(activity, "user"), "")
+    channel, user = activity.channel_id, activity.from_property
+    if not (channel and user and user.id):
+        raise _missing("user", activity)
+    return _short(f"{channel}/users/", user.id, "")
 
 
 def conversation_key(activity: Activity) -> str:
@@ -39,8 +42,10 @@ def conversation_key(activity: Activity) -> str:
 
     :raises StateKeyError: the activity names no channel or no conversation.
     """
-    channel = _channel(activity, "conversation")
-    return _short(f"{channel}/conversations/", _conversation(activity, "conversation"), "")
+    channel, conversation = activity.channel_id, activity.conversation
+    if not (channel and conversation and conversation.id):
+        raise _missing("conversation", activity)
+    return _short(f"{channel}/conversations/", conversation.id, "")
 
 
 def private_key(activity: Activity, namespace: str = "") -> str:
@@ -48,9 +53,16 @@ def private_key(activity: Activity, namespace: str = "") -> str:
 
     :raises StateKeyError: the activity names no channel, no conversation or no user.
     """
-    channel = _channel(activity, "private")
-    rest = f"{_conversation(activity, 'private')}/users/{_user(activity, 'private')}"
-    return _short(f"{channel}/conversations/", rest, f"/{namespace}")
+    channel, conversation, user = (
+        activity.channel_id,
+        activity.conversation,
+        activity.from_property,
+    )
+    if not (channel and conversation and conversation.id and user and user.id):
+        raise _missing("private", activity)
+    return _short(
+        f"{channel}/conversations/", f"{conversation.id}/users/{user.id}", f"/{namespace}"
+    )
 
 
 def document_key(scope: str, document_id: str) -> str:
@@ -94,24 +106,15 @@ def _digest(text: str) -> str:
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _channel(activity: Activity, scope: str) -> str:
-    return _present(activity.channel_id, scope, "channel_id")
-
-
-def _conversation(activity: Activity, scope: str) -> str:
-    conversation = activity.conversation
-    return _present(conversation and conversation.id, scope, "conversation.id")
-
-
-def _user(activity: Activity, scope: str) -> str:
-    user = activity.from_property
-    return _present(user and user.id, scope, "from_property.id")
-
-
-def _present(value: object, scope: str, what: str) -> str:
-    if isinstance(value, str) and value:
-        return value
-    raise StateKeyError(
+def _missing(scope: str, activity: Activity) -> StateKeyError:
+    conversation, user = activity.conversation, activity.from_property
+    named = {
+        "channel_id": activity.channel_id,
+        "conversation.id": scope == "user" or (conversation and conversation.id),
+        "from_property.id": scope == "conversation" or (user and user.id),
+    }
+    what = " and no ".join(name for name, value in named.items() if not value)
+    return StateKeyError(
         f"The {scope} scope has no key in this turn: its activity has no {what}. "
         "Some activities (Teams sends such) name no user or conversation: "
         "check for it before using this scope, or give StateScopes a key function."

@@ -53,6 +53,9 @@ class Metadata(msgspec.Struct, omit_defaults=True):
         return [name for name, entry in self.props.items() if is_expired(entry.expires, now)]
 
 
+NO_METADATA: Final = Metadata()
+"""Of a document that upstream wrote, or that is not there. Never changed: a revision makes its own."""
+
 _decoder: Final = msgspec.json.Decoder(Metadata)
 _encoder: Final = msgspec.json.Encoder()
 
@@ -80,7 +83,7 @@ def parse_document(text: bytes) -> Parsed:
     stored.pop(UPSTREAM_ETAG, None)
     raw = stored.pop(RESERVED, None)
     if raw is None:
-        return Parsed(stored, Metadata(), is_ours=False)
+        return Parsed(stored, NO_METADATA, is_ours=False)
     metadata = _parse_metadata(raw)
     # Upstream keeps our entry, but writes all of a document in its own way, with spaces.
     return Parsed(stored, metadata, is_ours=raw == _encoder.encode(metadata))

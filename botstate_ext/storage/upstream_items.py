@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import msgspec
@@ -12,11 +11,8 @@ from .. import jsontext
 from ..errors import StateDecodeError, StateEncodeError
 
 
-def to_bytes(key: str, item: Any, seen: bytes | None = None) -> bytes:
+def to_bytes(key: str, item: Any) -> bytes:
     """An item as JSON, without its ``e_tag``. What is not JSON gets jsonpickle's tags.
-
-    ``seen`` is what this gave last time: it is returned, and most of the work saved, if the item
-    still says the same.
 
     :raises StateDecodeError: it cannot be written as JSON.
     """
@@ -26,10 +22,7 @@ def to_bytes(key: str, item: Any, seen: bytes | None = None) -> bytes:
         encoded = msgspec.json.encode(item)
     except (UnicodeEncodeError, TypeError, RecursionError):
         return _pickled(key, item)
-    if encoded == seen:
-        return seen
-    # Walked only now: what msgspec could encode holds no cycle.
-    return encoded if is_plain(item) else _pickled(key, item)
+    return encoded if jsontext.is_plain(item) else _pickled(key, item)
 
 
 def to_item(key: str, data: bytes) -> dict[str, Any]:
@@ -46,26 +39,15 @@ def to_item(key: str, data: bytes) -> dict[str, Any]:
     return item
 
 
-def is_plain(item: Any) -> bool:
-    """True when an item without cycles holds JSON builtins only: exactly those, since msgspec also
-    writes dates, enums, tuples and dataclasses, and their types would be lost.
+def fingerprint(item: Any) -> bytes | None:
+    """Bytes that change whenever a plain item does, cheaper to make than its JSON.
+
+    None for an item that holds more than JSON: of such a one nothing is known without `to_bytes`.
     """
-    pending = [item]
-    while pending:
-        value = pending.pop()
-        kind = type(value)
-        if kind is dict:
-            if not all(type(name) is str for name in value):
-                return False
-            pending.extend(value.values())
-        elif kind is list:
-            pending.extend(value)
-        elif kind is float:
-            if not math.isfinite(value):
-                return False
-        elif kind is not str and kind is not int and kind is not bool and value is not None:
-            return False
-    return True
+    try:
+        return msgspec.msgpack.encode(item)
+    except (UnicodeEncodeError, TypeError, OverflowError, RecursionError):
+        return None
 
 
 def _pickled(key: str, item: Any) -> bytes:

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from .. import jsontext
 from ..expiry import Clock, system_clock
 from .base import ANY, ItemInfo, ItemPage, StateStorage, StoredItem
 from .etags import check_condition, new_etag
 from .keycheck import check_etag, check_key, check_put
 from .memory import NO_METADATA, frozen_metadata, page_of
-from .upstream_items import to_bytes, to_item
+from .upstream_items import fingerprint, to_bytes, to_item
 
 
 class SharedMemoryStorage(StateStorage):
@@ -57,7 +56,7 @@ class SharedMemoryStorage(StateStorage):
         item.pop("e_tag", None)
         stored = StoredItem(bytes(data), new_etag(), frozen_metadata(metadata))
         self._memory[key] = item
-        self._seen[key] = _Seen(stored, stored.data, self._clock())
+        self._seen[key] = _Seen(stored, _mark(key, item), self._clock())
         return stored.etag
 
     async def delete_if(self, key: str, *, etag: str = ANY) -> bool:
@@ -85,20 +84,14 @@ class SharedMemoryStorage(StateStorage):
 
     def _look(self, key: str) -> _Seen | None:
         """The item as it is now. If another changed it since the last look, it is a new version."""
-        seen = self._seen.get(key)
         if key not in self._memory:
             self._seen.pop(key, None)
             return None
-        encoded = to_bytes(key, self._memory[key], None if seen is None else seen.encoded)
-        if seen is not None:
-            if encoded is seen.encoded or encoded == seen.encoded:
-                return seen
-            # Written by us in other words, with spaces for example: the same version.
-            if encoded == to_bytes(key, jsontext.loads(seen.item.data)):
-                seen.encoded = encoded
-                return seen
-        seen = _Seen(StoredItem(encoded, new_etag(), NO_METADATA), encoded, self._clock())
-        self._seen[key] = seen
+        item, seen = self._memory[key], self._seen.get(key)
+        mark = _mark(key, item)
+        if seen is None or mark != seen.mark:
+            stored = StoredItem(to_bytes(key, item), new_etag(), NO_METADATA)
+            seen = self._seen[key] = _Seen(stored, mark, self._clock())
         return seen
 
     def _check_condition(self, key: str, etag: str | None) -> None:
@@ -112,10 +105,14 @@ class SharedMemoryStorage(StateStorage):
         return ItemInfo(key, item.etag, len(item.data), seen.updated, item.metadata)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Seen:
-    """An item at our last look: what we hand out, and what its object was as JSON."""
+    """An item at our last look: what we hand out, and by what we know whether it is still that."""
 
     item: StoredItem
-    encoded: bytes
+    mark: bytes
     updated: datetime
+
+
+def _mark(key: str, item: Any) -> bytes:
+    return fingerprint(item) or to_bytes(key, item)

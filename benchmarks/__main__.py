@@ -1,0 +1,24 @@
+"""`python -m benchmarks [name ...]`: the named ones, or all that take seconds."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+from . import report
+
+QUICK = ("cpu", "round_trips", "startup")
+LONG = ("soak",)
+
+
+def main(names: list[str]) -> None:
+    unknown = set(names) - {*QUICK, *LONG}
+    if unknown:
+        sys.exit(f"No such benchmark: {', '.join(sorted(unknown))}. There are {QUICK + LONG}.")
+    print(report.machine(), end="\n\n")
+    for name in names or QUICK:
+        import_module(f"benchmarks.{name}").main()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

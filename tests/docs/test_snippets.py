@@ -1,0 +1,66 @@
+"""Every Python block of the README and of docs/ is run: a page is one program, from top to bottom.
+
+A block in an HTML comment that begins with ``<!-- run`` belongs to the program and is not shown: it
+sets up or checks what the page talks about. `await` works at the top level.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+BLOCK = re.compile(
+    r"^```python\n(?P<shown>.*?)^```$|^<!-- run\n(?P<hidden>.*?)^-->$", re.MULTILINE | re.DOTALL
+)
+NEEDS_BLOB = "AZURE_STORAGE_CONNECTION_STRING"
+
+
+def blocks(page: Path) -> list[tuple[int, str]]:
+    """The page's code, each block with the number of its first line."""
+    text = page.read_text(encoding="utf-8")
+    return [
+        (text.count("\n", 0, found.start()) + 1, found["shown"] or found["hidden"])
+        for found in BLOCK.finditer(text)
+    ]
+
+
+def programs() -> list[Any]:
+    found = [(page, blocks(page)) for page in PAGES]
+    return [
+        pytest.param(
+            page,
+            id=page.name,
+            marks=[pytest.mark.blob] if any(NEEDS_BLOB in code for _, code in parts) else [],
+        )
+        for page, parts in found
+        if parts
+    ]
+
+
+@pytest.mark.parametrize("page", programs())
+async def test_the_page_runs(
+    page: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if any(NEEDS_BLOB in code for _, code in blocks(page)):
+        monkeypatch.setenv(NEEDS_BLOB, request.getfixturevalue("azurite"))
+    module = types.ModuleType(f"page_{page.stem.replace('-', '_').lower()}")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    for line, code in blocks(page):
+        tree = ast.parse("\n" * line + code, str(page))
+        compiled = compile(tree, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        result = eval(compiled, vars(module))  # the page's own code
+        if inspect.iscoroutine(result):
+            await result
+
+
+def test_the_blocks_are_found() -> None:
+    assert blocks(ROOT / "README.md"), "the README shows code"
