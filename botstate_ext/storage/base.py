@@ -100,14 +100,16 @@ class StateStorage(Storage):
         ``etag`` None creates (fails if the key exists), ``ANY`` overwrites, anything else must be
         the stored ETag. ``metadata`` replaces what was there.
 
-        :raises StateConflictError: the condition does not hold (an absent key included).
+        :raises StateConflictError: the condition does not hold (an absent key included). It may be
+            this very write that came first, if its answer was lost: what is stored tells.
         :raises StateKeyError, StateTooLargeError: the key or the metadata is not acceptable.
         :raises StateStorageError: it failed; ``maybe_written`` tells whether it may be there.
         """
 
     @abstractmethod
     async def delete_if(self, key: str, *, etag: str = ANY) -> bool:
-        """Delete one item. False if it was absent already, whatever the ETag.
+        """Delete one item. False if it was absent already, whatever the ETag, as far as is known:
+        it may have been this call whose answer was lost.
 
         :raises StateConflictError: it is there with another ETag.
         :raises StateStorageError: it failed.

@@ -6,7 +6,7 @@ import asyncio
 import random as _random
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
 from ..errors import StateError
 from . import blob_source
@@ -96,9 +96,9 @@ class BlobStorage(StateStorage):
     ) -> str:
         check_put(key, etag, metadata)
 
-        async def upload(container: Any) -> str:
+        async def upload(container: Any, options: dict[str, Any]) -> str:
             answer = await container.get_blob_client(key).upload_blob(
-                data, overwrite=True, metadata=dict(metadata or {}), **_condition(etag)
+                data, overwrite=True, metadata=dict(metadata or {}), **_condition(etag), **options
             )
             return _unquoted(answer["etag"])
 
@@ -118,8 +118,8 @@ class BlobStorage(StateStorage):
         check_key(key)
         check_etag(etag)
 
-        async def remove(container: Any) -> None:
-            await container.get_blob_client(key).delete_blob(**_condition(etag))
+        async def remove(container: Any, options: dict[str, Any]) -> None:
+            await container.get_blob_client(key).delete_blob(**_condition(etag), **options)
 
         try:
             await self._requests.run("delete", key, remove)
@@ -140,12 +140,12 @@ class BlobStorage(StateStorage):
     ) -> ItemPage:
         size = page_size(limit)
 
-        async def list_blobs(container: Any) -> ItemPage:
+        async def list_blobs(container: Any, options: dict[str, Any]) -> ItemPage:
             pages = container.list_blobs(
                 name_starts_with=prefix or None,
                 include=["metadata"],
                 results_per_page=size,
-                **_ONE_ATTEMPT,
+                **options,
             ).by_page(continuation_token)
             items = tuple([_info(blob) async for blob in await anext(pages)])
             return ItemPage(items, pages.continuation_token or None)
@@ -164,8 +164,8 @@ class BlobStorage(StateStorage):
         return f"<BlobStorage {self._container_name!r}>"
 
     async def _get(self, key: str) -> StoredItem | None:
-        async def download(container: Any) -> StoredItem:
-            blob = await container.get_blob_client(key).download_blob(**_ONE_ATTEMPT)
+        async def download(container: Any, options: dict[str, Any]) -> StoredItem:
+            blob = await container.get_blob_client(key).download_blob(**options)
             properties = blob.properties
             metadata = frozen_metadata(properties.metadata)
             return StoredItem(await blob.readall(), _unquoted(properties.etag), metadata)
@@ -185,8 +185,8 @@ class BlobStorage(StateStorage):
     async def _create_container(self, creations: int) -> None:
         """Create the container, unless that was done after ``creations`` times."""
 
-        async def create(container: Any) -> None:
-            await container.create_container(**_ONE_ATTEMPT)
+        async def create(container: Any, options: dict[str, Any]) -> None:
+            await container.create_container(**options)
 
         async with self._creating:
             if self._creations != creations:
@@ -199,19 +199,14 @@ class BlobStorage(StateStorage):
             self._creations += 1
 
 
-# Overrides the retry policy of a client that the app brought.
-_ONE_ATTEMPT: Final = {"retry_total": 0}
-
-
 def _condition(etag: str | None) -> dict[str, Any]:
     from azure.core import MatchConditions
 
     if etag is None:
-        return {"match_condition": MatchConditions.IfMissing, **_ONE_ATTEMPT}
+        return {"match_condition": MatchConditions.IfMissing}
     if etag == ANY:
-        return _ONE_ATTEMPT
-    condition = MatchConditions.IfNotModified
-    return {"match_condition": condition, "etag": f'"{etag}"', **_ONE_ATTEMPT}
+        return {}
+    return {"match_condition": MatchConditions.IfNotModified, "etag": f'"{etag}"'}
 
 
 def _put_error(failure: RequestFailed, key: str, etag: str | None) -> StateError:

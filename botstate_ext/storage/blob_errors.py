@@ -7,6 +7,7 @@ The driver's exception classes do not say it: the same stale ``If-Match`` is a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
@@ -84,40 +85,47 @@ class RequestFailed(Exception):
         )
 
 
-def status_of(error: BaseException) -> int | None:
-    """The HTTP status of a driver's error, or None if there was no answer, or only half of one."""
-    status = getattr(error, "status_code", None)
-    return status if isinstance(status, int) and status >= 400 else None
+@dataclass(frozen=True)
+class Failure:
+    """What came back of one attempt. ``status`` is None if that was no answer, or half of one."""
 
+    status: int | None
+    code: str
+    error_name: str
 
-def meaning_of(error: BaseException) -> Meaning:
-    """What a driver's error means. No answer at all is transient."""
-    status = status_of(error)
-    if status is None:
-        # A credential that cannot be had gives no answer either, and will not by itself.
-        is_credential = type(error).__name__ in _CREDENTIAL_ERRORS
-        return Meaning.FINAL if is_credential else Meaning.TRANSIENT
-    by_code = _MEANINGS.get((status, _code_of(error)))
-    return by_code or _MEANINGS.get((status, _ANY_CODE), Meaning.FINAL)
+    @classmethod
+    def of(cls, error: BaseException, status: int | None) -> Failure:
+        """From a driver's error, and the status that was seen: not every error carries it."""
+        status = getattr(error, "status_code", None) or status
+        code = getattr(error, "error_code", None)
+        return cls(
+            status if status is not None and status >= 400 else None,
+            str(getattr(code, "value", code) or _ANY_CODE),
+            type(error).__name__,
+        )
 
+    @property
+    def meaning(self) -> Meaning:
+        """No answer at all is transient, unless it is for want of a credential."""
+        if self.status is None:
+            is_credential = self.error_name in _CREDENTIAL_ERRORS
+            return Meaning.FINAL if is_credential else Meaning.TRANSIENT
+        by_code = _MEANINGS.get((self.status, self.code))
+        return by_code or _MEANINGS.get((self.status, _ANY_CODE), Meaning.FINAL)
 
-def may_be_done(error: BaseException) -> bool:
-    """True when the request may have been carried out although it failed."""
-    status = status_of(error)
-    return status is None or (status >= 500 and meaning_of(error) is Meaning.TRANSIENT)
+    @property
+    def may_be_done(self) -> bool:
+        """True when the request may have been carried out although it failed."""
+        is_servers = self.status is None or self.status >= 500
+        return is_servers and self.meaning is Meaning.TRANSIENT
 
-
-def reason_of(error: BaseException) -> str:
-    """The failure in words. Not the driver's own: its text may hold addresses."""
-    status = status_of(error)
-    if status is None:
-        return f"no answer ({type(error).__name__})."
-    if meaning_of(error) is Meaning.NO_CONTAINER:
-        return "the container does not exist. Create it, or pass create_container=True."
-    advice = "" if meaning_of(error) is Meaning.TRANSIENT else f" {_ADVICE.get(status, '')}"
-    return f"it answered {status} {_code_of(error)}".rstrip() + f".{advice}".rstrip()
-
-
-def _code_of(error: BaseException) -> str:
-    code = getattr(error, "error_code", None)
-    return str(getattr(code, "value", code) or _ANY_CODE)
+    @property
+    def reason(self) -> str:
+        """In words. Not the driver's own: its text may hold addresses."""
+        if self.status is None:
+            return f"no answer ({self.error_name})."
+        if self.meaning is Meaning.NO_CONTAINER:
+            return "the container does not exist. Create it, or pass create_container=True."
+        advice = "" if self.meaning is Meaning.TRANSIENT else _ADVICE.get(self.status, "")
+        answer = f"it answered {self.status} {self.code}".rstrip()
+        return f"{answer}. {advice}".rstrip()

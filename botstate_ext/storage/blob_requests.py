@@ -1,22 +1,29 @@
-"""Requests to one container: so many at a time, each tried again until it succeeds or is late."""
+"""Requests to one container: so many at a time, each tried again until it succeeds or is late.
+
+Not every attempt is ours: aiohttp itself sends a PUT or a DELETE once more when the connection
+breaks, without a word. So any conflict may be with one's own write, and a blob that is absent may
+have been deleted by the same call.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeAlias, TypeVar
 
 import aiohttp
 
-from .blob_errors import Meaning, RequestFailed, may_be_done, meaning_of, reason_of, status_of
+from .blob_errors import Failure, Meaning, RequestFailed
 from .blob_source import BlobSource
 from .retry import Retries
 
 T = TypeVar("T")
-Request: TypeAlias = Callable[[Any], Awaitable[T]]
-"""One request through the driver's ContainerClient."""
+Request: TypeAlias = Callable[[Any, dict[str, Any]], Coroutine[Any, Any, T]]
+"""One request through the driver's ContainerClient, with these options for the driver's method.
+
+They take its retries from the driver, whoever made the client: we must know of every attempt."""
 
 
 class Requests:
@@ -76,34 +83,52 @@ class _Tries:
     count: int = 0
     is_under_way: bool = False
     maybe_done: bool = False
-    last_error: BaseException | None = field(default=None, repr=False)
+    status: int | None = None
+    last: Failure | None = None
+    last_error: BaseException | None = None
 
     async def until_done(self, request: Request[T], client: Any) -> T:
+        options = {"retry_total": 0, "raw_response_hook": self._saw}
         waits = self.retries.waits()
         while True:
             self.count += 1
-            self.is_under_way = True
+            self.is_under_way, self.status = True, None
             try:
-                return await asyncio.wait_for(request(client), self.retries.seconds_an_attempt)
-            except _driver_errors() as error:
+                attempt = request(client, options)
+                return await asyncio.wait_for(attempt, self.retries.seconds_an_attempt)
+            except Exception as error:
                 self.is_under_way = False
+                if not self._is_failed_request(error):
+                    raise
                 self._failed(error)
             await self.retries.sleep(next(waits))
 
     def too_late(self) -> RequestFailed:
-        last = "" if self.last_error is None else f"; the last: {reason_of(self.last_error)}"
+        last = "." if self.last is None else f"; the last: {self.last.reason}"
+        times = "1 attempt" if self.count == 1 else f"{self.count} attempts"
         return self._failure(
             Meaning.TRANSIENT,
-            f"not done within {self.retries.seconds:g} s, after {self.count} attempts{last}",
-            None if self.last_error is None else status_of(self.last_error),
+            f"not done within {self.retries.seconds:g} s, after {times}{last}",
+            None if self.last is None else self.last.status,
+        )
+
+    def _saw(self, response: Any) -> None:
+        self.status = response.http_response.status_code
+
+    def _is_failed_request(self, error: Exception) -> bool:
+        # Old drivers stumble over an answer that is not XML, as a proxy on the way may give, or that
+        # breaks off, and raise anything. What they were at when they did was a failed request.
+        is_refused = self.status is not None and self.status >= 400
+        return is_refused or any(
+            isinstance(found, _driver_errors()) for found in (error, error.__context__)
         )
 
     def _failed(self, error: BaseException) -> None:
-        meaning = meaning_of(error)
-        if meaning is not Meaning.TRANSIENT:
-            raise self._failure(meaning, reason_of(error), status_of(error)) from error
-        self.last_error = error
-        self.maybe_done = self.maybe_done or may_be_done(error)
+        failure = Failure.of(error, self.status)
+        if failure.meaning is not Meaning.TRANSIENT:
+            raise self._failure(failure.meaning, failure.reason, failure.status) from error
+        self.last, self.last_error = failure, error
+        self.maybe_done = self.maybe_done or failure.may_be_done
 
     def _failure(self, meaning: Meaning, reason: str, status: int | None) -> RequestFailed:
         return RequestFailed(
@@ -117,7 +142,7 @@ class _Tries:
 
 
 @lru_cache(maxsize=1)
-def _driver_errors() -> tuple[type[BaseException], ...]:
+def _driver_errors() -> tuple[type[Exception], ...]:
     """What the driver raises, and what it lets through from below when an answer breaks off."""
     # Here, not above: the driver is imported when a BlobStorage is made.
     from azure.core.exceptions import AzureError

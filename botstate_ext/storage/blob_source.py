@@ -31,9 +31,8 @@ class BlobSource:
     """False when the app brought the client, and closes it."""
 
 
-# Tried again by us, who must know of each attempt; and read in one request, so that a blob that is
-# written meanwhile is never seen in two halves.
-_OPTIONS: Final = {"retry_total": 0, "max_single_get_size": 256 * 1024 * 1024}
+# Read in one request, so that a blob that is written meanwhile is never seen in two halves.
+_OPTIONS: Final = {"max_single_get_size": 256 * 1024 * 1024}
 
 
 def choose(
