@@ -116,8 +116,8 @@ class _Tries:
         self.status = response.http_response.status_code
 
     def _is_failed_request(self, error: Exception) -> bool:
-        # Old drivers stumble over an answer that is not XML, as a proxy on the way may give, or that
-        # breaks off, and raise anything. What they were at when they did was a failed request.
+        # Old drivers stumble over an answer that breaks off, or is not XML (a proxy's), and raise
+        # anything. What they were at when they did was a failed request.
         is_refused = self.status is not None and self.status >= 400
         return is_refused or any(
             isinstance(found, _driver_errors()) for found in (error, error.__context__)

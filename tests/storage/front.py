@@ -23,6 +23,9 @@ class Front:
     url: str = ""
     requests: list[str] = field(default_factory=list)
     """The method and the path of each request that came in."""
+    busiest: int = 0
+    """The most requests that were under way at once."""
+    running: int = 0
     arrived: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
     closing: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
     _rules: list[_Rule] = field(default_factory=list)
@@ -124,7 +127,12 @@ async def front_of(behind: str) -> AsyncIterator[Front]:
                     return web.Response(status=answer.status, body=content, headers=kept)
 
             rule = front.rule_for(request.method)
-            return await forward() if rule is None else await rule.act(request, forward)
+            front.running += 1
+            front.busiest = max(front.busiest, front.running)
+            try:
+                return await (forward() if rule is None else rule.act(request, forward))
+            finally:
+                front.running -= 1
 
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.router.add_route("*", "/{path:.*}", handle)
