@@ -14,7 +14,7 @@ export PORT
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help run chat azurite test lint types unit blob-latest bench clean
+.PHONY: help run chat azurite test lint types unit blob-latest bench soak clean
 .DELETE_ON_ERROR:
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo "make azurite  Blob storage on this machine, for STATE_STORAGE=blob make run"
 	@echo "make test     lint, type check and all tests"
 	@echo "make bench    this package beside upstream, as ratios"
+	@echo "make soak     memory over many turns, in minutes"
 	@echo "make clean    remove what the other targets installed"
 
 # Virtual environments. A stamp is newer than pyproject.toml when what it declares is installed.
@@ -95,6 +96,9 @@ blob-latest: $(LATEST)/.installed $(if $(NODE),$(AZURITE_DIR)/$(AZURITE_VERSION)
 
 bench: $(VENV)/.bench
 	$(VENV)/bin/python -m benchmarks
+
+soak: $(VENV)/.bench
+	$(VENV)/bin/python -m benchmarks soak
 
 clean:
 	rm -rf $(VENV) $(LATEST) $(CORE) $(AZURITE_DIR) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
