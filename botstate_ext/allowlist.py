@@ -12,6 +12,7 @@ import decimal
 import uuid
 from collections.abc import Iterable, Mapping
 from importlib import import_module
+from types import GenericAlias
 from typing import Final
 
 from .sdk_types import SDK_TYPES
@@ -51,13 +52,15 @@ class AllowList:
         self._aliases = dict(zip(aliases or (), _classes((aliases or {}).values()), strict=True))
         self._moved = {name_of(cls): cls for cls in self._aliases.values()}
         self._found: dict[str, type | None] = {}
-        self._allowed: dict[type, bool] = {}
+        self._allowed: set[type] = set()
 
     def __repr__(self) -> str:
         return f"AllowList({', '.join(sorted(self._types))})"
 
     def knows(self, name: str) -> bool:
         """Whether the name is in a table. Imports nothing."""
+        if name in self._found:
+            return True
         name = _modern(name)
         module, _, cls = name.rpartition(".")
         return (
@@ -73,25 +76,27 @@ class AllowList:
 
         Imports at most the one module of the SDK that the name, found in the table, names.
         """
-        name = _modern(name)
         if name not in self._found:
+            # Only what is known is remembered: a stored name must not fill the memory.
             if not self.knows(name):
                 return None
-            self._found[name] = (
-                self._types.get(name)
-                or self._aliases.get(name)
-                or self._moved.get(name)
-                or STANDARD_TYPES.get(name)
-                or _sdk_class(name)
-            )
+            self._found[name] = self._look_up(_modern(name))
         return self._found[name]
+
+    def _look_up(self, name: str) -> type | None:
+        for table in (self._types, self._aliases, self._moved, STANDARD_TYPES):
+            if name in table:
+                return table[name]
+        return _sdk_class(name)
 
     def allows(self, cls: type) -> bool:
         """Whether instances of exactly this class may be stored."""
-        allowed = self._allowed.get(cls)
-        if allowed is None:
-            allowed = self._allowed[cls] = self.find(name_of(cls)) is cls
-        return allowed
+        if cls in self._allowed:
+            return True
+        if self.find(name_of(cls)) is not cls:
+            return False
+        self._allowed.add(cls)
+        return True
 
     def name_of(self, cls: type) -> str:
         """The name under which the class is written, whether it is allowed or not."""
@@ -107,11 +112,13 @@ def _modern(name: str) -> str:
     return f"builtins.{name[12:]}" if name.startswith("__builtin__.") else name
 
 
-def _classes(types: Iterable[type]) -> tuple[type, ...]:
-    classes = tuple(types)
-    for cls in classes:
-        if not isinstance(cls, type):
+def _classes(types: Iterable[object]) -> list[type]:
+    classes = []
+    for cls in types:
+        # In Python 3.10 list[int] says that it is a type.
+        if not isinstance(cls, type) or isinstance(cls, GenericAlias):
             raise TypeError(f"types and aliases take classes, not {type(cls).__name__}.")
+        classes.append(cls)
     return classes
 
 

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from ..allowlist import AllowList, name_of
 from ..errors import StateEncodeError
-from .instances import attributes_of, has_own_reduce, state_of
+from .instances import ask, attributes_of, has_own_reduce, state_of
 from .standard import (
     FACTORIES,
     REDUCED,
@@ -212,10 +212,10 @@ class _Flattener:
         # A named tuple has its items in py/seq; jsonpickle writes them twice, and reads either.
         is_named = isinstance(value, tuple) and hasattr(kind, "_fields")
         if hasattr(kind, "__getnewargs_ex__"):
-            args, kwargs = value.__getnewargs_ex__()
+            args, kwargs = ask(value, "__getnewargs_ex__")
             flat[NEWARGSEX] = [self.flatten(args, depth + 2), self.flatten(kwargs, depth + 2)]
         elif hasattr(kind, "__getnewargs__") and not is_named:
-            flat[NEWARGS] = self.flatten(value.__getnewargs__(), depth + 1)
+            flat[NEWARGS] = self.flatten(ask(value, "__getnewargs__"), depth + 1)
         state = state_of(value)
         if state is not None:
             flat[STATE] = self.flatten(state, depth + 1)

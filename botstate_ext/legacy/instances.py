@@ -103,7 +103,7 @@ def state_of(instance: Any) -> Any:
     own = getattr(cls, "__getstate__", None)
     if own is None or own is getattr(object, "__getstate__", None):
         return None
-    state = instance.__getstate__()
+    state = ask(instance, "__getstate__")
     if state and not hasattr(cls, "__setstate__"):
         match state:
             case dict() | (dict() | None, dict()):
@@ -111,6 +111,17 @@ def state_of(instance: Any) -> Any:
             case _:
                 raise StateEncodeError(f"{name_of(cls)} has __getstate__ but no __setstate__.")
     return state or None
+
+
+def ask(instance: Any, method: str) -> Any:
+    """What a method of the class's pickling protocol gives.
+
+    :raises StateEncodeError: it failed.
+    """
+    try:
+        return getattr(instance, method)()
+    except Exception as error:
+        raise StateEncodeError(f"{method} of {name_of(type(instance))} failed.") from error
 
 
 def attributes_of(instance: Any) -> dict[str, Any]:

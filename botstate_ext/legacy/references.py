@@ -18,6 +18,7 @@ from .tags import (
     NEWARGS,
     NEWARGSEX,
     OBJECT,
+    PREFIX,
     REDUCE,
     REPR,
     SEQ,
@@ -36,48 +37,54 @@ _BARE_LISTS: Final = (TUPLE, SET, REDUCE, ITERATOR, SEQ, NEWARGSEX)
 _CHARACTERS_PER_NODE: Final = 64
 
 
-def expand_references(document: dict[str, Any], *, max_nodes: int = 1_000_000) -> dict[str, Any]:
+def expand_references(
+    document: dict[str, Any],
+    *,
+    numbers_dictionaries: bool | None = None,
+    max_nodes: int = 1_000_000,
+) -> dict[str, Any]:
     """The document with every ``py/id`` replaced by a copy of what it refers to.
 
     Give it a whole document as it was stored: the numbers count objects from its root. Entries that
     are not jsonpickle's, such as ``e_tag`` or this package's own, count as the plain JSON they are.
 
-    How they count depends on who wrote the document: jsonpickle 2 and 3, which botbuilder-core 4.17
-    takes, number plain dictionaries too; 1.x, which it took until 4.16, did not, and the document
-    does not say. It is read as one of 1.x if its objects have sorted keys, or if its references
-    have no meaning otherwise.
+    How they count depends on who wrote the document, which it does not say: jsonpickle 2 and 3,
+    which botbuilder-core 4.17.1 takes, number plain dictionaries too (``numbers_dictionaries``
+    True); 1.2 to 1.4, which it took until 4.17.0, did not (False). None finds out: the document is
+    read in the way in which its references have a meaning; if both give one, in the way in which
+    more of them lead to something of their own name, as ``"options"`` does to ``"options"``; else
+    as upstream reads it today.
 
     :raises StateDecodeError: a reference to what holds it or to nothing, copies of more than
         ``max_nodes`` values (long texts count as several), or a result nested too deeply.
     """
-    if _has_sorted_objects(document):
-        return _expand(document, max_nodes, numbers_dictionaries=False)
-    try:
-        return _expand(document, max_nodes, numbers_dictionaries=True)
-    except StateDecodeError as error:
+    if numbers_dictionaries is not None:
+        ways: tuple[bool, ...] = (numbers_dictionaries,)
+    else:
+        ways = (False,) if _has_marks_of_1(document) else (True, False)
+    best: _Expander | None = None
+    failures = []
+    for way in ways:
+        expander = _Expander(max_nodes, way)
         try:
-            return _expand(document, max_nodes, numbers_dictionaries=False)
-        except StateDecodeError:
-            raise error from None
+            expander.expand_all(document)
+        except StateDecodeError as error:
+            failures.append(error)
+            continue
+        if best is None or expander.namesakes > best.namesakes:
+            best = expander
+    if best is None:
+        raise failures[0]
+    return best.expanded
 
 
-def _expand(
-    document: dict[str, Any], max_nodes: int, *, numbers_dictionaries: bool
-) -> dict[str, Any]:
-    expander = _Expander(max_nodes, numbers_dictionaries)
-    try:
-        expanded: dict[str, Any] = expander.expand(document, 0)
-    except RecursionError:
-        raise too_deep() from None
-    return expanded
-
-
-def _has_sorted_objects(document: dict[str, Any]) -> bool:
-    # jsonpickle 1.2 and 1.3 sort all keys; every other version writes an object's class first.
+def _has_marks_of_1(document: dict[str, Any]) -> bool:
+    """Whether an object has its class anywhere but first (1.2 and 1.3 sort all keys), or is one of
+    the SDK's with a state, which 1.x wrote of every object on Python 3.11."""
     todo: list[Any] = [document]
     for item in todo:
         if type(item) is dict:
-            if OBJECT in item and next(iter(item)) != OBJECT:
+            if OBJECT in item and (next(iter(item)) != OBJECT or _is_sdk_state(item)):
                 return True
             todo.extend(item.values())
         elif type(item) is list:
@@ -85,17 +92,33 @@ def _has_sorted_objects(document: dict[str, Any]) -> bool:
     return False
 
 
+def _is_sdk_state(item: dict[str, Any]) -> bool:
+    name = item[OBJECT]
+    return STATE in item and type(name) is str and name.startswith(("botbuilder.", "botframework."))
+
+
 class _Expander:
+    """One way to count. ``namesakes`` is how many references lead to something of their name."""
+
     def __init__(self, max_nodes: int, numbers_dictionaries: bool) -> None:
+        self.expanded: dict[str, Any] = {}
+        self.namesakes = 0
         self._max_nodes = max_nodes
         self._numbers_dictionaries = numbers_dictionaries
         self._targets: list[Any] = []
+        self._names: list[str] = []
         self._sizes: list[int] = []
         self._bare: set[int] = set()
         self._size = 0
         self._copied = 0
 
-    def expand(self, value: Any, depth: int) -> Any:
+    def expand_all(self, document: dict[str, Any]) -> None:
+        try:
+            self.expanded = self._expand(document, "", 0)
+        except RecursionError:
+            raise too_deep() from None
+
+    def _expand(self, value: Any, name: str, depth: int) -> Any:
         # One frame a level, so that MAX_DEPTH levels fit into Python's own limit.
         kind = type(value)
         before = self._size
@@ -108,24 +131,25 @@ class _Expander:
         if depth > MAX_DEPTH:
             raise too_deep()
         if kind is dict and ID in value:
-            return self._copy_of(value, depth)
-        number = self._number_of(value)
+            return self._copy_of(value, name, depth)
+        number = self._number_of(value, name)
         expanded: Any
         if kind is list:
             expanded = []
             for item in value:
-                expanded.append(self.expand(item, depth + 1))
+                expanded.append(self._expand(item, name, depth + 1))
         else:
             expanded = {}
             for key, member in _as_written(value):
                 self._size += len(key) // _CHARACTERS_PER_NODE
-                expanded[key] = self.expand(member, depth + 1)
+                own = name if key[:3] == PREFIX else key
+                expanded[key] = self._expand(member, own, depth + 1)
         if number is not None:
             self._targets[number] = expanded
             self._sizes[number] = self._size - before
         return expanded
 
-    def _number_of(self, value: Any) -> int | None:
+    def _number_of(self, value: Any, name: str) -> int | None:
         if type(value) is list:
             if id(value) in self._bare:
                 return None
@@ -134,6 +158,7 @@ class _Expander:
             if OBJECT not in value and not self._is_numbered(value):
                 return None
         self._targets.append(_OPEN)
+        self._names.append(name)
         self._sizes.append(0)
         return len(self._targets) - 1
 
@@ -151,7 +176,7 @@ class _Expander:
         if type(name) is str and name in CLOCKS and type(parts) is list:
             self._bare.update((id(parts), *map(id, parts)))
 
-    def _copy_of(self, reference: dict[str, Any], depth: int) -> Any:
+    def _copy_of(self, reference: dict[str, Any], name: str, depth: int) -> Any:
         number = reference[ID]
         if type(number) is not int or not 0 <= number < len(self._targets):
             raise StateDecodeError(f"a {ID} in it refers to nothing.")
@@ -164,6 +189,7 @@ class _Expander:
                 f"its {ID} references stand for more than {self._max_nodes} values."
             )
         self._size += size
+        self.namesakes += name == self._names[number]
         return _copy(target, depth)
 
 

@@ -39,6 +39,7 @@ from botbuilder.schema import Activity, ConversationReference
 from botstate_ext.allowlist import AllowList
 from botstate_ext.errors import StateEncodeError
 from botstate_ext.legacy import expand_references, flatten, restore, to_plain
+from tests.legacy.older import as_1_4
 
 
 class Options:
@@ -136,6 +137,11 @@ def adopt(stored: dict[str, Any]) -> Any:
     return restore(expand_references(json.loads(jsonpickle.encode(stored))), ALLOWED)
 
 
+def upgrade(stored: dict[str, Any]) -> Any:
+    """A version of upstream from before 4.17.1 writes the document, this package reads it."""
+    return restore(expand_references(as_1_4(stored)), ALLOWED)
+
+
 def go_back(stored: dict[str, Any]) -> Any:
     """This package writes the document, upstream reads it."""
     text = json.dumps(flatten(stored, ALLOWED))
@@ -145,7 +151,7 @@ def go_back(stored: dict[str, Any]) -> Any:
 async def test_dialogs_go_on_whoever_wrote_and_read_their_state() -> None:
     expected, _ = await run(TALK, lambda stored: stored)
     assert expected[-1] == "rich 30"
-    for between in (restart, adopt, go_back):
+    for between in (restart, adopt, upgrade, go_back):
         replies, _ = await run(TALK, between)
         assert replies == expected
 

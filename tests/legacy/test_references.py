@@ -12,35 +12,9 @@ from botstate_ext.errors import StateDecodeError
 from botstate_ext.legacy import expand_references, restore
 from tests.legacy import strategies
 from tests.legacy.models import TYPES, Plain
+from tests.legacy.older import as_1_2, as_1_4
 
 ALLOWED = AllowList(TYPES)
-
-
-def as_1_4(value: Any) -> Any:
-    """What jsonpickle 1.4 writes: as 3 does, but plain dictionaries are copied, not numbered."""
-
-    class Pickler(jsonpickle.Pickler):
-        def _get_flattener(self, obj: Any) -> Any:
-            if type(obj) is dict:
-                return self._flatten_dict_obj
-            return super()._get_flattener(obj)
-
-    return json.loads(json.dumps(Pickler().flatten(value)))
-
-
-def as_1_2(value: Any) -> Any:
-    """What jsonpickle 1.2 writes: as 1.4 does, with all keys sorted before they are numbered."""
-    return json.loads(json.dumps(as_1_4(_sorted(value)), sort_keys=True))
-
-
-def _sorted(value: Any) -> Any:
-    if type(value) is list:
-        value[:] = map(_sorted, value)
-    elif isinstance(value, Plain):
-        value.__dict__ = _sorted(vars(value))
-    elif type(value) is dict:
-        return {key: _sorted(value[key]) for key in sorted(value)}
-    return value
 
 
 def shared_document() -> dict[str, Any]:
@@ -69,14 +43,30 @@ def test_documents_that_earlier_versions_wrote(written: Any) -> None:
     assert restore(expand_references(document), ALLOWED) == shared_document()
 
 
-def test_dictionaries_count_since_2() -> None:
-    # Where both ways to count make sense, the later one is right.
-    assert expand_references({"a": [1], "b": [2], "c": {"py/id": 1}})["c"] == [1]
+def test_where_both_ways_to_count_make_sense_the_later_one_is_taken() -> None:
+    document = {"a": [1], "b": [2], "c": {"py/id": 1}}
+    assert expand_references(document)["c"] == [1]
+    assert expand_references(document, numbers_dictionaries=False)["c"] == [2]
+
+
+def test_where_one_way_to_count_makes_no_sense_it_is_the_other() -> None:
+    assert expand_references({"a": [1], "b": [2], "c": {"py/id": 0}})["c"] == [1]
     assert expand_references({"a": {"b": [1]}, "c": {"py/id": 1}})["c"] == {"b": [1]}
 
 
-def test_dictionaries_do_not_count_where_that_has_no_meaning() -> None:
-    assert expand_references({"a": [1], "b": [2], "c": {"py/id": 0}})["c"] == [1]
+def test_a_reference_is_rather_to_something_of_its_own_name() -> None:
+    document = {"list": [[1]], "tags": [2], "more": {"tags": {"py/id": 2}}}
+    assert expand_references(document)["more"]["tags"] == [2]
+    document = {"tags": [2], "list": [[1]], "more": {"tags": {"py/id": 1}}}
+    assert expand_references(document)["more"]["tags"] == [2]
+
+
+def test_a_state_that_only_1_wrote_tells() -> None:
+    # On Python 3.11 every object has a __getstate__, which 1.x took for the class's own.
+    state = {"a": [1], "b": [2], "c": [3], "d": [4], "e": {"py/id": 3}}
+    for name, meant in (("botbuilder.schema._models_py3.Entity", [3]), ("app.Class", [1])):
+        document = {"object": {"py/object": name, "py/state": state}}
+        assert expand_references(document)["object"]["py/state"]["e"] == meant
 
 
 def test_our_own_entries_do_not_disturb() -> None:
@@ -100,7 +90,10 @@ def test_a_whole_item_that_is_an_object() -> None:
 def test_numbers_are_those_of_the_real_decoder(document: dict[str, Any]) -> None:
     theirs = jsonpickle.encode(document)
     decoded = jsonpickle.decode(theirs)  # noqa: S301 - what upstream does is the question
-    assert restore(expand_references(json.loads(theirs)), ALLOWED) == decoded == document
+    expanded = expand_references(json.loads(theirs), numbers_dictionaries=True)
+    assert restore(expanded, ALLOWED) == decoded == document
+    expanded = expand_references(as_1_4(document), numbers_dictionaries=False)
+    assert restore(expanded, ALLOWED) == document
 
 
 @pytest.mark.parametrize(
