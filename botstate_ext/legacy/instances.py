@@ -54,12 +54,12 @@ def fill(instance: Any, items: list[Any]) -> None:
     """Put the items of a stored subclass of list or set into its instance."""
     try:
         if isinstance(instance, list):
-            return list.extend(instance, items)
-        if isinstance(instance, set):
-            return set.update(instance, items)
+            list.extend(instance, items)
+        else:
+            # Raises for what is neither, and for items that a set cannot hold.
+            set.update(instance, items)
     except TypeError:
-        pass
-    raise malformed(SEQ)
+        raise malformed(SEQ) from None
 
 
 def set_item(instance: dict[Any, Any], key: str, value: Any) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ..errors import StateDecodeError
@@ -70,20 +70,6 @@ class Reader(ABC):
     def make_object(self, name: str, value: dict[str, Any], depth: int) -> object:
         """An instance of the class of that name."""
 
-    def __init__(self) -> None:
-        self._forms: dict[str | None, Callable[[dict[str, Any], int], Any]] = {
-            None: self._dictionary,
-            OBJECT: self._object,
-            REDUCE: self._reduced,
-            TUPLE: lambda value, depth: self.make_tuple(self.read_tuple(value, depth)),
-            SET: lambda value, depth: self.make_set(
-                self.read_items(items_of(value, SET), depth + 1), set
-            ),
-            TYPE: lambda value, depth: self.make_class(text_of(value, TYPE)),
-            B64: lambda value, depth: bytes_of(value, B64),
-            B85: lambda value, depth: bytes_of(value, B85),
-        }
-
     def read(self, value: Any, depth: int) -> Any:
         """The value at this level of JSON; the outermost is level 1.
 
@@ -97,10 +83,10 @@ class Reader(ABC):
         if kind is list:
             return self.read_items(value, depth)
         tag = tag_of(value)
-        form = self._forms.get(tag)
+        form = _FORMS.get(tag)
         if form is None:
             raise StateDecodeError(f"it holds {shown(str(tag))}, which is not data.")
-        return form(value, depth)
+        return form(self, value, depth)
 
     # Loops, not comprehensions, which would be one more frame for each of MAX_DEPTH levels.
 
@@ -121,6 +107,18 @@ class Reader(ABC):
         for key, member in value.items():
             result[key] = self.read(member, depth + 1)
         return result
+
+    def _tuple(self, value: dict[str, Any], depth: int) -> object:
+        return self.make_tuple(self.read_tuple(value, depth))
+
+    def _set(self, value: dict[str, Any], depth: int) -> object:
+        return self.make_set(self.read_items(items_of(value, SET), depth + 1), set)
+
+    def _class(self, value: dict[str, Any], depth: int) -> object:
+        return self.make_class(text_of(value, TYPE))
+
+    def _bytes(self, value: dict[str, Any], depth: int) -> bytes:
+        return bytes_of(value, B64 if B64 in value else B85)
 
     def _object(self, value: dict[str, Any], depth: int) -> object:
         name = text_of(value, OBJECT)
@@ -169,6 +167,18 @@ def _are_items(items: Any) -> bool:
     return items is None or type(items) in (tuple, list)
 
 
+_FORMS: Final[Mapping[str | None, Callable[[Any, dict[str, Any], int], Any]]] = {
+    None: Reader._dictionary,
+    OBJECT: Reader._object,
+    REDUCE: Reader._reduced,
+    TUPLE: Reader._tuple,
+    SET: Reader._set,
+    TYPE: Reader._class,
+    B64: Reader._bytes,
+    B85: Reader._bytes,
+}
+
+
 def _head(parts: list[Any]) -> tuple[str, str]:
     match parts:
         case [{"py/type": str(name)}, _, *_] if len(parts[0]) == 1:
@@ -179,9 +189,10 @@ def _head(parts: list[Any]) -> tuple[str, str]:
 
 
 def _uuid(value: dict[str, Any]) -> uuid.UUID:
+    digits = value.get("hex")
+    if len(value) != 2 or type(digits) is not str:
+        raise malformed("uuid.UUID")
     try:
-        if len(value) == 2:
-            return uuid.UUID(hex=value["hex"])
-    except (KeyError, TypeError, ValueError, AttributeError):
-        pass
-    raise malformed("uuid.UUID")
+        return uuid.UUID(hex=digits)
+    except ValueError:
+        raise malformed("uuid.UUID") from None

@@ -71,7 +71,6 @@ def _check_name(tag: str, name: str, allowed: AllowList) -> None:
 
 class Restorer(Reader):
     def __init__(self, allowed: AllowList) -> None:
-        super().__init__()
         self._allowed = allowed
 
     def make_tuple(self, items: list[Any]) -> object:

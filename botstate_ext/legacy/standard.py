@@ -91,7 +91,7 @@ def build_zone(name: str, args: Sequence[Any], state: Any) -> tzinfo:
     """
     try:
         return _ZONES[name](args, state)
-    except (TypeError, ValueError, LookupError, OSError):
+    except (TypeError, ValueError, ArithmeticError, LookupError, OSError):
         raise StateDecodeError(f"what it holds is not a time zone of {shown(name)}.") from None
 
 

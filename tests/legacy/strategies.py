@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.legacy.models import Colour, Frozen, Level, Plain, Point, Rights, Size
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=8)
+KEYS = TEXT.filter(lambda key: not key.startswith("py/"))
 NAMES = st.sampled_from(["a", "b", "name", "_private", "items"])
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), TEXT, st.binary(max_size=8)
@@ -32,15 +33,14 @@ STANDARD = st.one_of(
     st.complex_numbers(allow_nan=False),
     st.frozensets(st.integers(), max_size=3),
     st.sampled_from([Colour.RED, Colour.PAIR, Size.SMALL, Level.LOW, Rights.READ | Rights.WRITE]),
-    st.dictionaries(TEXT, st.integers(), max_size=3).map(Counter),
+    st.dictionaries(KEYS, st.integers(), max_size=3).map(Counter),
 )
 
 
 def _containers(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    keys = TEXT.filter(lambda key: not key.startswith("py/"))
     return st.one_of(
         st.lists(children, max_size=4),
-        st.dictionaries(keys, children, max_size=4),
+        st.dictionaries(KEYS, children, max_size=4),
         st.lists(children, max_size=3).map(tuple),
         st.dictionaries(NAMES, children, max_size=3).map(lambda held: Plain(**held)),
         st.builds(Frozen, st.integers(), children),
@@ -73,14 +73,15 @@ TAGS = st.sampled_from(
         "__reduce__", "__class__", "default_factory", "hex", "json://1", "a",
     ]
 )  # fmt: skip
-CLASS_NAMES = st.sampled_from(
+CLASS_KEYS = TEXT.filter(lambda key: not key.startswith("py/"))
+NAMES = st.sampled_from(
     [
         "os.system", "subprocess.Popen", "builtins.eval", "builtins.getattr", "builtins.list",
         "functools.partial", "tests.legacy.models.Plain", "tests.legacy.models.Colour",
         "tests.legacy.models.Frozen", "tests.legacy.models.Point", "tests.legacy.models.Headers",
         "tests.legacy.models.WithState", "datetime.datetime", "datetime.timedelta", "uuid.UUID",
         "collections.defaultdict", "collections.OrderedDict", "collections.deque",
-        "decimal.Decimal", "zoneinfo.ZoneInfo._unpickle", "isodate.tzinfo.FixedOffset",
+        "decimal.Decimal", "zoneinfo.ZoneInfo._unpickle", "isodate.tzinfo.FixedOffset", "pytz._p",
         "botbuilder.schema._models_py3.Activity",
     ]
 )  # fmt: skip

@@ -202,6 +202,8 @@ def test_a_refused_name_is_shown_short_and_values_are_not() -> None:
         reduce("zoneinfo.ZoneInfo._unpickle", "No/Such", 1, tag="py/function"),
         reduce("zoneinfo.ZoneInfo._unpickle", tag="py/function"),
         reduce("pytz._p", "a", 10**9, 0, "b", tag="py/function"),
+        reduce("pytz._p", "a", 10**99, 0, "b", tag="py/function"),
+        reduce("pytz._p", "a", 1, 0, 5, tag="py/function"),
         reduce("isodate.tzinfo.FixedOffset"),
         {"py/reduce": [{"py/type": "collections.OrderedDict"}, {"py/tuple": []}, None, None, [1]]},
         {"py/reduce": [{"py/type": "collections.OrderedDict"}, {"py/tuple": []}, None, None, 1]},
