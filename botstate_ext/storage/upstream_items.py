@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, Final
 
 import msgspec
 from jsonpickle.pickler import Pickler
 
 from .. import jsontext
 from ..errors import StateDecodeError, StateEncodeError
+
+_HIDDEN: Final = "\x00tag:"
 
 
 def to_bytes(key: str, item: Any) -> bytes:
@@ -22,7 +25,7 @@ def to_bytes(key: str, item: Any) -> bytes:
         encoded = msgspec.json.encode(item)
     except (UnicodeEncodeError, TypeError, RecursionError):
         return _pickled(key, item)
-    return encoded if jsontext.is_plain(item) else _pickled(key, item)
+    return encoded if _is_json(item) else _pickled(key, item)
 
 
 def to_item(key: str, data: bytes) -> dict[str, Any]:
@@ -50,9 +53,31 @@ def fingerprint(item: Any) -> bytes | None:
         return None
 
 
+def _is_json(item: Any) -> bool:
+    """True when an item without cycles holds JSON builtins only: exactly those, since msgspec also
+    writes dates, enums, tuples and dataclasses, and their types would be lost. Tags are JSON too.
+    """
+    pending = [item]
+    while pending:
+        value = pending.pop()
+        kind = type(value)
+        if kind is dict:
+            if not all(type(name) is str for name in value):
+                return False
+            pending.extend(value.values())
+        elif kind is list:
+            pending.extend(value)
+        elif kind is float:
+            if not math.isfinite(value):
+                return False
+        elif kind is not str and kind is not int and kind is not bool and value is not None:
+            return False
+    return True
+
+
 def _pickled(key: str, item: Any) -> bytes:
     try:
-        flat = Pickler().flatten(item)
+        flat = _with_tags(Pickler().flatten(_without_tags(item, {})))
         if isinstance(flat, dict):
             flat.pop("e_tag", None)
         return jsontext.dumps(flat)
@@ -61,3 +86,33 @@ def _pickled(key: str, item: Any) -> bytes:
     except Exception as error:  # whatever an object's own __getstate__ raises
         reason = f"it holds something that cannot be written as JSON ({type(error).__name__})"
         raise StateDecodeError(reason, key=key) from error
+
+
+def _without_tags(value: Any, seen: dict[int, Any]) -> Any:
+    """A copy whose tags go by another name: the Pickler drops what is named like its own.
+
+    They are there because we wrote them, next to what another wrote since.
+    """
+    if id(value) in seen:
+        return seen[id(value)]
+    if type(value) is dict:
+        copy: dict[Any, Any] = {}
+        seen[id(value)] = copy
+        for name, inner in value.items():
+            is_tag = type(name) is str and name.startswith("py/")
+            copy[_HIDDEN + name if is_tag else name] = _without_tags(inner, seen)
+        return copy
+    if type(value) is list:
+        items: list[Any] = []
+        seen[id(value)] = items
+        items.extend(_without_tags(inner, seen) for inner in value)
+        return items
+    return value
+
+
+def _with_tags(flat: Any) -> Any:
+    if isinstance(flat, dict):
+        return {name.removeprefix(_HIDDEN): _with_tags(inner) for name, inner in flat.items()}
+    if isinstance(flat, list):
+        return [_with_tags(inner) for inner in flat]
+    return flat

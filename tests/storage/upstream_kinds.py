@@ -1,0 +1,39 @@
+"""Storages as apps may have written them, on upstream's interface."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+from botbuilder.core import Storage
+
+
+class PlainStorage(Storage):
+    """No e_tags at all."""
+
+    def __init__(self) -> None:
+        self.items: dict[str, Any] = {}
+
+    async def read(self, keys: list[str]) -> dict[str, Any]:
+        return {key: deepcopy(self.items[key]) for key in keys if key in self.items}
+
+    async def write(self, changes: dict[str, Any]) -> None:
+        self.items.update(deepcopy(changes))
+
+    async def delete(self, keys: list[str]) -> None:
+        for key in keys:
+            self.items.pop(key, None)
+
+
+class ETagStorage(PlainStorage):
+    """As the SDK's Cosmos storage does it: an e_tag in what is read, checked in what is written."""
+
+    writes = 0
+
+    async def write(self, changes: dict[str, Any]) -> None:
+        for key, item in changes.items():
+            stored = self.items.get(key, {}).get("e_tag")
+            if item.get("e_tag") not in (None, "*", stored):
+                raise RuntimeError("Etag conflict.")
+            self.writes += 1
+            self.items[key] = {**deepcopy(item), "e_tag": str(self.writes)}
