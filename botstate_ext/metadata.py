@@ -54,7 +54,7 @@ class Metadata(msgspec.Struct, omit_defaults=True):
 
 
 NO_METADATA: Final = Metadata()
-"""Of a document that upstream wrote, or that is not there. Never changed: a revision makes its own."""
+"""Of a document that upstream wrote, or that is not there. It is never changed."""
 
 _decoder: Final = msgspec.json.Decoder(Metadata)
 _encoder: Final = msgspec.json.Encoder()
