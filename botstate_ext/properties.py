@@ -35,8 +35,8 @@ class PropertyScope(Protocol):
 
 
 class StateProperty(StatePropertyAccessor, Generic[T]):
-    """Made by a scope's ``create_property``. Wherever a *turn* is asked for, a ``TurnContext`` or a
-    unit of work is meant."""
+    """Made by a scope's ``create_property``. Wherever a *turn* is asked for, a ``TurnContext`` or
+    what ``states.unit_of_work`` gives is meant."""
 
     def __init__(self, scope: PropertyScope, name: str) -> None:
         self._scope = scope

@@ -186,8 +186,7 @@ class StateScope(BotState):
         """
         if force:
             await self.load(turn_context)
-        work = self.work_of(turn_context)
-        await work.save(self._documents(work), force=force)
+        await self.work_of(turn_context).save(self._documents(turn_context), force=force)
 
     async def clear_state(self, turn_context: Any) -> None:
         """Remove every property when the turn's state is saved. The document stays, empty."""
@@ -242,9 +241,9 @@ class StateScope(BotState):
         """The codec of a class that was given as a default, where one is needed."""
         return self._workspace.default_codec(cls)
 
-    def _documents(self, work: UnitOfWork) -> list[Document]:
+    def _documents(self, turn: Any) -> list[Document]:
         """The documents of this scope that a save by hand concerns."""
-        return work.documents(self.scope_name)
+        return self.work_of(turn).documents(self.scope_name)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.scope_name!r}>"
@@ -265,10 +264,9 @@ class ScopeByID(StateScope):
         bound._document_id = document_id
         return bound
 
-    def _documents(self, work: UnitOfWork) -> list[Document]:
-        if self._document_id is None:
-            return super()._documents(work)
-        return [self.unloaded_document(work)]
+    def _documents(self, turn: Any) -> list[Document]:
+        chosen = self._document_id is not None
+        return [self.unloaded_document(turn)] if chosen else super()._documents(turn)
 
 
 def _named(property_name: str) -> str:

@@ -9,11 +9,13 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from botbuilder.core import BotState, Storage
+from botbuilder.schema import ConversationReference
 
 from .document import Document
 from .errors import StateKeyError
 from .expiry import Clock
 from .merge import OnConflict
+from .outside import OutsideTurn, reference_to
 from .scope import StateScope
 from .scopes import (
     BotScopeState,
@@ -114,6 +116,36 @@ class StateScopes:
         six = (self.user, self.conversation, self.private, self.bot, self.workflow, self.shared)
         return iter((*six, *self._own.values()))
 
+    def unit_of_work(
+        self,
+        reference: ConversationReference | None = None,
+        *,
+        channel_id: str | None = None,
+        user_id: str | None = None,
+        conversation_id: str | None = None,
+        bot_id: str | None = None,
+        workflow_id: str | None = None,
+        on_conflict: OnConflict = "merge",
+    ) -> OutsideTurn:
+        """State outside any turn: ``async with states.unit_of_work(reference) as work``.
+
+        ``reference``: whose state, as ``TurnContext.get_conversation_reference`` gave it; or by
+        ids. A scope that needs an id which is not given raises `StateKeyError` when it is used.
+
+        ``bot_id``: the app id in the turn's claims, for the bot scope of a `StateScopes` that has
+        no
+        ``bot_id`` of its own. ``workflow_id``: as `WorkflowState.bind`.
+
+        :raises TypeError: both a reference and ids are given.
+        """
+        if reference is None:
+            reference = reference_to(channel_id, user_id, conversation_id)
+        elif (channel_id, user_id, conversation_id) != (None, None, None):
+            raise TypeError("Give unit_of_work() a reference or ids, not both.")
+        return OutsideTurn(
+            self, reference, bot_id=bot_id, workflow_id=workflow_id, on_conflict=on_conflict
+        )
+
     # The turn, as the middleware sees it
 
     def has_work(self, turn: Any) -> bool:
@@ -172,7 +204,9 @@ def _document(scope: StateScope, turn: Any) -> Document | None:
 
 
 async def _all(first: Any, *others: Any) -> None:
-    if others:
-        await asyncio.gather(first, *others)
-    else:
+    if not others:
         await first
+        return
+    for outcome in await asyncio.gather(first, *others, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome

@@ -39,8 +39,6 @@ class Workspace:
 
         :raises TypeError: the turn is None.
         """
-        if isinstance(turn, UnitOfWork):
-            return turn
         BotAssert.context_not_none(turn)
         work = turn.turn_state.get(self._turn_key)
         if not isinstance(work, UnitOfWork):
