@@ -17,8 +17,9 @@ def no_reference() -> None:
 
 
 def reference_of(activity: Activity) -> dict[str, Any] | None:
-    """What is needed to message this conversation later; None if the activity does not say."""
-    if not activity.channel_id or activity.conversation is None:
+    """What is needed to message this conversation later; None if the activity does not say it all,
+    as outside a turn that was made from ids alone."""
+    if not (activity.channel_id and activity.service_url and activity.conversation):
         return None
     plain: dict[str, Any] = TurnContext.get_conversation_reference(activity).serialize()
     return plain
