@@ -8,7 +8,9 @@
 5. ``work.py`` again: what changed is encoded, and ``commit.py`` writes it under the document's
    ETag.
 6. ``revision.py`` and ``merge.py``: what to write when someone else wrote meanwhile.
-7. ``storage/``: bytes under keys, with ETags: Memory, Blob, and upstream's own adapters made safe.
+7. ``replies.py``: where replies are held, they are sent now; ``replay.py``: where the turn lost a
+   race and may run again, all of this again.
+8. ``storage/``: bytes under keys, with ETags: Memory, Blob, and upstream's own adapters made safe.
 """
 
 from .errors import (
@@ -24,6 +26,7 @@ from .errors import (
 )
 from .middleware import StateMiddleware
 from .properties import StateProperty
+from .replay import turn_is_replay
 from .scopes import (
     BotScopeState,
     ConversationState,
@@ -53,4 +56,5 @@ __all__ = [
     "StateTooLargeError",
     "UserState",
     "WorkflowState",
+    "turn_is_replay",
 ]

@@ -42,6 +42,7 @@ class Document:
         self.key, self.scope, self.policies = key, scope, policies
         self.etag: str | None = None
         self.is_loaded = False
+        self.was_read = False
         self.live: dict[str, Any] = {}
         self._base: dict[str, bytes | None] = {}
         self._hints: dict[str, PropertyPolicy] = {}
@@ -66,10 +67,11 @@ class Document:
 
     @property
     def stored(self) -> dict[str, bytes]:
-        """The texts of the stored properties that have not expired.
+        """The texts of the stored properties that have not expired. Who asks has read them.
 
         :raises StateDecodeError: the stored text is not a document.
         """
+        self.was_read = True
         if self._text is not None:
             self._split(self._text)
         return self._stored

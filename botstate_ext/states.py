@@ -169,9 +169,11 @@ class StateScopes:
         await _all(work.load(named), *(added.load(turn) for added in self._added))
 
     async def save(self, turn: Any) -> None:
-        """Write what changed, in one batch. See `UnitOfWork.save` for what it raises."""
-        work = self._workspace.work_of(turn)
-        await _all(work.save(), *(added.save_changes(turn) for added in self._added))
+        """Write what changed, in one batch, and then what changed in the app's own states, so that
+        they hold nothing of a turn that lost. See `UnitOfWork.save` for what it raises."""
+        await self._workspace.work_of(turn).commit()
+        if self._added:
+            await asyncio.gather(*(added.save_changes(turn) for added in self._added))
 
     def end(self, turn: Any) -> None:
         """Close the turn's unit of work; what was not saved is forgotten."""

@@ -101,6 +101,13 @@ class UnitOfWork:
             )
             _raise_first([document.key for document, _ in plans], outcomes)
 
+    async def commit(self) -> None:
+        """Save everything, at the turn's end. It raises what `save` does."""
+        await self.save()
+
+    def close(self) -> None:
+        """The turn is over."""
+
     async def delete(self, document: Document) -> None:
         """Remove a document from storage at once, whatever it holds, and forget its changes."""
         document.forget()

@@ -14,7 +14,8 @@ from .errors import StateEncodeError
 from .expiry import Clock, in_utc, never_back, system_clock
 from .merge import OnConflict
 from .policy import PropertyPolicy
-from .reference import no_reference, reference_of
+        kind = StagedWork if on_conflict == "replay" else UnitOfWork
+        work = turn.turn_state[self._turn_key] = self._open(kind, turn, on_conflict)
 from .storage.adapt import as_state_storage
 from .work import UnitOfWork
 
@@ -54,13 +55,17 @@ class Workspace:
 
     def begin(self, turn: Any, on_conflict: OnConflict) -> UnitOfWork:
         """Open the unit of work of a turn."""
-        work = turn.turn_state[self._turn_key] = self._open(UnitOfWork, turn, on_conflict)
+        kind = StagedWork if on_conflict == "replay" else UnitOfWork
+        work = turn.turn_state[self._turn_key] = self._open(kind, turn, on_conflict)
         return work
 
     def end(self, turn: Any) -> None:
         """Close the unit of work of a turn. What asks for state later opens a late one, which only
         an explicit save commits."""
+        work = turn.turn_state.get(self._turn_key)
         turn.turn_state[self._turn_key] = _ENDED
+        if isinstance(work, UnitOfWork):
+            work.close()
 
     def outside(self) -> UnitOfWork:
         """A unit of work of its own, that belongs to no turn."""
