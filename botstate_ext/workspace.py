@@ -14,8 +14,8 @@ from .errors import StateEncodeError
 from .expiry import Clock, in_utc, never_back, system_clock
 from .merge import OnConflict
 from .policy import PropertyPolicy
-        kind = StagedWork if on_conflict == "replay" else UnitOfWork
-        work = turn.turn_state[self._turn_key] = self._open(kind, turn, on_conflict)
+from .reference import no_reference, reference_of
+from .staged_work import StagedWork
 from .storage.adapt import as_state_storage
 from .work import UnitOfWork
 

@@ -450,28 +450,38 @@ async def test_a_turn_inside_the_turn_is_a_part_of_it(
 
 
 async def test_a_task_of_an_attempt_that_was_given_up_stores_nothing(
-    states: StateScopes, bot: Bot, others: Others
+    states: StateScopes, bot: Bot, others: Others, memory: MemoryStorage
 ) -> None:
-    works: list[Any] = []
-    order = states.shared.create_property("items", list).at("1")
+    order = states.shared.create_property("order", list).at("1")
+    go_on = asyncio.Event()
+    tasks: list[asyncio.Task[Any]] = []
+
+    async def add(items: list[str], item: str) -> None:
+        await go_on.wait()
+        items.append(item)
 
     async def interfere(attempt: int) -> None:
+        task = order.update(turns[0], lambda items: add(items, f"late {attempt}"), default=list)
+        tasks.append(asyncio.create_task(task))
+        await asyncio.sleep(0)
         if attempt == 1:
             await others.append("theirs")
 
+    turns: list[TurnContext] = []
     append = appending(states, "mine", interfere)
 
     async def logic(turn: TurnContext) -> None:
-        works.append(states.conversation.work_of(turn))
+        turns.append(turn)
         await append(turn)
 
     await bot.turn(logic)
-    first, second = works
-    with pytest.raises(StateConflictError, match="given up"):
-        await order.update(first, lambda value: [*value, "stray"], default=list)
-    # Of the one that was committed it writes as any unit of work does.
-    await order.update(second, lambda value: [*value, "late"], default=list)
-    assert await order.get(context()) == ["late"]
+    go_on.set()
+    first, second = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(first, StateConflictError)
+    assert "given up" in str(first)
+    # One that began in the attempt that was committed goes on as a task of any turn.
+    assert second == ["late 2"]
+    assert await order.get(context()) == ["late 2"]
 
 
 async def test_an_apps_own_states_are_saved_once(
