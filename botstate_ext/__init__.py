@@ -10,7 +10,8 @@
 6. ``revision.py`` and ``merge.py``: what to write when someone else wrote meanwhile.
 7. ``replies.py``: where replies are held, they are sent now; ``replay.py``: where the turn lost a
    race and may run again, all of this again.
-8. ``storage/``: bytes under keys, with ETags: Memory, Blob, and upstream's own adapters made safe.
+8. ``sweep.py``: between turns, what has expired is removed; ``handling.py`` runs its handlers.
+9. ``storage/``: bytes under keys, with ETags: Memory, Blob, and upstream's own adapters made safe.
 """
 
 from .errors import (
@@ -24,6 +25,7 @@ from .errors import (
     StateStorageError,
     StateTooLargeError,
 )
+from .expired import ExpiredState
 from .middleware import StateMiddleware
 from .properties import StateProperty
 from .replay import turn_is_replay
@@ -36,10 +38,12 @@ from .scopes import (
     WorkflowState,
 )
 from .states import StateScopes
+from .sweep import SweepReport
 
 __all__ = [
     "BotScopeState",
     "ConversationState",
+    "ExpiredState",
     "PrivateConversationState",
     "SharedState",
     "StateConflictError",
@@ -54,6 +58,7 @@ __all__ = [
     "StateScopes",
     "StateStorageError",
     "StateTooLargeError",
+    "SweepReport",
     "UserState",
     "WorkflowState",
     "turn_is_replay",

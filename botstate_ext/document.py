@@ -54,6 +54,11 @@ class Document:
         self._all_ours = True
         self.now: datetime | None = None
 
+    def belong(self, scope: str, policies: Policies) -> None:
+        """Take note of the scope of a document that was found by its key alone."""
+        self.scope, self.policies = scope, policies
+        self.lives.policies = policies
+
     # What storage holds
 
     def fill(self, text: bytes | None, etag: str | None, now: datetime) -> None:
@@ -112,7 +117,7 @@ class Document:
         text = self.stored.get(name)
         if text is None:
             return ABSENT
-        value = self._decode(name, text)
+        value = self.decode(name, text)
         self._base[name], self.live[name] = text, value
         if self.now is not None:
             self.lives.use(name, self.metadata.props.get(name), self.now)
@@ -276,7 +281,11 @@ class Document:
 
     # One value
 
-    def _decode(self, name: str, text: bytes) -> Any:
+    def decode(self, name: str, text: bytes) -> Any:
+        """A text as the value of this property.
+
+        :raises StateDecodeError: it does not fit the property.
+        """
         policy = self.policy(name)
         try:
             return policy.codec.decode(text)

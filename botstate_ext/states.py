@@ -28,6 +28,7 @@ from .scopes import (
     WorkflowState,
 )
 from .storage.base import StateStorage
+from .sweep import OnProgress, Sweep, SweepReport, Unmarked
 from .work import UnitOfWork
 from .workspace import Workspace
 
@@ -82,6 +83,7 @@ class StateScopes:
         self.shared = SharedState(workspace)
         self._own: dict[str, OwnScope] = {}
         self._added: list[BotState] = []
+        self._unmarked = Unmarked()
 
     @property
     def storage(self) -> StateStorage:
@@ -145,6 +147,46 @@ class StateScopes:
         return OutsideTurn(
             self, reference, bot_id=bot_id, workflow_id=workflow_id, on_conflict=on_conflict
         )
+
+    async def sweep(
+        self,
+        dry_run: bool = False,
+        *,
+        parallel: int = 8,
+        per_second: float = 500,
+        on_progress: OnProgress | None = None,
+    ) -> SweepReport:
+        """Remove what has expired, in all scopes, and run the handlers of what has one.
+
+        Any number of processes may do so at once. A document that cannot be done is logged, counted
+        and passed over. Cancelling stops it at once; what it had claimed for a handler is free for
+        the next sweep after a minute.
+
+        ``dry_run``: count only. ``parallel``: how many documents, with their handlers, at a time.
+        ``per_second``: how many may be begun in a second. ``on_progress``: called with the report
+        so far.
+
+        :raises StateStorageError: the storage could not be listed.
+        :raises ValueError: ``parallel`` or ``per_second`` is not positive.
+        """
+        sweep = Sweep(
+            self._workspace,
+            {scope.scope_name: scope.policies for scope in self},
+            dry_run=dry_run,
+            unmarked=self._unmarked,
+            parallel=parallel,
+            per_second=per_second,
+            on_progress=on_progress,
+        )
+        report = await sweep.run()
+        self._unmarked = sweep.unmarked
+        return report
+
+    @property
+    def has_expiry_handlers(self) -> bool:
+        """True when something waits for a sweep to call it."""
+        policies = [scope.policies for scope in self]
+        return any(each.handlers or each.handlers_of_all for each in policies)
 
     # The turn, as the middleware sees it
 

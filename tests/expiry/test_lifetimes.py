@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,49 +12,9 @@ import pytest
 from botstate_ext import StateDecodeError, StateMiddleware, StateScopes
 from botstate_ext.storage import MemoryStorage
 from botstate_ext.storage.base import ANY
-from botstate_ext.testing import CountingStorage, FaultyStorage, ManualClock
+from botstate_ext.testing import ManualClock
+from tests.expiry.world import HOUR, KEY, START, TICK, World
 from tests.turns import Bot, context
-
-START = datetime(2024, 3, 1, 12, tzinfo=timezone.utc)
-HOUR = timedelta(hours=1)
-TICK = timedelta(microseconds=1)
-KEY = "test/conversations/conv"
-
-
-class World:
-    """A bot on memory, with a clock in hand."""
-
-    def __init__(self, **options: Any) -> None:
-        self.clock = ManualClock(START)
-        self.memory = MemoryStorage(clock=self.clock)
-        self.faults = FaultyStorage(self.memory)
-        self.storage = CountingStorage(self.faults)
-        self.states = StateScopes(self.storage, clock=self.clock, **options)
-        self.bot = Bot(StateMiddleware(self.states))
-
-    async def write(self, prop: Any, value: Any, **options: Any) -> None:
-        await self.bot.turn(lambda turn: prop.set(turn, value, **options))
-
-    async def read(self, prop: Any) -> Any:
-        """What a turn finds, saving what there is to save at its end."""
-        found: list[Any] = []
-
-        async def logic(turn: Any) -> None:
-            found.append(await prop.get(turn))
-
-        await self.bot.turn(logic)
-        return found[0]
-
-    async def body(self, key: str = KEY) -> dict[str, Any] | None:
-        item = await self.memory.get(key)
-        return None if item is None else json.loads(item.data)
-
-    async def expires(self, name: str) -> datetime:
-        body = await self.body()
-        assert body is not None
-        return datetime.fromisoformat(
-            body["$state"]["props"][name]["expires"].replace("Z", "+00:00")
-        )
 
 
 @pytest.fixture
