@@ -8,7 +8,10 @@
 5. ``work.py`` again: what changed is encoded, and ``commit.py`` writes it under the document's
    ETag.
 6. ``revision.py`` and ``merge.py``: what to write when someone else wrote meanwhile.
-7. ``storage/``: bytes under keys, with ETags: Memory, Blob, and upstream's own adapters made safe.
+7. ``replies.py``: where replies are held, they are sent now; ``replay.py``: where the turn lost a
+   race and may run again, all of this again.
+8. ``sweep.py``: between turns, what has expired is removed; ``handling.py`` runs its handlers.
+9. ``storage/``: bytes under keys, with ETags: Memory, Blob, and upstream's own adapters made safe.
 """
 
 from .errors import (
@@ -22,8 +25,10 @@ from .errors import (
     StateStorageError,
     StateTooLargeError,
 )
+from .expired import ExpiredState
 from .middleware import StateMiddleware
 from .properties import StateProperty
+from .replay import turn_is_replay
 from .scopes import (
     BotScopeState,
     ConversationState,
@@ -33,10 +38,12 @@ from .scopes import (
     WorkflowState,
 )
 from .states import StateScopes
+from .sweep import SweepReport
 
 __all__ = [
     "BotScopeState",
     "ConversationState",
+    "ExpiredState",
     "PrivateConversationState",
     "SharedState",
     "StateConflictError",
@@ -51,6 +58,8 @@ __all__ = [
     "StateScopes",
     "StateStorageError",
     "StateTooLargeError",
+    "SweepReport",
     "UserState",
     "WorkflowState",
+    "turn_is_replay",
 ]

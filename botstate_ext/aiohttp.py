@@ -2,15 +2,50 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Final
+
 from aiohttp import web
 
 from .states import StateScopes
+from .sweeper import Sweeper
+
+_log: Final = logging.getLogger("botstate_ext.expiry")
 
 
-def setup(app: web.Application, states: StateScopes) -> None:
-    """Close the storage of ``states`` when the app is cleaned up."""
+def setup(
+    app: web.Application, states: StateScopes, *, sweep_every: timedelta | None = None
+) -> None:
+    """Close the storage of ``states`` when the app is cleaned up.
+
+    ``sweep_every``: sweep from start-up to clean-up, about so often; see `StateScopes.sweep`.
+    Without it nothing runs the handlers of what expires, unless you sweep in another way
+    (``python -m botstate_ext sweep``): if there are handlers, a warning at start-up says so.
+
+    :raises ValueError: ``sweep_every`` is zero or negative.
+    """
+    sweeper = None if sweep_every is None else Sweeper(states, sweep_every)
+
+    async def sweep(_: web.Application) -> AsyncIterator[None]:
+        if sweeper is None:
+            if states.has_expiry_handlers:
+                _log.warning(_NOT_SWEPT)
+            yield
+        else:
+            async with sweeper:
+                yield
 
     async def close(_: web.Application) -> None:
         await states.aclose()
 
-    app.on_cleanup.append(close)
+    app.cleanup_ctx.append(sweep)
+    app.on_cleanup.append(close)  # these run after the contexts have been left
+
+
+_NOT_SWEPT: Final = (
+    "There are handlers for what expires, and this app does not sweep, so it never calls them: "
+    "give botstate_ext.aiohttp.setup a sweep_every, or run "
+    "`python -m botstate_ext sweep --app ...`."
+)

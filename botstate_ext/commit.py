@@ -8,14 +8,16 @@ import random
 import secrets
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from .document import Changes, Document
 from .errors import StateConflictError, StateStorageError
+from .expiring import Expiring
 from .expiry import Clock
 from .merge import OnConflict, differ
-from .revision import ConflictingProperties, merged, revise
-from .storage.base import StateStorage, StoredItem
+from .reference import Reference
+from .revision import ConflictingProperties, Revision, merged, revise
+from .storage.base import ANY, StateStorage, StoredItem
 
 MAX_ATTEMPTS: Final = 10
 _FIRST_PAUSE: Final = 0.01
@@ -29,6 +31,8 @@ class Work(Protocol):
 
     storage: StateStorage
     clock: Clock
+    stamp: Clock
+    reference: Reference
     on_conflict: OnConflict
     pause: Pause
 
@@ -41,7 +45,7 @@ async def commit(work: Work, document: Document, changes: Changes, *, force: boo
     """
     for attempt in range(1, MAX_ATTEMPTS + 1):
         stored = _merged(work, document, changes, attempt)
-        if not force and not document.needs_renewal() and _is_stored(document, stored):
+        if not force and not document.needs_upkeep() and _is_stored(document, stored):
             document.agree(changes)
             return
         lost = await put(work, document, stored, changes)
@@ -61,20 +65,33 @@ async def commit(work: Work, document: Document, changes: Changes, *, force: boo
 
 
 async def put(
-    work: Work, document: Document, stored: dict[str, bytes], changes: Changes
+    work: Work,
+    document: Document,
+    stored: dict[str, bytes],
+    changes: Changes,
+    *,
+    expiring: list[Expiring] | None = None,
+    disposes: bool = False,
 ) -> StateConflictError | StateStorageError | None:
     """Write these texts under the document's ETag, once. None when they were written; otherwise the
-    error of a race lost, or of an answer that never came.
+    error of a race lost, or of an answer that never came. The options are those of `revise`.
 
     :raises StateStorageError: the storage failed, and nothing was written.
     """
     write_id = secrets.token_urlsafe(9)
-    revision = revise(document, stored, changes, write_id, work.clock())
-    document.attempt(write_id, changes)
+    revision = revise(
+        document,
+        stored,
+        changes,
+        write_id,
+        work.stamp(),
+        reference=_reference(work, document, changes),
+        expiring=expiring,
+        disposes=disposes,
+    )
+    document.attempt(write_id, changes, removes=revision.removes)
     try:
-        etag = await work.storage.put_if(
-            document.key, revision.text, etag=document.etag, metadata=revision.beside
-        )
+        etag = await _write(work.storage, document, revision)
     except StateConflictError as lost:
         return lost
     except StateStorageError as failed:
@@ -83,6 +100,20 @@ async def put(
         return failed
     document.saved(revision.stored, revision.metadata, etag, changes)
     return None
+
+
+def _reference(work: Work, document: Document, changes: Changes) -> dict[str, Any] | None:
+    kept = any(document.policies.of(name).keep_reference for name in changes)
+    return work.reference() if kept else None
+
+
+async def _write(storage: StateStorage, document: Document, revision: Revision) -> str | None:
+    if revision.removes:
+        await storage.delete_if(document.key, etag=document.etag or ANY)
+        return None
+    return await storage.put_if(
+        document.key, revision.text, etag=document.etag, metadata=revision.beside
+    )
 
 
 async def refresh(work: Work, document: Document, *, after: Exception | None = None) -> None:
@@ -140,9 +171,11 @@ def _is_stored(document: Document, stored: dict[str, bytes]) -> bool:
 def _check_again_allowed(
     work: Work, document: Document, changes: Changes, attempt: int, *, was_there: bool
 ) -> None:
+    if not changes:
+        return  # only upkeep, which nobody can be in conflict with
     if work.on_conflict in ("raise", "replay"):
         raise conflict(document, changes, attempt, "someone else wrote it since it was read.")
-    if was_there and document.etag is None and changes:
+    if was_there and document.etag is None and not document.has_expired():
         raise conflict(
             document,
             changes,

@@ -15,10 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
-from . import expiry
 from .errors import StateDecodeError, StateEncodeError
+from .lives import Lives
 from .merge import differ
 from .metadata import NO_METADATA, Metadata, parse_document
 from .policy import Policies, PropertyPolicy
@@ -30,6 +30,11 @@ Changes: TypeAlias = Mapping[str, bytes | None]
 """The new text of each property that changed; None for one that was removed."""
 
 
+class _Attempt(NamedTuple):
+    changes: Changes
+    removes: bool
+
+
 class Document:
     """See the module. One unit of work holds one Document a key; two never share a live value."""
 
@@ -37,31 +42,41 @@ class Document:
         self.key, self.scope, self.policies = key, scope, policies
         self.etag: str | None = None
         self.is_loaded = False
+        self.was_read = False
         self.live: dict[str, Any] = {}
         self._base: dict[str, bytes | None] = {}
         self._hints: dict[str, PropertyPolicy] = {}
-        self._lifetimes: dict[str, timedelta] = {}
-        self._renewed: set[str] = set()
-        self._attempts: dict[str, Changes] = {}
+        self.lives = Lives(policies)
+        self._attempts: dict[str, _Attempt] = {}
         self._text: bytes | None = None
         self._stored: dict[str, bytes] = {}
         self._metadata = NO_METADATA
         self._all_ours = True
-        self._now: datetime | None = None
+        self.now: datetime | None = None
+
+    def belong(self, scope: str, policies: Policies) -> None:
+        """Take note of the scope of a document that was found by its key alone."""
+        self.scope, self.policies = scope, policies
+        self.lives.policies = policies
 
     # What storage holds
 
     def fill(self, text: bytes | None, etag: str | None, now: datetime) -> None:
         """Take what storage holds now (None: nothing). Values handed out stay as they are."""
-        self._text, self.etag, self._now, self.is_loaded = text, etag, now, True
+        if self.is_loaded and self._text is None:
+            self.lives.leave(self._base, self._stored, self._metadata)
+        self._text, self.etag, self.is_loaded = text, etag, True
+        # What this unit of work has seen expire does not come back when the clock does.
+        self.now = now if self.now is None else max(self.now, now)
         self._stored, self._metadata = {}, NO_METADATA
 
     @property
     def stored(self) -> dict[str, bytes]:
-        """The texts of the stored properties that have not expired.
+        """The texts of the stored properties that have not expired. Who asks has read them.
 
         :raises StateDecodeError: the stored text is not a document.
         """
+        self.was_read = True
         if self._text is not None:
             self._split(self._text)
         return self._stored
@@ -81,9 +96,8 @@ class Document:
             stored, metadata, is_ours = parse_document(text)
         except StateDecodeError as error:
             raise error.located(scope=self.scope, key=self.key) from None
-        if self._now is not None:
-            for name in metadata.expired(self._now):
-                stored.pop(name, None)
+        if self.now is not None:
+            self.lives.part(stored, metadata, self.now)
         self._text, self._stored, self._metadata = None, stored, metadata
         self._all_ours = self._all_ours and is_ours
 
@@ -103,9 +117,10 @@ class Document:
         text = self.stored.get(name)
         if text is None:
             return ABSENT
-        value = self._decode(name, text)
+        value = self.decode(name, text)
         self._base[name], self.live[name] = text, value
-        self._renew(name)
+        if self.now is not None:
+            self.lives.use(name, self.metadata.props.get(name), self.now)
         return value
 
     def set(
@@ -115,13 +130,15 @@ class Document:
         hint: PropertyPolicy | None = None,
         *,
         lifetime: timedelta | None = None,
+        is_change: bool = False,
     ) -> None:
-        """Give a property a value, for the property's lifetime or another. Encoded, and so checked,
-        when the document is saved."""
+        """Give a property a value, for the property's lifetime or another; one that is a change of
+        the stored value keeps the lifetime which that was given. Encoded, and so checked, when the
+        document is saved."""
         if hint is not None:
             self._hints[name] = hint
-        if lifetime is not None:
-            self._lifetimes[name] = lifetime
+        if not is_change:
+            self.lives.give(name, lifetime)
         self._touch(name)
         self.live[name] = value
 
@@ -147,6 +164,7 @@ class Document:
         for touched in [name] if name is not None else [*self._base, *self.live]:
             self._base.pop(touched, None)
             self.live.pop(touched, None)
+            self.lives.forget(touched)
 
     # What changed
 
@@ -168,25 +186,27 @@ class Document:
         base = self._base.get(name)
         return (name in self._base or name in self.live) and self._encoded(name, base) is not base
 
-    def needs_renewal(self) -> bool:
-        """True when a sliding property was used long enough after it was last renewed."""
-        return bool(self._renewed)
+    def needs_upkeep(self) -> bool:
+        """True when the bot changed nothing, and yet something is to be written: what it looked at
+        has expired, or was used long enough after it was last renewed."""
+        return self._text is None and self.lives.need_upkeep(self._stored)
+
+    def has_expired(self, name: str | None = None) -> bool:
+        """True when what was read of a property, or of the whole document, before the last look at
+        it is past its time now, and so may be gone although nobody removed it."""
+        if self.now is None:
+            return False
+        if name is None:
+            return self.lives.had_all_ended(self.now)
+        return self.lives.had_ended(name, self.now)
 
     def base(self, name: str) -> bytes | None:
         """The text that a touched property's value came from; None if it was absent."""
         return self._base.get(name)
 
-    def lifetime(self, name: str) -> timedelta | None:
-        """How long a property lives from now, if it is written now."""
-        return self._lifetimes.get(name, self.policies.of(name).expires_after)
-
-    def renews(self, name: str) -> bool:
-        """True when the use of this sliding property is to be noted in storage."""
-        return name in self._renewed
-
-    def attempt(self, write_id: str, changes: Changes) -> None:
-        """Note that a write with this id, holding these changes, is on its way."""
-        self._attempts[write_id] = changes
+    def attempt(self, write_id: str, changes: Changes, *, removes: bool) -> None:
+        """Note that a write with this id, holding these changes, is on its way; or a removal."""
+        self._attempts[write_id] = _Attempt(changes, removes)
 
     def settle(self) -> bool:
         """After a fresh `fill`: True if a write that was on its way is found to be stored.
@@ -194,8 +214,11 @@ class Document:
         What it carried is then no longer a change. Any other write that was on its way can no
         longer arrive, because the ETag it asks for is gone.
         """
+        writes, is_gone = self.metadata.writes, self.etag is None
         arrived = [
-            changes for id_, changes in self._attempts.items() if id_ in self.metadata.writes
+            attempt.changes
+            for id_, attempt in self._attempts.items()
+            if id_ in writes or (attempt.removes and is_gone)
         ]
         self._attempts.clear()
         for changes in arrived:
@@ -209,17 +232,19 @@ class Document:
     def take(self, fresh: Document, name: str) -> None:
         """Take what storage holds from a fresher look at it, in which this property was changed."""
         self._text, self._stored, self._metadata = None, fresh.stored, fresh.metadata
-        self.etag, self.is_loaded, self._now = fresh.etag, True, fresh._now
+        self.etag, self.is_loaded, self.now = fresh.etag, True, fresh.now
+        self.lives.ended = fresh.lives.ended
         self.forget(name)
 
     def saved(
-        self, stored: dict[str, bytes], metadata: Metadata, etag: str, changes: Changes
+        self, stored: dict[str, bytes], metadata: Metadata, etag: str | None, changes: Changes
     ) -> None:
-        """Take note that this is in storage now, and holds these changes."""
+        """Take note that this is in storage now, and holds these changes. Without an ETag, the
+        document was removed."""
         self._text, self._stored, self._metadata, self.etag = None, stored, metadata, etag
         self._base.update(changes)
         self._attempts.clear()
-        self._renewed.clear()
+        self.lives.saved(changes)
 
     def _encoded(self, name: str, base: bytes | None) -> bytes | None:
         """The text of a live value: ``base`` itself when the value has not changed."""
@@ -256,21 +281,16 @@ class Document:
 
     # One value
 
-    def _decode(self, name: str, text: bytes) -> Any:
+    def decode(self, name: str, text: bytes) -> Any:
+        """A text as the value of this property.
+
+        :raises StateDecodeError: it does not fit the property.
+        """
         policy = self.policy(name)
         try:
             return policy.codec.decode(text)
         except StateDecodeError as error:
             raise error.located(scope=self.scope, key=self.key, property_name=name) from None
-
-    def _renew(self, name: str) -> None:
-        """Note a use of a sliding property, at most once for each tenth of its lifetime."""
-        policy = self.policies.of(name)
-        entry = self.metadata.props.get(name)
-        if not (policy.sliding and policy.expires_after and self._now and entry and entry.expires):
-            return
-        if expiry.renewal_due(entry.expires, policy.expires_after, self._now):
-            self._renewed.add(name)
 
     def policy(self, name: str) -> PropertyPolicy:
         """The policy of a property: declared, or named by the class that a default gave."""

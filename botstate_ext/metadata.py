@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timezone
 from typing import Final, NamedTuple
 
 import msgspec
 
 from . import jsontext, legacy
 from .errors import StateDecodeError
-from .expiry import is_expired
+from .expiring import Expiring, PropertyTimes
+from .expiry import Moment, is_expired
 
 RESERVED: Final = "$state"
 """The one entry of a document that is not a property. Always the last."""
@@ -23,38 +24,47 @@ EXPIRES_AT: Final = "agentsstorageexpiresat"
 items that end as a whole; so it is set only when every property of the document ends."""
 
 NEXT_EXPIRY: Final = "statenextexpiry"
-"""Blob metadata: when the first property of the document ends."""
+"""Blob metadata: when the first property of the document ends, or the next handler is due: a time
+whose text sorts as times do; or `NEVER`. What has no such entry was written by someone else."""
+
+NEVER: Final = "never"
+"""Sorts after every time."""
 
 FORMAT: Final = 1
 WRITES_KEPT: Final = 16
 
 
-class PropertyTimes(msgspec.Struct, omit_defaults=True):
-    """When a property was created and last written, when it ends, and its declared version."""
-
-    created: datetime | None = None
-    updated: datetime | None = None
-    expires: datetime | None = None
-    version: int = 1
-
-
 class Metadata(msgspec.Struct, omit_defaults=True):
-    """The content of ``$state``. ``writes``: the ids of the last writes, the newest last."""
+    """The content of ``$state``. ``writes``: the ids of the last writes, the newest last.
+    ``scope``: the name of the scope that wrote it. ``expiring``: what waits for its handler."""
 
     v: int = 0  # written always, because it is never 0
-    created: datetime | None = None
-    updated: datetime | None = None
+    scope: str = ""
+    created: Moment | None = None
+    updated: Moment | None = None
     props: dict[str, PropertyTimes] = {}
     writes: list[str] = []
     tags: dict[str, str] = {}
+    expiring: list[Expiring] = []
 
     def expired(self, now: datetime) -> list[str]:
         """The names of the properties that have ended."""
         return [name for name, entry in self.props.items() if is_expired(entry.expires, now)]
 
+    def next_expiry(self) -> datetime | None:
+        """When there is something to do about this document for the first time."""
+        ends = [entry.expires for entry in self.props.values() if entry.expires is not None]
+        return min((*ends, *(entry.due for entry in self.expiring)), default=None)
+
+    def last_expiry(self, names: Iterable[str]) -> datetime | None:
+        """When the last of these properties ends; None if one does not end, or there are none."""
+        ends = [self.props[name].expires if name in self.props else None for name in names]
+        found = [end for end in ends if end is not None]
+        return max(found, default=None) if len(found) == len(ends) else None
+
 
 NO_METADATA: Final = Metadata()
-"""Of a document that upstream wrote, or that is not there. Never changed: a revision makes its own."""
+"""Of a document that upstream wrote, or that is not there. It is never changed."""
 
 _decoder: Final = msgspec.json.Decoder(Metadata)
 _encoder: Final = msgspec.json.Encoder()
@@ -96,13 +106,23 @@ def render_document(stored: Mapping[str, bytes], metadata: Metadata) -> bytes:
 
 def storage_metadata(stored: Mapping[str, bytes], metadata: Metadata) -> dict[str, str]:
     """What a sweep needs to know without reading the body."""
-    ends = [entry.expires for entry in metadata.props.values() if entry.expires is not None]
-    if not ends:
-        return {}
-    entries = {NEXT_EXPIRY: min(ends).isoformat()}
-    if all(name in metadata.props and metadata.props[name].expires for name in stored):
-        entries[EXPIRES_AT] = max(ends).isoformat()
+    entries = {NEXT_EXPIRY: expiry_text(metadata.next_expiry())}
+    end = metadata.last_expiry(stored)
+    # Whoever removes the item at that time runs no handler, so what has one names no such time.
+    if end is not None and not metadata.expiring and not _has_handled(metadata):
+        entries[EXPIRES_AT] = end.isoformat()
     return entries
+
+
+def expiry_text(moment: datetime | None) -> str:
+    """A time as `NEXT_EXPIRY` says it: always in UTC, always as long, so that its text sorts."""
+    if moment is None:
+        return NEVER
+    return moment.astimezone(timezone.utc).isoformat(timespec="microseconds")
+
+
+def _has_handled(metadata: Metadata) -> bool:
+    return any(entry.handled for entry in metadata.props.values())
 
 
 def _parse_metadata(raw: bytes) -> Metadata:

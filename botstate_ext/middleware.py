@@ -8,11 +8,15 @@ from typing import Any, Final, Literal, TypeAlias
 from botbuilder.core import Middleware, TurnContext
 
 from .merge import OnConflict
+from .replay import replayed
+from .replies import HeldReplies, ImmediateReplies
 from .states import StateScopes
 
 OnError: TypeAlias = Literal["discard", "save"]
+Replies: TypeAlias = Literal["immediate", "after_save"]
 
-_ON_CONFLICT: Final = ("merge", "raise", "last_writer_wins")
+_ON_CONFLICT: Final = ("merge", "raise", "last_writer_wins", "replay")
+_REPLIES: Final = ("immediate", "after_save")
 _ON_ERROR: Final = ("discard", "save")
 
 
@@ -22,10 +26,19 @@ class StateMiddleware(Middleware):
     ``on_conflict``: what happens when a document changed in storage while the turn ran.
     ``"merge"``: property by property, see ``create_property``. ``"raise"``: `StateConflictError`.
     ``"last_writer_wins"``: this turn's properties win. A document that was deleted meanwhile and
-    that this turn changed raises in every mode.
+    that this turn changed raises in each of these modes. ``"replay"``: the turn runs again on fresh
+    state, as if it had begun after the other one had ended; replies are held, and
+    ``update()`` and ``save_changes`` are committed with the turn. See docs/replies.md for what must
+    not be in such a turn.
+
+    ``replies``: when what the bot says goes out. ``"immediate"``: when the bot sends it.
+    ``"after_save"``: when the turn's state is saved, in order, one at a time; if the save fails,
+    nothing was said. If sending fails, state is saved, the rest is not sent, and the error is
+    raised.
 
     ``on_error``: what happens to the changes of a turn whose bot raised. ``"discard"``: nothing is
-    saved, except what ``update()`` or ``save_changes`` had committed. ``"save"``: they are saved.
+    saved, except what ``update()`` or ``save_changes`` had committed. ``"save"``: they are saved,
+    and held replies are sent.
     """
 
     def __init__(
@@ -34,31 +47,42 @@ class StateMiddleware(Middleware):
         *,
         on_conflict: OnConflict = "merge",
         on_error: OnError = "discard",
+        replies: Replies = "immediate",
     ) -> None:
         if not isinstance(states, StateScopes):
             raise TypeError(f"StateMiddleware takes a StateScopes, not {type(states).__name__}.")
         self._states = states
         self._on_conflict = _one_of("on_conflict", on_conflict, _ON_CONFLICT)
         self._on_error = _one_of("on_error", on_error, _ON_ERROR)
+        holds = _one_of("replies", replies, _REPLIES) == "after_save" or on_conflict == "replay"
+        self._replies = HeldReplies if holds else ImmediateReplies
 
     async def on_turn(self, context: TurnContext, logic: Callable[[], Awaitable[Any]]) -> Any:
         """Run the rest of the turn between one load and one save."""
-        states = self._states
-        if states.has_work(context):
+        if self._states.has_work(context):
             return await logic()  # used twice on one adapter: the outer one loads and saves
-        states.begin(context, self._on_conflict)
-        try:
-            await states.load(context)
+        if self._on_conflict == "replay":
+            return await replayed(context, lambda: self._turn(context, logic))
+        return await self._turn(context, logic)
+
+    async def _turn(self, context: TurnContext, logic: Callable[[], Awaitable[Any]]) -> Any:
+        states = self._states
+        async with self._replies(context) as replies:
+            states.begin(context, self._on_conflict)
             try:
-                result = await logic()
-            except Exception:
-                if self._on_error == "save":
-                    await states.save(context)
-                raise
-            await states.save(context)
-            return result
-        finally:
-            states.end(context)
+                await states.load(context)
+                try:
+                    result = await logic()
+                except Exception:
+                    if self._on_error == "save":
+                        await states.save(context)
+                        replies.may_go()
+                    raise
+                await states.save(context)
+                replies.may_go()
+                return result
+            finally:
+                states.end(context)
 
 
 def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> Any:

@@ -10,6 +10,9 @@ from typing import Any, TypeAlias
 from . import jsontext, merge
 from .codec import NULL, Codec
 
+ExpiryHandler: TypeAlias = Callable[[Any], Any]
+"""Called with an ``ExpiredState``; may be async."""
+
 Trim: TypeAlias = Callable[[Any], Any]
 """Shortens a value that was merged, for example to its newest items."""
 
@@ -24,6 +27,7 @@ class PropertyPolicy:
     default: Any = None
     expires_after: timedelta | None = None
     sliding: bool = False
+    keep_reference: bool = False
     merge: merge.Merge | None = None
     trim: Trim | None = None
 
@@ -54,13 +58,24 @@ class PropertyPolicy:
 
 
 class Policies:
-    """The policies of a scope's properties by name, with one for names that nobody declared."""
+    """The policies of a scope's properties by name, with one for names that nobody declared, and
+    the handlers of their ends."""
 
-    __slots__ = ("declared", "undeclared")
+    __slots__ = ("declared", "handlers", "handlers_of_all", "undeclared")
 
     def __init__(self, undeclared: PropertyPolicy) -> None:
         self.declared: dict[str, PropertyPolicy] = {}
         self.undeclared = undeclared
+        self.handlers: dict[str, list[ExpiryHandler]] = {}
+        self.handlers_of_all: list[ExpiryHandler] = []
 
     def of(self, name: str) -> PropertyPolicy:
         return self.declared.get(name, self.undeclared)
+
+    def handlers_of(self, name: str) -> list[ExpiryHandler]:
+        """What to call when this property has expired: its own handlers, then the scope's."""
+        return [*self.handlers.get(name, ()), *self.handlers_of_all]
+
+    def is_handled(self, name: str) -> bool:
+        """Whether this process has a handler for the end of this property."""
+        return name in self.handlers or bool(self.handlers_of_all)

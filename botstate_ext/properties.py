@@ -14,12 +14,13 @@ from botbuilder.core import StatePropertyAccessor
 from .codec import Codec, type_from_default
 from .document import ABSENT, Document
 from .expiry import positive
-from .policy import Policies, PropertyPolicy
+from .policy import ExpiryHandler, Policies, PropertyPolicy
 from .update import update
 from .work import UnitOfWork
 
 T = TypeVar("T")
 D = TypeVar("D")
+H = TypeVar("H", bound=ExpiryHandler)
 
 
 class PropertyScope(Protocol):
@@ -35,8 +36,8 @@ class PropertyScope(Protocol):
 
 
 class StateProperty(StatePropertyAccessor, Generic[T]):
-    """Made by a scope's ``create_property``. Wherever a *turn* is asked for, a ``TurnContext`` or a
-    unit of work is meant."""
+    """Made by a scope's ``create_property``. Wherever a *turn* is asked for, a ``TurnContext`` or
+    what ``states.unit_of_work`` gives is meant."""
 
     def __init__(self, scope: PropertyScope, name: str) -> None:
         self._scope = scope
@@ -91,7 +92,8 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
     ) -> None:
         """Give the property a value, stored when the turn's state is saved.
 
-        ``expires_after`` overrides the property's own, for this value.
+        ``expires_after`` overrides the property's own for this value, also when it is changed in
+        place or by `update`, until the property is set again. A sliding property slides by it.
 
         :raises ValueError: ``expires_after`` is zero or negative.
         """
@@ -128,6 +130,17 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
         policy = self._hint(default) or self._policy
         result: T = await update(work, document, self._name, fn, lambda: _make(default), policy)
         return result
+
+    def on_expired(self, handler: H) -> H:
+        """Call ``handler``, which may be async, with an `ExpiredState` once this property expired.
+
+        A sweep calls it (``states.sweep``, or the sweeper of ``botstate_ext.aiohttp.setup``), never
+        a turn. At least once: one that raises is logged and called again later, and so is one whose
+        process died. A value that was set since, or that the handler sets, is another value.
+        Deleting a property or a document is no expiry, and calls nothing.
+        """
+        self._scope.policies.handlers.setdefault(self._name, []).append(handler)
+        return handler
 
     def at(self, document_id: str) -> StateProperty[T]:
         """The same property in the document with this id (shared, workflow, an app's own scopes).

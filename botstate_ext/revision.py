@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from .document import Changes, Document
 from .errors import StateEncodeError
+from .expiring import Expiring
 from .merge import OnConflict, Unmergeable, differ
 from .metadata import (
     FORMAT,
@@ -14,7 +16,6 @@ from .metadata import (
     UPSTREAM_ETAG,
     WRITES_KEPT,
     Metadata,
-    PropertyTimes,
     render_document,
     storage_metadata,
 )
@@ -30,12 +31,14 @@ class ConflictingProperties(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """What to write: ``text`` as the body, ``beside`` as the storage's own metadata."""
+    """What to write: ``text`` as the body, ``beside`` as the storage's own metadata. ``removes``:
+    nothing of the document is left, so remove it instead."""
 
     stored: dict[str, bytes]
     metadata: Metadata
     text: bytes
     beside: dict[str, str]
+    removes: bool
 
 
 def merged(document: Document, changes: Changes, on_conflict: OnConflict) -> dict[str, bytes]:
@@ -62,9 +65,21 @@ def merged(document: Document, changes: Changes, on_conflict: OnConflict) -> dic
 
 
 def revise(
-    document: Document, stored: dict[str, bytes], changes: Changes, write_id: str, now: datetime
+    document: Document,
+    stored: dict[str, bytes],
+    changes: Changes,
+    write_id: str,
+    now: datetime,
+    *,
+    reference: dict[str, Any] | None = None,
+    expiring: list[Expiring] | None = None,
+    disposes: bool = False,
 ) -> Revision:
     """These texts as a document that says when it was written, and by which write.
+
+    What has expired is left out; what has a handler waits for it in ``$state``. ``reference``: the
+    conversation of this write. ``expiring``: what is to wait instead. ``disposes``: a document of
+    which nothing is left is removed even if nothing of it has expired.
 
     :raises StateEncodeError: a property has a name that is not a property's.
     """
@@ -76,17 +91,26 @@ def revise(
                 key=document.key,
                 property_name=name,
             )
-    before = document.metadata
+    before, lives = document.metadata, document.lives
+    start = now if before.updated is None else max(now, before.updated)
+    if expiring is None:
+        expiring = [*before.expiring, *lives.waiting(now)]
     metadata = Metadata(
         v=FORMAT,
-        created=before.created or now,
-        updated=now,
-        props={name: _times(document, name, name in changes, now) for name in stored},
+        scope=document.scope,
+        created=before.created or start,
+        updated=start if changes else before.updated or start,
+        props={
+            name: lives.times(name, before, start, is_written=name in changes, reference=reference)
+            for name in stored
+        },
         writes=[*before.writes, write_id][-WRITES_KEPT:],
         tags=before.tags,
+        expiring=expiring,
     )
     text = render_document(stored, metadata)
-    return Revision(stored, metadata, text, storage_metadata(stored, metadata))
+    removes = not stored and not expiring and (disposes or bool(lives.ended))
+    return Revision(stored, metadata, text, storage_metadata(stored, metadata), removes)
 
 
 def _merge_one(
@@ -99,19 +123,10 @@ def _merge_one(
     base = document.base(name)
     if on_conflict == "last_writer_wins" or not differ(base, theirs):
         return mine
+    if theirs is None and document.has_expired(name):
+        return mine  # nobody changed it: its time was over, and this is a new value
     policy = document.policy(name)
     # A rule is asked even when both sides say the same: two who add one to a counter mean two.
     if policy.merge is None and not differ(mine, theirs):
         return theirs
     return policy.merged(base, mine, theirs)
-
-
-def _times(document: Document, name: str, is_written: bool, now: datetime) -> PropertyTimes:
-    before = document.metadata.props.get(name) or PropertyTimes()
-    lifetime = document.lifetime(name)
-    if is_written:
-        expires = None if lifetime is None else now + lifetime
-        return PropertyTimes(before.created or now, now, expires, before.version)
-    if document.renews(name) and lifetime is not None:
-        return PropertyTimes(before.created, before.updated, now + lifetime, before.version)
-    return before

@@ -15,13 +15,14 @@ from .expiry import positive
 from .keys import document_key
 from .merge import Merge
 from .metadata import RESERVED, UPSTREAM_ETAG
-from .policy import Policies, PropertyPolicy, Trim
+from .policy import ExpiryHandler, Policies, PropertyPolicy, Trim
 from .properties import StateProperty
 from .work import UnitOfWork
 from .workspace import Workspace
 
 T = TypeVar("T")
 Self = TypeVar("Self", bound="StateScope")
+H = TypeVar("H", bound=ExpiryHandler)
 
 
 class CachedState:
@@ -75,6 +76,7 @@ class StateScope(BotState):
         default: Any = None,
         expires_after: timedelta | None = None,
         sliding: bool = False,
+        keep_reference: bool = False,
         merge: Merge | None = None,
         trim: Trim | None = None,
     ) -> StateProperty[T]: ...
@@ -87,6 +89,7 @@ class StateScope(BotState):
         default: Any = None,
         expires_after: timedelta | None = None,
         sliding: bool = False,
+        keep_reference: bool = False,
         merge: Merge | None = None,
         trim: Trim | None = None,
     ) -> StateProperty[Any]: ...
@@ -98,6 +101,7 @@ class StateScope(BotState):
         default: Any = None,
         expires_after: timedelta | None = None,
         sliding: bool = False,
+        keep_reference: bool = False,
         merge: Merge | None = None,
         trim: Trim | None = None,
     ) -> StateProperty[Any]:
@@ -111,7 +115,11 @@ class StateScope(BotState):
         ``default``: what ``get`` gives where it is given no default of its own.
 
         ``expires_after``: how long the property lives from its last write, or with ``sliding`` from
-        its last use. None: the scope's, which may be none.
+        its last use (which is noted at most once for each tenth of that time). None: the scope's,
+        which may be none. ``set(expires_after=)`` overrides it for one value.
+
+        ``keep_reference``: store the conversation of the last turn that wrote the property, for a
+        handler of its expiry that wants to message the user.
 
         ``merge``: what happens when two turns change the property at once: ``"fields"`` merges
         objects field by field, ``"append"`` also lists by their items, a function is called as
@@ -135,6 +143,7 @@ class StateScope(BotState):
             expires_after=positive(expires_after, "expires_after")
             or self.policies.undeclared.expires_after,
             sliding=sliding,
+            keep_reference=keep_reference,
             merge=merge,
             trim=trim,
         )
@@ -151,6 +160,12 @@ class StateScope(BotState):
         raise StateKeyError(
             f"The {self.scope_name} scope's document is chosen by the activity: use it without .at."
         )
+
+    def on_expired(self, handler: H) -> H:
+        """Call ``handler`` with an `ExpiredState` for every property of this scope that expires, as
+        `StateProperty.on_expired` does for one."""
+        self.policies.handlers_of_all.append(handler)
+        return handler
 
     # Upstream's BotState
 
@@ -186,8 +201,7 @@ class StateScope(BotState):
         """
         if force:
             await self.load(turn_context)
-        work = self.work_of(turn_context)
-        await work.save(self._documents(work), force=force)
+        await self.work_of(turn_context).save(self._documents(turn_context), force=force)
 
     async def clear_state(self, turn_context: Any) -> None:
         """Remove every property when the turn's state is saved. The document stays, empty."""
@@ -242,9 +256,9 @@ class StateScope(BotState):
         """The codec of a class that was given as a default, where one is needed."""
         return self._workspace.default_codec(cls)
 
-    def _documents(self, work: UnitOfWork) -> list[Document]:
+    def _documents(self, turn: Any) -> list[Document]:
         """The documents of this scope that a save by hand concerns."""
-        return work.documents(self.scope_name)
+        return self.work_of(turn).documents(self.scope_name)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.scope_name!r}>"
@@ -265,10 +279,9 @@ class ScopeByID(StateScope):
         bound._document_id = document_id
         return bound
 
-    def _documents(self, work: UnitOfWork) -> list[Document]:
-        if self._document_id is None:
-            return super()._documents(work)
-        return [self.unloaded_document(work)]
+    def _documents(self, turn: Any) -> list[Document]:
+        chosen = self._document_id is not None
+        return [self.unloaded_document(turn)] if chosen else super()._documents(turn)
 
 
 def _named(property_name: str) -> str:

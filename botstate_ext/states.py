@@ -9,11 +9,13 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from botbuilder.core import BotState, Storage
+from botbuilder.schema import ConversationReference
 
 from .document import Document
 from .errors import StateKeyError
 from .expiry import Clock
 from .merge import OnConflict
+from .outside import OutsideTurn, reference_to
 from .scope import StateScope
 from .scopes import (
     BotScopeState,
@@ -26,6 +28,7 @@ from .scopes import (
     WorkflowState,
 )
 from .storage.base import StateStorage
+from .sweep import OnProgress, Sweep, SweepReport, Unmarked
 from .work import UnitOfWork
 from .workspace import Workspace
 
@@ -80,6 +83,7 @@ class StateScopes:
         self.shared = SharedState(workspace)
         self._own: dict[str, OwnScope] = {}
         self._added: list[BotState] = []
+        self._unmarked = Unmarked()
 
     @property
     def storage(self) -> StateStorage:
@@ -114,6 +118,76 @@ class StateScopes:
         six = (self.user, self.conversation, self.private, self.bot, self.workflow, self.shared)
         return iter((*six, *self._own.values()))
 
+    def unit_of_work(
+        self,
+        reference: ConversationReference | None = None,
+        *,
+        channel_id: str | None = None,
+        user_id: str | None = None,
+        conversation_id: str | None = None,
+        bot_id: str | None = None,
+        workflow_id: str | None = None,
+        on_conflict: OnConflict = "merge",
+    ) -> OutsideTurn:
+        """State outside any turn: ``async with states.unit_of_work(reference) as work``.
+
+        ``reference``: whose state, as ``TurnContext.get_conversation_reference`` gave it; or by
+        ids. A scope that needs an id which is not given raises `StateKeyError` when it is used.
+
+        ``bot_id``: the app id in the turn's claims, for the bot scope of a `StateScopes` that has
+        no
+        ``bot_id`` of its own. ``workflow_id``: as `WorkflowState.bind`.
+
+        :raises TypeError: both a reference and ids are given.
+        """
+        if reference is None:
+            reference = reference_to(channel_id, user_id, conversation_id)
+        elif (channel_id, user_id, conversation_id) != (None, None, None):
+            raise TypeError("Give unit_of_work() a reference or ids, not both.")
+        return OutsideTurn(
+            self, reference, bot_id=bot_id, workflow_id=workflow_id, on_conflict=on_conflict
+        )
+
+    async def sweep(
+        self,
+        dry_run: bool = False,
+        *,
+        parallel: int = 8,
+        per_second: float = 500,
+        on_progress: OnProgress | None = None,
+    ) -> SweepReport:
+        """Remove what has expired, in all scopes, and run the handlers of what has one.
+
+        Any number of processes may do so at once. A document that cannot be done is logged, counted
+        and passed over. Cancelling stops it at once; what it had claimed for a handler is free for
+        the next sweep after a minute.
+
+        ``dry_run``: count only. ``parallel``: how many documents, with their handlers, at a time.
+        ``per_second``: how many may be begun in a second. ``on_progress``: called with the report
+        so far.
+
+        :raises StateStorageError: the storage could not be listed.
+        :raises ValueError: ``parallel`` or ``per_second`` is not positive.
+        """
+        sweep = Sweep(
+            self._workspace,
+            {scope.scope_name: scope.policies for scope in self},
+            dry_run=dry_run,
+            unmarked=self._unmarked,
+            parallel=parallel,
+            per_second=per_second,
+            on_progress=on_progress,
+        )
+        report = await sweep.run()
+        self._unmarked = sweep.unmarked
+        return report
+
+    @property
+    def has_expiry_handlers(self) -> bool:
+        """True when something waits for a sweep to call it."""
+        policies = [scope.policies for scope in self]
+        return any(each.handlers or each.handlers_of_all for each in policies)
+
     # The turn, as the middleware sees it
 
     def has_work(self, turn: Any) -> bool:
@@ -137,9 +211,11 @@ class StateScopes:
         await _all(work.load(named), *(added.load(turn) for added in self._added))
 
     async def save(self, turn: Any) -> None:
-        """Write what changed, in one batch. See `UnitOfWork.save` for what it raises."""
-        work = self._workspace.work_of(turn)
-        await _all(work.save(), *(added.save_changes(turn) for added in self._added))
+        """Write what changed, in one batch, and then what changed in the app's own states, so that
+        they hold nothing of a turn that lost. See `UnitOfWork.save` for what it raises."""
+        await self._workspace.work_of(turn).commit()
+        if self._added:
+            await asyncio.gather(*(added.save_changes(turn) for added in self._added))
 
     def end(self, turn: Any) -> None:
         """Close the turn's unit of work; what was not saved is forgotten."""
@@ -172,7 +248,9 @@ def _document(scope: StateScope, turn: Any) -> Document | None:
 
 
 async def _all(first: Any, *others: Any) -> None:
-    if others:
-        await asyncio.gather(first, *others)
-    else:
+    if not others:
         await first
+        return
+    for outcome in await asyncio.gather(first, *others, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome

@@ -80,7 +80,7 @@ async def _write(
     work: Work, fresh: Document, name: str, value: Any, policy: PropertyPolicy
 ) -> bool:
     """True when the value is stored: now, or by this very write whose answer was lost."""
-    fresh.set(name, value, policy)
+    fresh.set(name, value, policy, is_change=True)
     changes = fresh.changes()
     if not changes:
         return True

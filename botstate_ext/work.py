@@ -12,6 +12,7 @@ from .errors import StateError
 from .expiry import Clock
 from .merge import OnConflict
 from .policy import Policies
+from .reference import Reference, no_reference
 from .storage.base import ANY, StateStorage
 
 
@@ -29,9 +30,13 @@ class UnitOfWork:
         *,
         on_conflict: OnConflict = "merge",
         pause: Pause = full_jitter,
+        stamp: Clock | None = None,
+        reference: Reference = no_reference,
     ) -> None:
         self.storage, self.clock, self.on_conflict = storage, clock, on_conflict
         self.pause = pause
+        self.stamp = clock if stamp is None else stamp
+        self.reference = reference
         self._documents: dict[str, Document] = {}
         self._batch: _Batch | None = None
 
@@ -87,7 +92,7 @@ class UnitOfWork:
         """
         chosen = self._documents.values() if documents is None else documents
         plans = [(d, d.changes()) for d in chosen if d.is_loaded]
-        plans = [plan for plan in plans if force or plan[1] or plan[0].needs_renewal()]
+        plans = [plan for plan in plans if force or plan[1] or plan[0].needs_upkeep()]
         if len(plans) == 1:
             await commit(self, *plans[0], force=force)
         elif plans:
@@ -95,6 +100,13 @@ class UnitOfWork:
                 *(commit(self, *plan, force=force) for plan in plans), return_exceptions=True
             )
             _raise_first([document.key for document, _ in plans], outcomes)
+
+    async def commit(self) -> None:
+        """Save everything, at the turn's end. It raises what `save` does."""
+        await self.save()
+
+    def close(self) -> None:
+        """The turn is over."""
 
     async def delete(self, document: Document) -> None:
         """Remove a document from storage at once, whatever it holds, and forget its changes."""

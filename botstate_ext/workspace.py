@@ -11,9 +11,11 @@ from botbuilder.core import BotAssert, Storage
 from .allowlist import AllowList
 from .codec import Codec, codec_for
 from .errors import StateEncodeError
-from .expiry import Clock, system_clock
+from .expiry import Clock, in_utc, never_back, system_clock
 from .merge import OnConflict
 from .policy import PropertyPolicy
+from .reference import no_reference, reference_of
+from .staged_work import StagedWork
 from .storage.adapt import as_state_storage
 from .work import UnitOfWork
 
@@ -29,7 +31,8 @@ class Workspace:
         self, storage: Storage, *, types: Iterable[type] = (), clock: Clock | None = None
     ) -> None:
         self.storage = as_state_storage(storage)
-        self.clock: Clock = system_clock if clock is None else clock
+        self.clock: Clock = system_clock if clock is None else in_utc(clock)
+        self._stamp = never_back(self.clock)
         self._allowed = AllowList(types)
         self._codecs: dict[Any, Codec] = {}
         self._turn_key = f"botstate_ext.work.{id(self):x}"
@@ -39,13 +42,11 @@ class Workspace:
 
         :raises TypeError: the turn is None.
         """
-        if isinstance(turn, UnitOfWork):
-            return turn
         BotAssert.context_not_none(turn)
         work = turn.turn_state.get(self._turn_key)
         if not isinstance(work, UnitOfWork):
             kind = _LateWork if work is _ENDED else UnitOfWork
-            work = turn.turn_state[self._turn_key] = kind(self.storage, self.clock)
+            work = turn.turn_state[self._turn_key] = self._open(kind, turn)
         return work
 
     def has_work(self, turn: Any) -> bool:
@@ -54,14 +55,33 @@ class Workspace:
 
     def begin(self, turn: Any, on_conflict: OnConflict) -> UnitOfWork:
         """Open the unit of work of a turn."""
-        work = UnitOfWork(self.storage, self.clock, on_conflict=on_conflict)
-        turn.turn_state[self._turn_key] = work
+        kind = StagedWork if on_conflict == "replay" else UnitOfWork
+        work = turn.turn_state[self._turn_key] = self._open(kind, turn, on_conflict)
         return work
 
     def end(self, turn: Any) -> None:
         """Close the unit of work of a turn. What asks for state later opens a late one, which only
         an explicit save commits."""
+        work = turn.turn_state.get(self._turn_key)
         turn.turn_state[self._turn_key] = _ENDED
+        if isinstance(work, UnitOfWork):
+            work.close()
+
+    def outside(self) -> UnitOfWork:
+        """A unit of work of its own, that belongs to no turn."""
+        return UnitOfWork(self.storage, self.clock, stamp=self._stamp)
+
+    def _open(
+        self, kind: type[UnitOfWork], turn: Any, on_conflict: OnConflict = "merge"
+    ) -> UnitOfWork:
+        activity = getattr(turn, "activity", None)
+        return kind(
+            self.storage,
+            self.clock,
+            on_conflict=on_conflict,
+            stamp=self._stamp,
+            reference=no_reference if activity is None else lambda: reference_of(activity),
+        )
 
     def codec(self, type_: Any) -> Codec:
         """The codec of a type, made once.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from .adapt import as_state_storage
-from .base import ANY, ItemInfo, ItemPage, StateStorage, StoredItem
+from .base import ANY, DueItems, ItemInfo, ItemPage, StateStorage, StoredItem
 from .blob import BlobStorage
 from .memory import MemoryStorage
 
 __all__ = [
     "ANY",
     "BlobStorage",
+    "DueItems",
     "ItemInfo",
     "ItemPage",
     "MemoryStorage",

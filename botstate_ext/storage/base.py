@@ -14,7 +14,7 @@ from botbuilder.core import Storage
 from . import upstream_face
 from .etags import ANY
 
-__all__ = ["ANY", "ItemInfo", "ItemPage", "StateStorage", "StoredItem"]
+__all__ = ["ANY", "DueItems", "ItemInfo", "ItemPage", "StateStorage", "StoredItem"]
 
 Self = TypeVar("Self", bound="StateStorage")
 
@@ -45,6 +45,14 @@ class ItemPage:
 
     items: tuple[ItemInfo, ...]
     continuation_token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DueItems:
+    """Some of the items that are due. ``seen``: how many were considered to find them."""
+
+    items: tuple[ItemInfo, ...]
+    seen: int
 
 
 class StateStorage(Storage):
@@ -143,6 +151,20 @@ class StateStorage(Storage):
             page = await self.list_page(prefix, continuation_token=token)
             for item in page.items:
                 yield item
+            token = page.continuation_token
+            if token is None:
+                return
+
+    async def list_due(self, entry: str, until: str) -> AsyncIterator[DueItems]:
+        """The items whose metadata has no such entry, or one whose text is not after ``until``.
+
+        Here by listing all. A backend that keeps an index gives no less than those.
+        """
+        token = None
+        while True:
+            page = await self.list_page(continuation_token=token)
+            due = tuple(item for item in page.items if item.metadata.get(entry, "") <= until)
+            yield DueItems(due, len(page.items))
             token = page.continuation_token
             if token is None:
                 return

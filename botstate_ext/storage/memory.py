@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import bisect
 import itertools
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
 from ..expiry import Clock, system_clock
-from .base import ANY, ItemInfo, ItemPage, StateStorage, StoredItem
+from .base import ANY, DueItems, ItemInfo, ItemPage, StateStorage, StoredItem
+from .due_index import DueIndex
 from .etags import check_condition, new_etag
 from .keycheck import check_etag, check_key, check_put
 
@@ -58,6 +59,7 @@ class MemoryStorage(StateStorage):
         self._clock = clock
         self._items: dict[str, _Entry] = {}
         self._keys: list[str] = []  # sorted, so that a page costs no more than its length
+        self._due: DueIndex | None = None  # kept from when it is first asked for
 
     async def get_many(self, keys: Collection[str]) -> dict[str, StoredItem]:
         for key in keys:
@@ -79,6 +81,8 @@ class MemoryStorage(StateStorage):
             bisect.insort(self._keys, key)
         item = StoredItem(bytes(data), new_etag(), frozen_metadata(metadata))
         self._items[key] = _Entry(item, self._clock())
+        if self._due is not None:
+            self._due.put(key, item.metadata)
         return item.etag
 
     async def delete_if(self, key: str, *, etag: str = ANY) -> bool:
@@ -90,6 +94,8 @@ class MemoryStorage(StateStorage):
         check_condition(key, etag, stored.item.etag)
         del self._items[key]
         del self._keys[bisect.bisect_left(self._keys, key)]
+        if self._due is not None:
+            self._due.remove(key)
         return True
 
     async def list_page(
@@ -97,6 +103,13 @@ class MemoryStorage(StateStorage):
     ) -> ItemPage:
         keys = self._keys_from(prefix, continuation_token)
         return page_of(keys, limit, lambda key: self._items[key].info(key))
+
+    async def list_due(self, entry: str, until: str) -> AsyncIterator[DueItems]:
+        if self._due is None or self._due.entry != entry:
+            items = ((key, stored.item.metadata) for key, stored in self._items.items())
+            self._due = DueIndex(entry, items)
+        keys = self._due.up_to(until)
+        yield DueItems(tuple(self._items[key].info(key) for key in keys), len(self._items))
 
     def __repr__(self) -> str:
         return f"<MemoryStorage of {len(self._items)} items>"

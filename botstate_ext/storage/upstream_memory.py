@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from ..expiry import Clock, system_clock
-from .base import ANY, ItemInfo, ItemPage, StateStorage, StoredItem
+from .base import ANY, DueItems, ItemInfo, ItemPage, StateStorage, StoredItem
 from .etags import check_condition, new_etag
 from .keycheck import check_etag, check_key, check_put
 from .memory import NO_METADATA, frozen_metadata, page_of
@@ -78,6 +78,12 @@ class SharedMemoryStorage(StateStorage):
             key for key in self._memory if key.startswith(prefix) and (after is None or key > after)
         )
         return page_of(sorted(keys), limit, self._info)
+
+    async def list_due(self, entry: str, until: str) -> AsyncIterator[DueItems]:
+        # What is kept beside an item answers for it: the object need not be encoded to be passed.
+        seen = ((key, self._seen.get(key)) for key in list(self._memory))
+        due = [k for k, s in seen if s is None or s.item.metadata.get(entry, "") <= until]
+        yield DueItems(tuple(self._info(key) for key in due), len(self._memory))
 
     def __repr__(self) -> str:
         return f"<SharedMemoryStorage of {len(self._memory)} items>"

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from ...storage.base import StateStorage
+from ...storage.base import ANY, StateStorage
 from .helpers import needs, pages
 
 
@@ -65,3 +65,23 @@ class ListingContract:
         needs(storage.lists, "it does not list")
         with pytest.raises(ValueError, match="limit"):
             await storage.list_page(limit=0)
+
+    async def test_what_is_due_is_found_and_what_does_not_say(
+        self, storage: StateStorage, prefix: str
+    ) -> None:
+        needs(storage.lists and storage.metadata, "it does not list metadata")
+        for name, text in {"past": "2", "now": "3", "later": "31", "gone": "1"}.items():
+            await storage.put_if(prefix + name, b"{}", etag=None, metadata={"due": text})
+        await storage.put_if(prefix + "silent", b"{}", etag=None, metadata={"other": "1"})
+        assert await _due(storage, prefix, "3") == {"past", "now", "silent", "gone"}
+        await storage.put_if(prefix + "past", b"{}", etag=ANY, metadata={"due": "4"})
+        await storage.put_if(prefix + "later", b"{}", etag=ANY, metadata={"due": "3"})
+        await storage.delete_if(prefix + "gone")
+        assert await _due(storage, prefix, "3") == {"now", "later", "silent"}
+
+
+async def _due(storage: StateStorage, prefix: str, until: str) -> set[str]:
+    found = [page async for page in storage.list_due("due", until)]
+    assert sum(page.seen for page in found) >= sum(len(page.items) for page in found)
+    keys = [item.key for page in found for item in page.items]
+    return {key.removeprefix(prefix) for key in keys if key.startswith(prefix)}

@@ -1,0 +1,148 @@
+"""How long the properties of one document live, as one unit of work sees it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import msgspec
+
+from . import expiring, expiry
+from .expiring import Expiring, PropertyTimes
+from .metadata import Metadata
+from .policy import Policies
+
+
+class Ended(NamedTuple):
+    """A property that is stored and has expired."""
+
+    text: bytes
+    times: PropertyTimes
+
+
+class Lives:
+    """See the module. It belongs to one ``Document``, which tells it what happens."""
+
+    def __init__(self, policies: Policies) -> None:
+        self.policies = policies
+        self.ended: dict[str, Ended] = {}
+        self._given: dict[str, timedelta | None] = {}
+        self._used: set[str] = set()
+        self._ends: dict[str, datetime] = {}
+        self._last_end: datetime | None = None
+
+    # What the document tells
+
+    def part(self, stored: dict[str, bytes], metadata: Metadata, now: datetime) -> None:
+        """Take what has expired out of a document that was just read."""
+        for name in metadata.expired(now):
+            times = metadata.props.pop(name)
+            text = stored.pop(name, None)
+            if text is not None:
+                self.ended[name] = Ended(text, times)
+
+    def leave(
+        self, touched: Iterable[str], stored: Mapping[str, bytes], metadata: Metadata
+    ) -> None:
+        """Remember when what was read before would have ended: it is about to be read again."""
+        for name in touched:
+            times = metadata.props.get(name)
+            if times is not None and times.expires is not None:
+                self._ends[name] = times.expires
+        if stored:
+            self._last_end = metadata.last_expiry(stored)
+        elif self.ended:
+            self._last_end = max(e.times.expires for e in self.ended.values() if e.times.expires)
+        self.ended = {}
+
+    def give(self, name: str, lifetime: timedelta | None) -> None:
+        """A value was set with this lifetime; None: with the property's own."""
+        self._given[name] = lifetime
+
+    def use(self, name: str, times: PropertyTimes | None, now: datetime) -> None:
+        """Note a use of a sliding property, at most once for each tenth of its lifetime."""
+        if times is None or times.expires is None or not self.policies.of(name).sliding:
+            return
+        lifetime = self._lifetime(name, times)
+        if lifetime is not None and expiry.renewal_due(times.expires, lifetime, now):
+            self._used.add(name)
+
+    def forget(self, name: str) -> None:
+        """What was set is not to be saved."""
+        self._given.pop(name, None)
+
+    def saved(self, changes: Iterable[str]) -> None:
+        """These changes and all renewals are stored, and what had ended is gone."""
+        for name in changes:
+            self._given.pop(name, None)
+        self._used.clear()
+        self.ended = {}
+
+    # What the document asks
+
+    def need_upkeep(self, stored: Mapping[str, bytes]) -> bool:
+        """True when something is to be written though the bot changed nothing."""
+        return bool(self.ended) or any(name in stored for name in self._used)
+
+    def had_ended(self, name: str, now: datetime) -> bool:
+        """True when what was read of this property before would have expired by now."""
+        return expiry.is_expired(self._ends.get(name), now)
+
+    def had_all_ended(self, now: datetime) -> bool:
+        """True when all that was read of the document before would have expired by now."""
+        return expiry.is_expired(self._last_end, now)
+
+    def times(
+        self,
+        name: str,
+        metadata: Metadata,
+        now: datetime,
+        *,
+        is_written: bool,
+        reference: dict[str, Any] | None,
+    ) -> PropertyTimes:
+        """What to store beside a property that is stored at ``now``."""
+        before = metadata.props.get(name) or PropertyTimes()
+        if is_written:
+            return self._times_written(name, before, now, reference)
+        if before.expires is None or name not in self._used:
+            return before
+        lifetime = self._lifetime(name, before)
+        if lifetime is None:
+            return before
+        # Never earlier than it was: a use cannot shorten a life, whatever the clock says.
+        expires = max(before.expires, expiry.end_of(now, lifetime))
+        return msgspec.structs.replace(before, expires=expires)
+
+    def waiting(self, now: datetime) -> list[Expiring]:
+        """What has ended and has a handler, here or in another process, to be kept for it."""
+        return [
+            expiring.waiting(name, ended.text, ended.times, now)
+            for name, ended in self.ended.items()
+            if ended.times.handled or self.policies.is_handled(name)
+        ]
+
+    def _times_written(
+        self,
+        name: str,
+        before: PropertyTimes,
+        now: datetime,
+        reference: dict[str, Any] | None,
+    ) -> PropertyTimes:
+        policy = self.policies.of(name)
+        own = self._given.get(name, before.lifetime)
+        lifetime = policy.expires_after if own is None else own
+        return PropertyTimes(
+            created=before.created or now,
+            updated=now,
+            expires=None if lifetime is None else expiry.end_of(now, lifetime),
+            version=before.version,
+            lifetime=own,
+            handled=before.handled or self.policies.is_handled(name),
+            reference=(reference or before.reference) if policy.keep_reference else None,
+        )
+
+    def _lifetime(self, name: str, times: PropertyTimes) -> timedelta | None:
+        own = self.policies.of(name).expires_after
+        return own if times.lifetime is None else times.lifetime

@@ -1,0 +1,178 @@
+"""Held replies: what the bot says in a turn goes out when the turn's state is saved, or never.
+
+The turn's adapter is wrapped, because a send handler of the SDK cannot hold a message back. A
+handler that was on the context before is called when the message really goes, so that a transcript
+tells what was said; one that the bot adds is called when the bot sends.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from contextvars import ContextVar, Token
+from copy import deepcopy
+from types import TracebackType
+from typing import Final
+
+from botbuilder.core import BotAdapter, TurnContext
+from botbuilder.schema import Activity, ActivityTypes, ConversationReference, ResourceResponse
+
+from .channel import Channel, Deletion, Message, Update, passes_at_once
+from .holding import HoldingAdapter
+
+_INVOKE_RESPONSE: Final = BotAdapter._INVOKE_RESPONSE_KEY
+
+
+class ImmediateReplies:
+    """``replies="immediate"``: every reply goes when the bot sends it."""
+
+    def __init__(self, context: TurnContext) -> None:
+        pass
+
+    def may_go(self) -> None:
+        """Nothing waits for it."""
+
+    async def __aenter__(self) -> ImmediateReplies:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        pass
+
+
+class HeldReplies:
+    """``replies="after_save"``: for as long as the ``async with`` lasts, replies are held. At its
+    end they are sent in order, one at a time, if `may_go` was called; otherwise nothing was said.
+
+    Inside another turn that holds its replies, they are handed on to that turn instead.
+    """
+
+    def __init__(self, context: TurnContext) -> None:
+        self._context = context
+        self._waiting: deque[Message | Update | Deletion] = deque()
+        self._responses: dict[str, ResourceResponse] = {}
+        self._numbers = itertools.count(1)
+        self._state_is_saved = False
+        self.is_open = False
+
+    def may_go(self) -> None:
+        """State is saved: the replies may be sent."""
+        self._state_is_saved = True
+
+    async def __aenter__(self) -> HeldReplies:
+        context = self._context
+        self._outer = _current.get()
+        self._token: Token[HeldReplies | None] = _current.set(self)
+        self._buffered = len(context.buffered_reply_activities)
+        self._responded = context.responded
+        self._invoke_response = context.turn_state.get(_INVOKE_RESPONSE)
+        self.channel = Channel(context)
+        self._adapter = context.adapter = HoldingAdapter(self, self.channel.adapter)
+        self.is_open = True
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if self._state_is_saved:
+                await self._release()
+            else:
+                self._take_back()
+        finally:
+            self.is_open = False
+            self._forget_waiting()
+            if self._context.adapter is self._adapter:
+                self._context.adapter = self.channel.adapter
+            self.channel.put_back_handlers()
+            _current.reset(self._token)
+
+    # What the bot does meanwhile
+
+    async def send(self, context: TurnContext, activity: Activity) -> ResourceResponse:
+        """Hold an activity, or send it if it is one that passes at once."""
+        if passes_at_once(activity):
+            return await self.channel.send(context, activity)
+        if activity.type == ActivityTypes.invoke_response:
+            context.turn_state[_INVOKE_RESPONSE] = activity
+        response = ResourceResponse(id=f"held-{id(self):x}-{next(self._numbers)}")
+        self._responses[response.id] = response
+        self._waiting.append(Message(self.channel, context, activity, response))
+        return response
+
+    def update(self, context: TurnContext, activity: Activity) -> ResourceResponse:
+        """Change a held message, or hold the change of one that is out already."""
+        activity = deepcopy(activity)
+        held = self._held(activity.id)
+        if held is not None:
+            activity.type = activity.type or held.activity.type
+            held.activity = activity
+            return held.response
+        activity.id = self.real_id(activity.id)
+        response = ResourceResponse(id=activity.id)
+        self._waiting.append(Update(self.channel, context, activity, response))
+        return response
+
+    def delete(self, context: TurnContext, reference: ConversationReference) -> None:
+        """Drop a held message, or hold the deletion of one that is out already."""
+        held = self._held(reference.activity_id)
+        if held is not None:
+            self._waiting.remove(held)
+            held.response.id = None
+            return
+        reference = deepcopy(reference)
+        reference.activity_id = self.real_id(reference.activity_id)
+        self._waiting.append(Deletion(self.channel, context, reference))
+
+    def real_id(self, activity_id: str | None) -> str | None:
+        """The channel's id of a message that was held, or the id itself."""
+        response = self._responses.get(activity_id or "")
+        real: str | None = activity_id if response is None else response.id
+        return real
+
+    def _held(self, activity_id: str | None) -> Message | None:
+        response = self._responses.get(activity_id or "")
+        for action in self._waiting:
+            if isinstance(action, Message) and action.response is response:
+                return action
+        return None
+
+    # How it ends
+
+    async def _release(self) -> None:
+        outer = self._outer
+        if outer is not None and outer.is_open:
+            outer._responses.update(self._responses)
+            outer._waiting.extend(self._waiting)
+            self._waiting.clear()
+            return
+        for activity in self._context.buffered_reply_activities[self._buffered :]:
+            await self.channel.announce(self._context, [activity])
+        # What is sent meanwhile waits behind the rest, so that the order holds.
+        while self._waiting:
+            await self._waiting.popleft().go()
+
+    def _take_back(self) -> None:
+        context = self._context
+        del context.buffered_reply_activities[self._buffered :]
+        context._responded = self._responded  # its setter takes no False
+        if self._invoke_response is None:
+            context.turn_state.pop(_INVOKE_RESPONSE, None)
+        else:
+            context.turn_state[_INVOKE_RESPONSE] = self._invoke_response
+
+    def _forget_waiting(self) -> None:
+        for action in self._waiting:
+            if isinstance(action, Message):
+                action.response.id = None  # nobody shall keep an id that leads nowhere
+        self._waiting.clear()
+
+
+_current: Final[ContextVar[HeldReplies | None]] = ContextVar("botstate_ext.replies", default=None)

@@ -1,0 +1,58 @@
+"""StagedWork: the unit of work of one attempt of a turn that may run again."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar, Token
+from typing import Any, Final
+
+from .expiry import Clock
+from .staging import StagedStorage
+from .storage.base import StateStorage
+from .work import UnitOfWork
+
+
+class StagedWork(UnitOfWork):
+    """Whatever is saved in it, by whichever call, stays in its staged storage until `commit`.
+
+    A turn inside a turn takes part in the outer one: it sees what that one has saved so far, and is
+    committed with it. It must be closed by the task that made it.
+    """
+
+    def __init__(self, storage: StateStorage, clock: Clock, **options: Any) -> None:
+        outer = _current.get()
+        self._outer = outer if outer is not None and outer.takes_part(storage) else None
+        self._staged: StagedStorage = (
+            StagedStorage(storage) if self._outer is None else self._outer._staged
+        )
+        # Against a turn inside this one; everyone else is found out by the commit.
+        super().__init__(self._staged, clock, **{**options, "on_conflict": "merge"})
+        self._is_open = True
+        self._read_inside: set[str] = set()
+        self._token: Token[StagedWork | None] = _current.set(self)
+
+    def takes_part(self, storage: StateStorage) -> bool:
+        """True when a turn over this storage, begun now, is a part of this one."""
+        return self._is_open and self._staged.storage is storage
+
+    async def commit(self) -> None:
+        """Save everything, and commit it; inside another turn, leave the commit to that one.
+
+        :raises Overtaken: someone else wrote what this attempt read or wrote; nothing of it is
+            stored.
+        """
+        await self.save()
+        read = self._read_inside.union(d.key for d in self.documents() if d.was_read)
+        if self._outer is None:
+            await self._staged.commit(read)
+        else:
+            self._outer._read_inside |= read
+
+    def close(self) -> None:
+        """The attempt is over; what was not committed is given up."""
+        self._is_open = False
+        _current.reset(self._token)
+        if self._outer is None:
+            self._staged.give_up()
+
+
+_current: Final[ContextVar[StagedWork | None]] = ContextVar("botstate_ext.staged", default=None)

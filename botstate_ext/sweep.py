@@ -1,0 +1,191 @@
+"""A sweep: what has expired is found and removed without anyone asking for it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from time import monotonic
+from typing import Final, TypeAlias
+
+from . import expiring, metadata
+from .commit import fill
+from .document import Document
+from .errors import StateDecodeError, StateError
+from .expiring import Expiring
+from .handling import Sleep, handle
+from .policy import Policies
+from .storage.base import ItemInfo
+from .storage.parallel import in_parallel
+from .upkeep import Remainder, tidy
+from .work import UnitOfWork
+from .workspace import Workspace
+
+_log: Final = logging.getLogger("botstate_ext.expiry")
+
+
+@dataclass(frozen=True, slots=True)
+class SweepReport:
+    """What a sweep did.
+
+    - ``seen``: documents in the storage.
+    - ``expired``: properties found expired, those included whose handlers are due again.
+    - ``removed``: of those, the ones that are gone now.
+    - ``handlers_run``: of those removed, the ones whose handlers ran.
+    - ``skipped``: left for the app, because they have a handler that this process does not have.
+    - ``failed``: handlers that raised, and documents that could not be read or written.
+    - ``seconds``: how long it took.
+    """
+
+    seen: int = 0
+    expired: int = 0
+    removed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    handlers_run: int = 0
+    seconds: float = 0.0
+
+
+OnProgress: TypeAlias = Callable[[SweepReport], object]
+"""Called with what was done so far."""
+
+Unmarked: TypeAlias = dict[str, tuple[str, str]]
+"""Documents without metadata of ours: the ETag they were read under, and when they are due."""
+
+
+class Sweep:
+    """One sweep over a storage. ``scopes``: the policies of each scope, by its name."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        scopes: Mapping[str, Policies],
+        *,
+        dry_run: bool,
+        unmarked: Unmarked,
+        parallel: int,
+        per_second: float,
+        on_progress: OnProgress | None,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        if parallel < 1 or per_second <= 0:
+            raise ValueError("parallel must be at least 1, and per_second more than 0.")
+        self._workspace, self._scopes, self._dry_run = workspace, scopes, dry_run
+        self._read_before, self.unmarked = unmarked, Unmarked()
+        self._slots = asyncio.Semaphore(parallel)
+        self._pause, self._next_start = 1 / per_second, 0.0
+        self._on_progress, self._sleep = on_progress, sleep
+        self._counts: dict[str, int] = {}
+        self._started = monotonic()
+
+    async def run(self) -> SweepReport:
+        """:raises StateStorageError: the storage could not be listed."""
+        self._until = metadata.expiry_text(self._workspace.clock())
+        async for page in self._workspace.storage.list_due(metadata.NEXT_EXPIRY, self._until):
+            self._count("seen", page.seen)
+            due = [item for item in page.items if self._is_due(item)]
+            await in_parallel(self._in_turn(item) for item in due)
+            self._tell()
+        return self._report()
+
+    def _is_due(self, item: ItemInfo) -> bool:
+        """False for a document without metadata of ours that was read before and has not changed
+        since, unless that is due by now."""
+        known = self._read_before.get(item.key)
+        if metadata.NEXT_EXPIRY in item.metadata or known is None or known[0] != item.etag:
+            return True
+        if known[1] <= self._until:
+            return True
+        self.unmarked[item.key] = known
+        return False
+
+    async def _in_turn(self, item: ItemInfo) -> None:
+        async with self._slots:
+            start = self._next_start = max(self._next_start + self._pause, monotonic())
+            if start > monotonic():
+                await self._sleep(start - monotonic())
+            try:
+                await self._one(item)
+            except StateDecodeError as error:
+                self._undecodable(item, error)
+            except StateError as error:
+                self._count("failed")
+                _log.warning("A sweep could not do a document, and went on: %s", error)
+            self._tell()
+
+    async def _one(self, info: ItemInfo) -> None:
+        work = self._workspace.outside()
+        item = await self._workspace.storage.get(info.key)
+        if item is None:
+            return
+        document = Document(info.key, "", Policies(self._workspace.undeclared_policy()))
+        fill(document, item, work.clock())
+        scope = document.metadata.scope
+        if scope in self._scopes:
+            document.belong(scope, self._scopes[scope])
+        elif scope:
+            document.belong(scope, document.policies)
+        if metadata.NEXT_EXPIRY not in info.metadata and not document.lives.ended:
+            due = metadata.expiry_text(document.metadata.next_expiry())
+            self.unmarked[info.key] = (item.etag, due)
+        step = _Step(document)
+        self._count("expired", step.expired)
+        self._count("skipped", step.skipped)
+        if not self._dry_run:
+            await self._carry_out(work, document)
+
+    async def _carry_out(self, work: UnitOfWork, document: Document) -> None:
+        step = _Step(document)
+
+        def decide(found: Document) -> Remainder | None:
+            nonlocal step
+            step = _Step(found)
+            return step.remainder
+
+        if not await tidy(work, document, decide):
+            return
+        self._count("removed", step.dropped)
+        if step.claims:
+            outcomes = await handle(work, document, step.claims, self._sleep)
+            self._count("removed", sum(outcomes))
+            self._count("handlers_run", sum(outcomes))
+            self._count("failed", len(outcomes) - sum(outcomes))
+
+    def _undecodable(self, item: ItemInfo, error: StateDecodeError) -> None:
+        if metadata.NEXT_EXPIRY in item.metadata:
+            self._count("failed")
+            _log.warning("A sweep could not read a document, and left it as it was: %s", error)
+        else:  # not a document at all, as far as anyone knows: a transcript, a lock
+            self.unmarked[item.key] = (item.etag, metadata.NEVER)
+
+    def _count(self, name: str, number: int = 1) -> None:
+        self._counts[name] = self._counts.get(name, 0) + number
+
+    def _tell(self) -> None:
+        if self._on_progress is not None:
+            self._on_progress(self._report())
+
+    def _report(self) -> SweepReport:
+        return SweepReport(**self._counts, seconds=monotonic() - self._started)
+
+
+class _Step:
+    """What there is to do about one document as it is stored now. What has a handler that is not
+    here stays where it is, unless the document is written anyway."""
+
+    def __init__(self, document: Document) -> None:
+        now, policies = document.now, document.policies
+        assert now is not None, "it was read"
+        ended = document.lives.waiting(now)
+        due = [e for e in document.metadata.expiring if e.until is None or now >= e.until]
+        found = [*due, *ended]
+        self.expired = len(document.lives.ended) + len(due)
+        self.dropped = len(document.lives.ended) - len(ended)
+        mine = {e.id for e in found if policies.is_handled(e.name)}
+        self.skipped = len(found) - len(mine)
+        everything = [*document.metadata.expiring, *ended]
+        left = [expiring.claimed(e, now) if e.id in mine else e for e in everything]
+        self.claims: list[Expiring] = [entry for entry in left if entry.id in mine]
+        has_work = self.dropped > 0 or bool(mine)
+        self.remainder = Remainder(document.stored, left) if has_work else None

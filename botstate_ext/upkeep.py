@@ -1,0 +1,51 @@
+"""Changing a stored document that no turn holds: read, decide, write under its ETag; again if
+someone was faster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, NamedTuple, TypeAlias
+
+from .commit import Work, conflict, put, refresh
+from .document import Document
+from .errors import StateStorageError
+from .expiring import Expiring
+
+MAX_ATTEMPTS: Final = 10
+
+
+class Remainder(NamedTuple):
+    """What is to be left of a document."""
+
+    stored: dict[str, bytes]
+    expiring: list[Expiring]
+
+
+Decision: TypeAlias = Callable[[Document], "Remainder | None"]
+"""What is to be left of a document as it is stored now; None: it is fine as it is."""
+
+
+async def tidy(work: Work, document: Document, decide: Decision) -> bool:
+    """Write what ``decide`` leaves of a document, or remove it if that is nothing. False when there
+    was nothing to do.
+
+    :raises StateConflictError: others were faster each time.
+    :raises StateStorageError: the storage failed.
+    """
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        if not document.is_loaded or attempt > 1:
+            await refresh(work, document)
+        remainder = decide(document)
+        if remainder is None:
+            return False
+        stored, expiring = remainder
+        lost = await put(work, document, stored, {}, expiring=expiring, disposes=True)
+        if lost is None:
+            return True
+        await refresh(work, document, after=lost)
+        if document.settle():
+            return True
+        if isinstance(lost, StateStorageError):
+            raise lost
+        await work.pause(attempt)
+    raise conflict(document, {}, MAX_ATTEMPTS, f"others were faster {MAX_ATTEMPTS} times.")
