@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,15 +46,19 @@ def running_azurite(program: Path) -> Iterator[str]:
     process = subprocess.Popen(
         [str(program), "--blobPort", "0", *options], stdout=subprocess.PIPE, text=True
     )
-    # Also when the tests are interrupted in a way that skips what follows a yield.
-    atexit.register(process.kill)
+    # A test run that is asked to end leaves nothing behind, as one that is interrupted.
+    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         yield _endpoint(process)
     finally:
+        signal.signal(signal.SIGTERM, before)
         # Not terminate: it would wait for connections, and there is nothing to save.
         process.kill()
         process.communicate()
-        atexit.unregister(process.kill)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _endpoint(process: subprocess.Popen[str]) -> str:

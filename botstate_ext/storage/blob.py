@@ -147,7 +147,8 @@ class BlobStorage(StateStorage):
                 results_per_page=size,
                 **options,
             ).by_page(continuation_token)
-            items = tuple([_info(blob) async for blob in await anext(pages)])
+            blobs = [blob async for blob in await anext(pages)]
+            items = tuple(_info(blob) for blob in blobs if not _is_directory(blob))
             return ItemPage(items, pages.continuation_token or None)
 
         try:
@@ -218,6 +219,11 @@ def _put_error(failure: RequestFailed, key: str, etag: str | None) -> StateError
 def _info(blob: Any) -> ItemInfo:
     metadata = frozen_metadata(blob.metadata)
     return ItemInfo(blob.name, _unquoted(blob.etag), blob.size, blob.last_modified, metadata)
+
+
+def _is_directory(blob: Any) -> bool:
+    # An account with a hierarchical namespace makes one for each "/" of a key, and lists it.
+    return (blob.metadata or {}).get("hdi_isfolder") == "true"
 
 
 def _unquoted(etag: str) -> str:

@@ -227,6 +227,14 @@ async def test_a_blob_of_another_program_is_read(
     await blob.put_if("b", b"{}", etag=stored.etag)
 
 
+async def test_a_directory_is_no_item(blob: BlobStorage, azurite: str, container_name: str) -> None:
+    """As an account with a hierarchical namespace lists them."""
+    await blob.put_if("a/b", b"{}", etag=None)
+    async with ContainerClient.from_connection_string(azurite, container_name) as client:
+        await client.upload_blob("a", b"", metadata={"hdi_isfolder": "true"})
+    assert [info.key async for info in blob.list_items()] == ["a/b"]
+
+
 # Its driver
 
 
