@@ -90,13 +90,9 @@ types: $(VENV)/.dev
 unit: $(VENV)/.dev $(CORE)/.installed $(if $(NODE),$(AZURITE_DIR)/$(AZURITE_VERSION))
 	$(VENV)/bin/pytest
 
-# Once more against the newest driver: only what talks to Blob, and does so without botbuilder-azure,
-# which is not installed there.
-WITHOUT_BOTBUILDER_AZURE := --ignore tests/docs \
-	--deselect tests/storage/test_contract.py::TestUpstreamBlob
-
+# Once more against the newest driver: only what talks to Blob.
 blob-latest: $(LATEST)/.installed $(if $(NODE),$(AZURITE_DIR)/$(AZURITE_VERSION))
-	$(LATEST)/bin/pytest -m blob $(WITHOUT_BOTBUILDER_AZURE)
+	$(LATEST)/bin/pytest -m blob
 
 bench: $(VENV)/.bench
 	$(VENV)/bin/python -m benchmarks

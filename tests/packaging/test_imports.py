@@ -57,4 +57,5 @@ def test_an_import_loads_optional_packages_only_when_used() -> None:
 
 
 def test_botbuilder_azure_imports_where_its_extra_is_installed() -> None:
-    subprocess.run([sys.executable, "-c", "import botbuilder.azure"], check=True)
+    code = "import botbuilder.azure, botbuilder.testing"
+    subprocess.run([sys.executable, "-c", code], check=True)
