@@ -44,6 +44,7 @@ async def commit(work: Work, document: Document, changes: Changes, *, force: boo
     :raises StateStorageError: the storage failed, and the write is not known to have arrived.
     """
     for attempt in range(1, MAX_ATTEMPTS + 1):
+        _check_not_handled(document, changes, attempt)
         stored = _merged(work, document, changes, attempt)
         if not force and not document.needs_upkeep() and _is_stored(document, stored):
             document.agree(changes)
@@ -55,7 +56,7 @@ async def commit(work: Work, document: Document, changes: Changes, *, force: boo
         await refresh(work, document, after=lost)
         if document.settle():
             changes = {n: text for n, text in changes.items() if differ(document.base(n), text)}
-            if not changes:
+            if not changes and not document.marks:
                 return
         elif isinstance(lost, StateStorageError):
             raise lost
@@ -162,6 +163,16 @@ def _merged(work: Work, document: Document, changes: Changes, attempt: int) -> d
             "this turn changed it, and so did someone else since it was read. Give the property a "
             'merge="fields", "append" or a function, or change it with update().',
         ) from None
+
+
+def _check_not_handled(document: Document, changes: Changes, attempt: int) -> None:
+    if any(document.is_handled(mark) for mark in document.marks):
+        raise conflict(
+            document,
+            changes,
+            attempt,
+            "another delivery of this turn's activity was handled since it was read.",
+        )
 
 
 def _is_stored(document: Document, stored: dict[str, bytes]) -> bool:

@@ -47,6 +47,7 @@ class Document:
         self._base: dict[str, bytes | None] = {}
         self._hints: dict[str, PropertyPolicy] = {}
         self.lives = Lives(policies)
+        self._marks: dict[str, timedelta] = {}
         self._attempts: dict[str, _Attempt] = {}
         self._text: bytes | None = None
         self._stored: dict[str, bytes] = {}
@@ -187,8 +188,10 @@ class Document:
         return (name in self._base or name in self.live) and self._encoded(name, base) is not base
 
     def needs_upkeep(self) -> bool:
-        """True when the bot changed nothing, and yet something is to be written: what it looked at
-        has expired, or was used long enough after it was last renewed."""
+        """True when the bot changed nothing, and yet something is to be written: a mark, or that
+        what it looked at has expired, or was used long enough after it was last renewed."""
+        if self._marks:
+            return True
         return self._text is None and self.lives.need_upkeep(self._stored)
 
     def has_expired(self, name: str | None = None) -> bool:
@@ -199,6 +202,19 @@ class Document:
         if name is None:
             return self.lives.had_all_ended(self.now)
         return self.lives.had_ended(name, self.now)
+
+    def mark(self, mark: str, keep: timedelta) -> None:
+        """Let the next save note, for so long, that what this mark stands for was handled."""
+        self._marks[mark] = keep
+
+    @property
+    def marks(self) -> Mapping[str, timedelta]:
+        """The marks that are not saved yet, and for how long each is kept."""
+        return self._marks
+
+    def is_handled(self, mark: str) -> bool:
+        """True when storage says that what this mark stands for was handled."""
+        return self.now is not None and mark in self.metadata.handled_at(self.now)
 
     def base(self, name: str) -> bytes | None:
         """The text that a touched property's value came from; None if it was absent."""
@@ -223,6 +239,8 @@ class Document:
         self._attempts.clear()
         for changes in arrived:
             self._base.update(changes)
+        if arrived:
+            self._marks = {m: keep for m, keep in self._marks.items() if not self.is_handled(m)}
         return bool(arrived)
 
     def agree(self, changes: Changes) -> None:
@@ -245,6 +263,7 @@ class Document:
         self._base.update(changes)
         self._attempts.clear()
         self.lives.saved(changes)
+        self._marks.clear()
 
     def _encoded(self, name: str, base: bytes | None) -> bytes | None:
         """The text of a live value: ``base`` itself when the value has not changed."""

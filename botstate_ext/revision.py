@@ -12,6 +12,7 @@ from .expiring import Expiring
 from .merge import OnConflict, Unmergeable, differ
 from .metadata import (
     FORMAT,
+    HANDLED_KEPT,
     RESERVED,
     UPSTREAM_ETAG,
     WRITES_KEPT,
@@ -107,9 +108,11 @@ def revise(
         writes=[*before.writes, write_id][-WRITES_KEPT:],
         tags=before.tags,
         expiring=expiring,
+        handled=_handled(document, start),
     )
     text = render_document(stored, metadata)
-    removes = not stored and not expiring and (disposes or bool(lives.ended))
+    is_empty = not stored and not expiring and not metadata.handled
+    removes = is_empty and (disposes or bool(lives.ended))
     return Revision(stored, metadata, text, storage_metadata(stored, metadata), removes)
 
 
@@ -130,3 +133,11 @@ def _merge_one(
     if policy.merge is None and not differ(mine, theirs):
         return theirs
     return policy.merged(base, mine, theirs)
+
+
+def _handled(document: Document, now: datetime) -> dict[str, datetime]:
+    """The marks that still count, with the new ones; the oldest go when they are too many."""
+    handled = document.metadata.handled_at(now)
+    for mark, keep in document.marks.items():
+        handled[mark] = (now + keep).replace(microsecond=0)  # short, and precise enough
+    return dict(list(handled.items())[-HANDLED_KEPT:])

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 from .commit import Pause, commit, fill, full_jitter
-from .document import Document
+from .document import Changes, Document
 from .errors import StateError
 from .expiry import Clock
 from .merge import OnConflict
 from .policy import Policies
 from .reference import Reference, no_reference
 from .storage.base import ANY, StateStorage
+
+_Plan: TypeAlias = tuple[Document, Changes]
+_NOT_TRIED: Final = object()
 
 
 class UnitOfWork:
@@ -83,7 +86,8 @@ class UnitOfWork:
         self, documents: Iterable[Document] | None = None, *, force: bool = False
     ) -> None:
         """Write the documents that changed, in parallel, each under its ETag. Everything is encoded
-        before anything is written.
+        before anything is written. One that says that the turn's activity was handled is written
+        when the others are, so that it never says so of a turn that failed.
 
         :raises StateEncodeError: a value cannot be stored; nothing was written.
         :raises StateConflictError: a change could not be merged with what someone else wrote.
@@ -96,10 +100,19 @@ class UnitOfWork:
         if len(plans) == 1:
             await commit(self, *plans[0], force=force)
         elif plans:
-            outcomes = await asyncio.gather(
-                *(commit(self, *plan, force=force) for plan in plans), return_exceptions=True
-            )
-            _raise_first([document.key for document, _ in plans], outcomes)
+            marked = [plan for plan in plans if plan[0].marks]
+            others = [plan for plan in plans if not plan[0].marks]
+            outcomes = await self._commit_all(others, force=force)
+            if any(outcomes):
+                outcomes += [_NOT_TRIED] * len(marked)
+            else:
+                outcomes += await self._commit_all(marked, force=force)
+            _raise_first([document.key for document, _ in (*others, *marked)], outcomes)
+
+    async def _commit_all(self, plans: list[_Plan], *, force: bool) -> list[Any]:
+        """What became of each: None, or its error."""
+        commits = (commit(self, *plan, force=force) for plan in plans)
+        return list(await asyncio.gather(*commits, return_exceptions=True))
 
     async def commit(self) -> None:
         """Save everything, at the turn's end. It raises what `save` does."""
