@@ -7,10 +7,12 @@ import asyncio
 import random
 import secrets
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Final, Protocol, TypeAlias
 
-from .document import Changes, Document
+from .attempts import Changes
+from .document import Document
 from .errors import StateConflictError, StateStorageError
 from .expiring import Expiring
 from .expiry import Clock
@@ -36,6 +38,8 @@ class Work(Protocol):
     on_conflict: OnConflict
     pause: Pause
 
+    def writing(self, document: Document) -> AbstractAsyncContextManager[None]: ...
+
 
 async def commit(work: Work, document: Document, changes: Changes, *, force: bool = False) -> None:
     """Write these changes of a document, merged with what others wrote since it was read.
@@ -43,6 +47,11 @@ async def commit(work: Work, document: Document, changes: Changes, *, force: boo
     :raises StateConflictError: they cannot be merged, or others were faster each time.
     :raises StateStorageError: the storage failed, and the write is not known to have arrived.
     """
+    async with work.writing(document):
+        await _commit(work, document, changes, force=force)
+
+
+async def _commit(work: Work, document: Document, changes: Changes, *, force: bool) -> None:
     for attempt in range(1, MAX_ATTEMPTS + 1):
         _check_not_handled(document, changes, attempt)
         stored = _merged(work, document, changes, attempt)
@@ -60,6 +69,8 @@ async def commit(work: Work, document: Document, changes: Changes, *, force: boo
                 return
         elif isinstance(lost, StateStorageError):
             raise lost
+        if not changes and not document.marks and document.etag is None:
+            return  # it was only used, and is gone
         _check_again_allowed(work, document, changes, attempt, was_there=was_there)
         await work.pause(attempt)
     raise conflict(document, changes, MAX_ATTEMPTS, f"others were faster {MAX_ATTEMPTS} times.")

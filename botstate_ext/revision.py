@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from .document import Changes, Document
-from .errors import StateEncodeError
+from .attempts import Changes
+from .document import Document
 from .expiring import Expiring
 from .merge import OnConflict, Unmergeable, differ
 from .metadata import (
     FORMAT,
     HANDLED_KEPT,
-    RESERVED,
-    UPSTREAM_ETAG,
     WRITES_KEPT,
     Metadata,
     render_document,
@@ -81,17 +79,7 @@ def revise(
     What has expired is left out; what has a handler waits for it in ``$state``. ``reference``: the
     conversation of this write. ``expiring``: what is to wait instead. ``disposes``: a document of
     which nothing is left is removed even if nothing of it has expired.
-
-    :raises StateEncodeError: a property has a name that is not a property's.
     """
-    for name in (RESERVED, UPSTREAM_ETAG):
-        if name in stored:
-            raise StateEncodeError(
-                "this name is reserved: choose another",
-                scope=document.scope,
-                key=document.key,
-                property_name=name,
-            )
     before, lives = document.metadata, document.lives
     start = now if before.updated is None else max(now, before.updated)
     if expiring is None:

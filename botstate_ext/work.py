@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
+from .attempts import Changes
 from .commit import Pause, commit, fill, full_jitter
-from .document import Changes, Document
+from .document import Document
 from .errors import StateError
 from .expiry import Clock
 from .merge import OnConflict
@@ -42,6 +43,7 @@ class UnitOfWork:
         self.reference = reference
         self._documents: dict[str, Document] = {}
         self._batch: _Batch | None = None
+        self._writing: dict[str, asyncio.Lock] = {}
 
     def document(self, key: str, scope: str, policies: Policies) -> Document:
         """The document of this key, which may not be loaded yet."""
@@ -66,9 +68,10 @@ class UnitOfWork:
         items = await self.storage.get_many(tuple(wanted))
         now = self.clock()
         for key, document in wanted.items():
-            item = items.get(key)
-            document.forget()
-            fill(document, item, now)
+            # Another task of the turn may have loaded it meanwhile, and changed it since.
+            if force or not document.is_loaded:
+                document.forget()
+                fill(document, items.get(key), now)
 
     async def load_together(self, document: Document) -> None:
         """Read one document, in one batch with those that others ask for at the same moment."""
@@ -123,9 +126,15 @@ class UnitOfWork:
 
     async def delete(self, document: Document) -> None:
         """Remove a document from storage at once, whatever it holds, and forget its changes."""
-        document.forget()
-        await self.storage.delete_if(document.key, etag=ANY)
-        document.fill(None, None, self.clock())
+        async with self.writing(document):
+            document.forget()
+            await self.storage.delete_if(document.key, etag=ANY)
+            document.fill(None, None, self.clock())
+
+    def writing(self, document: Document) -> asyncio.Lock:
+        """Held while a document is written and what was written is noted. Tasks of one turn would
+        otherwise note their answers in another order than the storage gave them."""
+        return self._writing.setdefault(document.key, asyncio.Lock())
 
     def discard(self) -> None:
         """Forget every unsaved change."""
