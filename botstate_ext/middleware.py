@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from botbuilder.core import Middleware, TurnContext
 
+from .conversation_end import is_end
 from .deliveries import Deliveries, Delivery
 from .locks import InProcessTurnLock, TurnLock
 from .merge import OnConflict
@@ -53,6 +54,9 @@ class StateMiddleware(Middleware):
     that failed may be delivered again. What counts is the activity's id, kept with the
     conversation's state. Invokes, edits and deletions of messages, reactions and typing are
     handled each time.
+
+    ``end_conversation``: an incoming ``endOfConversation`` activity ends its conversation after the
+    bot has seen it; see `StateScopes.complete_conversation`.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class StateMiddleware(Middleware):
         replies: Replies = "immediate",
         serialize_turns: bool | TurnLock = True,
         deduplicate: timedelta | None = None,
+        end_conversation: bool = False,
     ) -> None:
         if not isinstance(states, StateScopes):
             raise TypeError(f"StateMiddleware takes a StateScopes, not {type(states).__name__}.")
@@ -71,6 +76,7 @@ class StateMiddleware(Middleware):
         self._on_conflict = _one_of("on_conflict", on_conflict, _ON_CONFLICT)
         self._on_error = _one_of("on_error", on_error, _ON_ERROR)
         holds = _one_of("replies", replies, _REPLIES) == "after_save" or on_conflict == "replay"
+        self._end_conversation = end_conversation
         self._replies = HeldReplies if holds else ImmediateReplies
         self._place = _places(serialize_turns)
         self._deliveries = Deliveries(states.conversation, deduplicate)
@@ -102,6 +108,8 @@ class StateMiddleware(Middleware):
                         replies.may_go()
                     raise
                 delivery.note()
+                if self._end_conversation and is_end(context.activity):
+                    await states.complete_conversation(context)
                 await states.save(context)
                 replies.may_go()
                 return result

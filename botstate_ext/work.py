@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from .attempts import Changes
 from .commit import Pause, commit, fill, full_jitter
@@ -18,6 +18,16 @@ from .storage.base import ANY, StateStorage
 
 _Plan: TypeAlias = tuple[Document, Changes]
 _NOT_TRIED: Final = object()
+
+
+class Ending(Protocol):
+    """What is to be done when a turn is over."""
+
+    def let_go(self) -> None:
+        """Before the save."""
+
+    async def carry_out(self) -> None:
+        """After it."""
 
 
 class UnitOfWork:
@@ -41,6 +51,8 @@ class UnitOfWork:
         self.pause = pause
         self.stamp = clock if stamp is None else stamp
         self.reference = reference
+        self.is_saved_at_its_end = False
+        self.ending: Ending | None = None
         self._documents: dict[str, Document] = {}
         self._batch: _Batch | None = None
         self._writing: dict[str, asyncio.Lock] = {}
