@@ -13,7 +13,7 @@ from botstate_ext import ExpiredState, StateKeyError, StateMiddleware, StateScop
 from botstate_ext.storage import BlobStorage, as_state_storage
 from botstate_ext.storage.base import ANY
 from tests.expiry.world import HOUR, KEY, World
-from tests.storage.test_contract import PlainStorage
+from tests.storage.upstream_kinds import PlainStorage
 from tests.turns import Bot, context, message
 
 PRIVATE = "test/conversations/conv/users/user/"
