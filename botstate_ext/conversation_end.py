@@ -127,6 +127,7 @@ def _nothing_but_what_waits(document: Document) -> Remainder | None:
         )
         return None
     expiring = [*document.metadata.expiring, *document.lives.waiting(now)]
-    if not document.stored and not document.lives.ended and expiring:
+    is_kept = bool(expiring or document.metadata.handled_at(now))
+    if is_kept and not document.stored and not document.lives.ended:
         return None  # only that is left already
     return Remainder({}, expiring)

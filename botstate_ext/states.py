@@ -188,7 +188,9 @@ class StateScopes:
         ``only_user`` nothing but this user's private one. What the user scope holds stays.
 
         It is done when the turn has been saved, after all that the bot does in it; where nothing
-        saves the turn at its end, at once. What had expired and has a handler is still given to it.
+        saves the turn at its end, at once. What had expired and has a handler is still given to it,
+        and what was handled lately is still known (``deduplicate``): until then the document stays,
+        without properties, for a sweep to remove.
         A private document whose key may also be another conversation's stays, with a warning.
 
         :raises StateKeyError: the turn names no conversation, or with ``only_user`` no user.

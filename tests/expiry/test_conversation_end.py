@@ -258,3 +258,24 @@ async def test_a_turn_that_runs_meanwhile_does_not_bring_it_back() -> None:
     with pytest.raises(Exception, match="deleted since"):
         await world.states.conversation.save_changes(other)
     assert KEY not in await keys(world)
+
+
+async def test_what_ended_it_is_not_handled_again() -> None:
+    world = World()
+    world.bot = Bot(StateMiddleware(world.states, deduplicate=HOUR))
+    ran: list[str] = []
+
+    async def completes(turn: TurnContext) -> None:
+        ran.append(turn.activity.id)
+        await world.states.complete_conversation(turn)
+
+    await fill(world.states, Bot(StateMiddleware(world.states)), message())
+    for _ in range(2):
+        await world.bot.turn(completes)
+    assert ran == ["activity-1"]
+    body = await world.body()
+    assert body is not None
+    assert {*body} == {"$state"}
+    world.clock.advance(HOUR)
+    assert (await world.states.sweep()).expired == 0
+    assert await world.body() is None
