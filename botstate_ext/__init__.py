@@ -2,7 +2,7 @@
 
 1. ``middleware.py``: StateMiddleware waits for the turn before (``locks/``, ``deliveries.py``),
    opens a unit of work, loads, runs the bot, saves.
-2. ``states.py``, ``scope.py``, ``scopes.py``: each scope turns the turn into a key (``keys.py``).
+2. ``states.py``, ``scopes.py``, ``scope.py``: each scope turns the turn into a key (``keys.py``).
 3. ``work.py``: one batch of reads; each item becomes a ``document.py``, split but not decoded.
 4. ``properties.py``: the bot gets and sets values; ``codec.py`` decodes one when it is first
    touched.
