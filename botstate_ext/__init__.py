@@ -1,7 +1,8 @@
 """State for Bot Framework bots that loses nothing. A turn, in the order in which data flows:
 
-1. ``middleware.py``: StateMiddleware opens a unit of work, loads, runs the bot, saves.
-2. ``states.py``, ``scope.py``, ``scopes.py``: each scope turns the turn into a key (``keys.py``).
+1. ``middleware.py``: StateMiddleware waits for the turn before (``locks/``, ``deliveries.py``),
+   opens a unit of work, loads, runs the bot, saves.
+2. ``states.py``, ``scopes.py``, ``scope.py``: each scope turns the turn into a key (``keys.py``).
 3. ``work.py``: one batch of reads; each item becomes a ``document.py``, split but not decoded.
 4. ``properties.py``: the bot gets and sets values; ``codec.py`` decodes one when it is first
    touched.
@@ -26,6 +27,7 @@ from .errors import (
     StateTooLargeError,
 )
 from .expired import ExpiredState
+from .locks import BlobLeaseLock, InProcessTurnLock, TurnLock
 from .middleware import StateMiddleware
 from .properties import StateProperty
 from .replay import turn_is_replay
@@ -41,9 +43,11 @@ from .states import StateScopes
 from .sweep import SweepReport
 
 __all__ = [
+    "BlobLeaseLock",
     "BotScopeState",
     "ConversationState",
     "ExpiredState",
+    "InProcessTurnLock",
     "PrivateConversationState",
     "SharedState",
     "StateConflictError",
@@ -59,6 +63,7 @@ __all__ = [
     "StateStorageError",
     "StateTooLargeError",
     "SweepReport",
+    "TurnLock",
     "UserState",
     "WorkflowState",
     "turn_is_replay",

@@ -7,10 +7,12 @@ import asyncio
 import random
 import secrets
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Final, Protocol, TypeAlias
 
-from .document import Changes, Document
+from .attempts import Changes
+from .document import Document
 from .errors import StateConflictError, StateStorageError
 from .expiring import Expiring
 from .expiry import Clock
@@ -36,6 +38,8 @@ class Work(Protocol):
     on_conflict: OnConflict
     pause: Pause
 
+    def writing(self, document: Document) -> AbstractAsyncContextManager[None]: ...
+
 
 async def commit(work: Work, document: Document, changes: Changes, *, force: bool = False) -> None:
     """Write these changes of a document, merged with what others wrote since it was read.
@@ -43,7 +47,13 @@ async def commit(work: Work, document: Document, changes: Changes, *, force: boo
     :raises StateConflictError: they cannot be merged, or others were faster each time.
     :raises StateStorageError: the storage failed, and the write is not known to have arrived.
     """
+    async with work.writing(document):
+        await _commit(work, document, changes, force=force)
+
+
+async def _commit(work: Work, document: Document, changes: Changes, *, force: bool) -> None:
     for attempt in range(1, MAX_ATTEMPTS + 1):
+        _check_not_handled(document, changes, attempt)
         stored = _merged(work, document, changes, attempt)
         if not force and not document.needs_upkeep() and _is_stored(document, stored):
             document.agree(changes)
@@ -55,10 +65,12 @@ async def commit(work: Work, document: Document, changes: Changes, *, force: boo
         await refresh(work, document, after=lost)
         if document.settle():
             changes = {n: text for n, text in changes.items() if differ(document.base(n), text)}
-            if not changes:
+            if not changes and not document.marks:
                 return
         elif isinstance(lost, StateStorageError):
             raise lost
+        if not changes and not document.marks and document.etag is None:
+            return  # it was only used, and is gone
         _check_again_allowed(work, document, changes, attempt, was_there=was_there)
         await work.pause(attempt)
     raise conflict(document, changes, MAX_ATTEMPTS, f"others were faster {MAX_ATTEMPTS} times.")
@@ -162,6 +174,16 @@ def _merged(work: Work, document: Document, changes: Changes, attempt: int) -> d
             "this turn changed it, and so did someone else since it was read. Give the property a "
             'merge="fields", "append" or a function, or change it with update().',
         ) from None
+
+
+def _check_not_handled(document: Document, changes: Changes, attempt: int) -> None:
+    if any(document.is_handled(mark) for mark in document.marks):
+        raise conflict(
+            document,
+            changes,
+            attempt,
+            "another delivery of this turn's activity was handled since it was read.",
+        )
 
 
 def _is_stored(document: Document, stored: dict[str, bytes]) -> bool:

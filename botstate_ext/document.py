@@ -15,24 +15,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final
 
+from .attempts import Attempts, Changes
 from .errors import StateDecodeError, StateEncodeError
 from .lives import Lives
 from .merge import differ
-from .metadata import NO_METADATA, Metadata, parse_document
+from .metadata import NO_METADATA, RESERVED, UPSTREAM_ETAG, Metadata, parse_document
 from .policy import Policies, PropertyPolicy
 
 ABSENT: Final[Any] = type("Absent", (), {"__repr__": lambda self: "ABSENT", "__slots__": ()})()
 """What :meth:`Document.get` returns for a property that is not there."""
-
-Changes: TypeAlias = Mapping[str, bytes | None]
-"""The new text of each property that changed; None for one that was removed."""
-
-
-class _Attempt(NamedTuple):
-    changes: Changes
-    removes: bool
 
 
 class Document:
@@ -47,7 +40,8 @@ class Document:
         self._base: dict[str, bytes | None] = {}
         self._hints: dict[str, PropertyPolicy] = {}
         self.lives = Lives(policies)
-        self._attempts: dict[str, _Attempt] = {}
+        self._marks: dict[str, timedelta] = {}
+        self._attempts = Attempts()
         self._text: bytes | None = None
         self._stored: dict[str, bytes] = {}
         self._metadata = NO_METADATA
@@ -109,7 +103,7 @@ class Document:
         :raises StateDecodeError: the stored text does not fit the property.
         """
         if hint is not None:
-            self._hints[name] = hint
+            self._take_hint(name, hint)
         if name in self._base or name in self.live:
             if not self._is_overtaken(name):
                 return self.live.get(name, ABSENT)
@@ -175,6 +169,8 @@ class Document:
         """
         changed: dict[str, bytes | None] = {}
         for name in [*self._base, *(name for name in self.live if name not in self._base)]:
+            if name in (RESERVED, UPSTREAM_ETAG):
+                raise self._cannot_store(name, "this name is reserved: choose another")
             base = self._base.get(name)
             mine = self._encoded(name, base)
             if mine is not base:
@@ -183,12 +179,19 @@ class Document:
 
     def has_changed(self, name: str) -> bool:
         """True when the bot changed this property and the change is not saved yet."""
+        if name not in self._base and name not in self.live:
+            return False
         base = self._base.get(name)
-        return (name in self._base or name in self.live) and self._encoded(name, base) is not base
+        try:
+            return self._encoded(name, base) is not base
+        except StateEncodeError:
+            return True  # it was given a value that no save can store
 
     def needs_upkeep(self) -> bool:
-        """True when the bot changed nothing, and yet something is to be written: what it looked at
-        has expired, or was used long enough after it was last renewed."""
+        """True when the bot changed nothing, and yet something is to be written: a mark, or that
+        what it looked at has expired, or was used long enough after it was last renewed."""
+        if self._marks:
+            return True
         return self._text is None and self.lives.need_upkeep(self._stored)
 
     def has_expired(self, name: str | None = None) -> bool:
@@ -200,41 +203,58 @@ class Document:
             return self.lives.had_all_ended(self.now)
         return self.lives.had_ended(name, self.now)
 
+    def mark(self, mark: str, keep: timedelta) -> None:
+        """Let the next save note, for so long, that what this mark stands for was handled."""
+        self._marks[mark] = keep
+
+    @property
+    def marks(self) -> Mapping[str, timedelta]:
+        """The marks that are not saved yet, and for how long each is kept."""
+        return self._marks
+
+    def is_handled(self, mark: str) -> bool:
+        """True when storage says that what this mark stands for was handled."""
+        return self.now is not None and mark in self.metadata.handled_at(self.now)
+
     def base(self, name: str) -> bytes | None:
         """The text that a touched property's value came from; None if it was absent."""
         return self._base.get(name)
 
     def attempt(self, write_id: str, changes: Changes, *, removes: bool) -> None:
         """Note that a write with this id, holding these changes, is on its way; or a removal."""
-        self._attempts[write_id] = _Attempt(changes, removes)
+        self._attempts.add(write_id, self.etag, changes, removes=removes)
 
     def settle(self) -> bool:
         """After a fresh `fill`: True if a write that was on its way is found to be stored.
 
-        What it carried is then no longer a change. Any other write that was on its way can no
-        longer arrive, because the ETag it asks for is gone.
+        What it carried is then no longer a change.
         """
-        writes, is_gone = self.metadata.writes, self.etag is None
-        arrived = [
-            attempt.changes
-            for id_, attempt in self._attempts.items()
-            if id_ in writes or (attempt.removes and is_gone)
-        ]
-        self._attempts.clear()
+        arrived = self._attempts.settle(self.etag, self.metadata.writes)
         for changes in arrived:
-            self._base.update(changes)
+            self.agree(changes)
+        if arrived:
+            self._marks = {m: keep for m, keep in self._marks.items() if not self.is_handled(m)}
         return bool(arrived)
 
     def agree(self, changes: Changes) -> None:
         """Take note that what is stored already says these changes."""
-        self._base.update(changes)
+        for name, text in changes.items():
+            # What was forgotten while the write was on its way is not touched any more.
+            if name in self._base or name in self.live:
+                self._base[name] = text
 
-    def take(self, fresh: Document, name: str) -> None:
-        """Take what storage holds from a fresher look at it, in which this property was changed."""
+    def take(self, fresh: Document, name: str) -> bool:
+        """Take what storage holds from a fresher look at it, in which this property was changed.
+
+        False when the bot changed the property too, meanwhile: that stays a change to be saved.
+        """
+        changed_meanwhile = self.has_changed(name)
         self._text, self._stored, self._metadata = None, fresh.stored, fresh.metadata
         self.etag, self.is_loaded, self.now = fresh.etag, True, fresh.now
         self.lives.ended = fresh.lives.ended
-        self.forget(name)
+        if not changed_meanwhile:
+            self.forget(name)
+        return not changed_meanwhile
 
     def saved(
         self, stored: dict[str, bytes], metadata: Metadata, etag: str | None, changes: Changes
@@ -242,9 +262,10 @@ class Document:
         """Take note that this is in storage now, and holds these changes. Without an ETag, the
         document was removed."""
         self._text, self._stored, self._metadata, self.etag = None, stored, metadata, etag
-        self._base.update(changes)
+        self.agree(changes)
         self._attempts.clear()
         self.lives.saved(changes)
+        self._marks.clear()
 
     def _encoded(self, name: str, base: bytes | None) -> bytes | None:
         """The text of a live value: ``base`` itself when the value has not changed."""
@@ -254,10 +275,14 @@ class Document:
         try:
             mine = self._policy_for(name, value).codec.encode(value, base)
         except StateEncodeError as error:
-            raise error.located(scope=self.scope, key=self.key, property_name=name) from None
-        if mine is base or base is None:
-            return mine
-        return base if self._says_the_same(name, base, mine) else mine
+            reason = error.reason
+        else:
+            same = base is not None and mine is not base and self._says_the_same(name, base, mine)
+            return base if same else mine
+        raise self._cannot_store(name, reason)
+
+    def _cannot_store(self, name: str, reason: str) -> StateEncodeError:
+        return StateEncodeError(reason, scope=self.scope, key=self.key, property_name=name)
 
     def _says_the_same(self, name: str, base: bytes, mine: bytes) -> bool:
         """Texts differ also by upstream's spaces and escapes, and by a field that a class gained:
@@ -277,9 +302,19 @@ class Document:
     def _is_overtaken(self, name: str) -> bool:
         """True when someone else changed a property that this unit of work did not change."""
         base, stored = self._base.get(name), self.stored.get(name)
-        return base is not stored and differ(base, stored) and self._encoded(name, base) is base
+        return base is not stored and differ(base, stored) and not self.has_changed(name)
 
     # One value
+
+    def _take_hint(self, name: str, hint: PropertyPolicy) -> None:
+        before = self._hints.get(name)
+        self._hints[name] = hint
+        cls = hint.hinted_type
+        if cls is None or before is not None or isinstance(self.live.get(name, ABSENT), cls):
+            return
+        # Something else, such as a dialog's memory, has read it before, as plain JSON.
+        if not self.has_changed(name):
+            self.forget(name)
 
     def decode(self, name: str, text: bytes) -> Any:
         """A text as the value of this property.
@@ -290,7 +325,9 @@ class Document:
         try:
             return policy.codec.decode(text)
         except StateDecodeError as error:
-            raise error.located(scope=self.scope, key=self.key, property_name=name) from None
+            reason = error.reason
+        # Outside of the handler: what led to it may show the value, so nothing is chained.
+        raise StateDecodeError(reason, scope=self.scope, key=self.key, property_name=name)
 
     def policy(self, name: str) -> PropertyPolicy:
         """The policy of a property: declared, or named by the class that a default gave."""

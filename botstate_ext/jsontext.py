@@ -111,17 +111,24 @@ def join(entries: Mapping[str, bytes]) -> bytes:
 def same(one: bytes, other: bytes) -> bool:
     """True when both texts say the same JSON, whatever their spaces and the order of names.
 
-    1 and 1.0 and true are three different things.
+    1 and 1.0 and true are three different things. A text that cannot be read is only itself.
     """
-    return one == other or canonical(loads(one)) == canonical(loads(other))
+    if one == other:
+        return True
+    try:
+        return canonical(loads(one)) == canonical(loads(other))
+    except StateDecodeError:
+        return False
 
 
 def canonical(value: Any) -> bytes:
     """One text for all builtins that say the same JSON: the names of each object are sorted."""
     try:
-        return _sorted(value)
+        text = _sorted(value)
     except UnicodeEncodeError:
-        return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+        return _slow_sorted(value)
+    # As in dumps: null may stand for NaN, which is something else.
+    return _slow_sorted(value) if b"null" in text and _holds_non_finite(value) else text
 
 
 def reason(error: BaseException) -> str:
@@ -147,6 +154,10 @@ def _slow_dumps(value: Any) -> bytes:
         return json.dumps(value, separators=(",", ":")).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise StateEncodeError(reason(error)) from None
+
+
+def _slow_sorted(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
 def _holds_non_finite(value: Any) -> bool:

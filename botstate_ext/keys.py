@@ -60,9 +60,25 @@ def private_key(activity: Activity, namespace: str = "") -> str:
     )
     if not (channel and conversation and conversation.id and user and user.id):
         raise _missing("private", activity)
-    return _short(
-        f"{channel}/conversations/", f"{conversation.id}/users/{user.id}", f"/{namespace}"
-    )
+    key = f"{channel}/conversations/{conversation.id}/users/{user.id}/{namespace}"
+    if len(key) <= MAX_KEY_LENGTH:
+        return key
+    return f"{private_prefixes(activity)[-1]}{_HASHED}{_digest(user.id)}/{namespace}"
+
+
+def private_prefixes(activity: Activity) -> tuple[str, ...]:
+    """What the private keys of all users of this conversation begin with; where there are two, the
+    second is for keys that would be too long.
+
+    :raises StateKeyError: the activity names no channel or no conversation.
+    """
+    channel, conversation = activity.channel_id, activity.conversation
+    if not (channel and conversation and conversation.id):
+        raise _missing("private", activity)
+    prefix = f"{channel}/conversations/{conversation.id}/users/"
+    if len(prefix) <= MAX_KEY_LENGTH // 2:
+        return (prefix,)
+    return prefix, f"{channel}/conversations/{_HASHED}{_digest(conversation.id)}/users/"
 
 
 def document_key(scope: str, document_id: str) -> str:

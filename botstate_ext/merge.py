@@ -101,8 +101,8 @@ def _difference(items: list[Any], without: list[Any]) -> list[Any]:
 def _same(one: Any, other: Any) -> bool:
     if one is _ABSENT or other is _ABSENT:
         return one is other
-    # Python holds 1, 1.0 and True to be equal; JSON does not.
-    return bool(one == other) and _text(one) == _text(other)
+    # As text: Python holds 1, 1.0 and True to be equal, and NaN to differ from itself.
+    return _text(one) == _text(other)
 
 
 def _text(value: Any) -> bytes:

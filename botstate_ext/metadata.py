@@ -32,11 +32,13 @@ NEVER: Final = "never"
 
 FORMAT: Final = 1
 WRITES_KEPT: Final = 16
+HANDLED_KEPT: Final = 32
 
 
 class Metadata(msgspec.Struct, omit_defaults=True):
     """The content of ``$state``. ``writes``: the ids of the last writes, the newest last.
-    ``scope``: the name of the scope that wrote it. ``expiring``: what waits for its handler."""
+    ``scope``: the name of the scope that wrote it. ``expiring``: what waits for its handler.
+    ``handled``: the marks of activities that were handled lately, and until when each counts."""
 
     v: int = 0  # written always, because it is never 0
     scope: str = ""
@@ -46,19 +48,29 @@ class Metadata(msgspec.Struct, omit_defaults=True):
     writes: list[str] = []
     tags: dict[str, str] = {}
     expiring: list[Expiring] = []
+    handled: dict[str, Moment] = {}
 
     def expired(self, now: datetime) -> list[str]:
         """The names of the properties that have ended."""
         return [name for name, entry in self.props.items() if is_expired(entry.expires, now)]
 
+    def handled_at(self, now: datetime) -> dict[str, datetime]:
+        """The marks that still count."""
+        return {m: until for m, until in self.handled.items() if not is_expired(until, now)}
+
     def next_expiry(self) -> datetime | None:
         """When there is something to do about this document for the first time."""
         ends = [entry.expires for entry in self.props.values() if entry.expires is not None]
+        if not self.props and self.handled:
+            ends.append(max(self.handled.values()))  # marks alone are of no use once none counts
         return min((*ends, *(entry.due for entry in self.expiring)), default=None)
 
     def last_expiry(self, names: Iterable[str]) -> datetime | None:
-        """When the last of these properties ends; None if one does not end, or there are none."""
+        """When the last of these properties ends, or without any the last mark; None if one does
+        not end, or there is nothing."""
         ends = [self.props[name].expires if name in self.props else None for name in names]
+        if not ends:
+            return max(self.handled.values(), default=None)
         found = [end for end in ends if end is not None]
         return max(found, default=None) if len(found) == len(ends) else None
 

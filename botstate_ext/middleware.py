@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from datetime import timedelta
 from typing import Any, Final, Literal, TypeAlias
 
 from botbuilder.core import Middleware, TurnContext
 
+from .conversation_end import is_end
+from .deliveries import Deliveries, Delivery
+from .locks import InProcessTurnLock, TurnLock
 from .merge import OnConflict
 from .replay import replayed
 from .replies import HeldReplies, ImmediateReplies
@@ -39,6 +44,19 @@ class StateMiddleware(Middleware):
     ``on_error``: what happens to the changes of a turn whose bot raised. ``"discard"``: nothing is
     saved, except what ``update()`` or ``save_changes`` had committed. ``"save"``: they are saved,
     and held replies are sent.
+
+    ``serialize_turns``: which turns run one after another. True: those of one conversation in this
+    process. False: none. A `TurnLock`: those that it says, such as `BlobLeaseLock` across
+    processes. State is loaded when the turn's time has come.
+
+    ``deduplicate``: an activity that a channel delivers again within this time is skipped, if a
+    turn that handled it is finished; while that turn runs, the second waits for its end. A turn
+    that failed may be delivered again. What counts is the activity's id, kept with the
+    conversation's state. Invokes, edits and deletions of messages, reactions and typing are
+    handled each time.
+
+    ``end_conversation``: an incoming ``endOfConversation`` activity ends its conversation after the
+    bot has seen it; see `StateScopes.complete_conversation`.
     """
 
     def __init__(
@@ -48,6 +66,9 @@ class StateMiddleware(Middleware):
         on_conflict: OnConflict = "merge",
         on_error: OnError = "discard",
         replies: Replies = "immediate",
+        serialize_turns: bool | TurnLock = True,
+        deduplicate: timedelta | None = None,
+        end_conversation: bool = False,
     ) -> None:
         if not isinstance(states, StateScopes):
             raise TypeError(f"StateMiddleware takes a StateScopes, not {type(states).__name__}.")
@@ -55,22 +76,30 @@ class StateMiddleware(Middleware):
         self._on_conflict = _one_of("on_conflict", on_conflict, _ON_CONFLICT)
         self._on_error = _one_of("on_error", on_error, _ON_ERROR)
         holds = _one_of("replies", replies, _REPLIES) == "after_save" or on_conflict == "replay"
+        self._end_conversation = end_conversation
         self._replies = HeldReplies if holds else ImmediateReplies
+        self._place = _places(serialize_turns)
+        self._deliveries = Deliveries(states.conversation, deduplicate)
 
     async def on_turn(self, context: TurnContext, logic: Callable[[], Awaitable[Any]]) -> Any:
         """Run the rest of the turn between one load and one save."""
         if self._states.has_work(context):
             return await logic()  # used twice on one adapter: the outer one loads and saves
-        if self._on_conflict == "replay":
-            return await replayed(context, lambda: self._turn(context, logic))
-        return await self._turn(context, logic)
+        async with self._deliveries.delivery(context) as delivery, self._place(context):
+            if self._on_conflict == "replay":
+                return await replayed(context, lambda: self._turn(context, logic, delivery))
+            return await self._turn(context, logic, delivery)
 
-    async def _turn(self, context: TurnContext, logic: Callable[[], Awaitable[Any]]) -> Any:
+    async def _turn(
+        self, context: TurnContext, logic: Callable[[], Awaitable[Any]], delivery: Delivery
+    ) -> Any:
         states = self._states
         async with self._replies(context) as replies:
             states.begin(context, self._on_conflict)
             try:
                 await states.load(context)
+                if delivery.is_handled():
+                    return None
                 try:
                     result = await logic()
                 except Exception:
@@ -78,11 +107,26 @@ class StateMiddleware(Middleware):
                         await states.save(context)
                         replies.may_go()
                     raise
+                delivery.note()
+                if self._end_conversation and is_end(context.activity):
+                    await states.complete_conversation(context)
                 await states.save(context)
                 replies.may_go()
                 return result
             finally:
                 states.end(context)
+
+
+def _places(
+    serialize_turns: bool | TurnLock,
+) -> Callable[[TurnContext], AbstractAsyncContextManager[None]]:
+    if isinstance(serialize_turns, TurnLock):
+        return serialize_turns.turn
+    if not isinstance(serialize_turns, bool):
+        raise TypeError(
+            f"serialize_turns is True, False or a TurnLock, not {type(serialize_turns).__name__}."
+        )
+    return InProcessTurnLock().turn if serialize_turns else lambda context: nullcontext()
 
 
 def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> Any:

@@ -127,7 +127,7 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
         work = self._scope.work_of(turn_context)
         document = self._scope.unloaded_document(turn_context)
         default = self._policy.default if default is None else default
-        policy = self._hint(default) or self._policy
+        policy = self._hint(default) or document.policy(self._name)
         result: T = await update(work, document, self._name, fn, lambda: _make(default), policy)
         return result
 

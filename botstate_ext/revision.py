@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from .document import Changes, Document
-from .errors import StateEncodeError
+from .attempts import Changes
+from .document import Document
 from .expiring import Expiring
 from .merge import OnConflict, Unmergeable, differ
 from .metadata import (
     FORMAT,
-    RESERVED,
-    UPSTREAM_ETAG,
+    HANDLED_KEPT,
     WRITES_KEPT,
     Metadata,
     render_document,
@@ -80,17 +79,7 @@ def revise(
     What has expired is left out; what has a handler waits for it in ``$state``. ``reference``: the
     conversation of this write. ``expiring``: what is to wait instead. ``disposes``: a document of
     which nothing is left is removed even if nothing of it has expired.
-
-    :raises StateEncodeError: a property has a name that is not a property's.
     """
-    for name in (RESERVED, UPSTREAM_ETAG):
-        if name in stored:
-            raise StateEncodeError(
-                "this name is reserved: choose another",
-                scope=document.scope,
-                key=document.key,
-                property_name=name,
-            )
     before, lives = document.metadata, document.lives
     start = now if before.updated is None else max(now, before.updated)
     if expiring is None:
@@ -107,9 +96,11 @@ def revise(
         writes=[*before.writes, write_id][-WRITES_KEPT:],
         tags=before.tags,
         expiring=expiring,
+        handled=_handled(document, start),
     )
     text = render_document(stored, metadata)
-    removes = not stored and not expiring and (disposes or bool(lives.ended))
+    is_empty = not stored and not expiring and not metadata.handled
+    removes = is_empty and (disposes or bool(lives.ended))
     return Revision(stored, metadata, text, storage_metadata(stored, metadata), removes)
 
 
@@ -130,3 +121,11 @@ def _merge_one(
     if policy.merge is None and not differ(mine, theirs):
         return theirs
     return policy.merged(base, mine, theirs)
+
+
+def _handled(document: Document, now: datetime) -> dict[str, datetime]:
+    """The marks that still count, with the new ones; the oldest go when they are too many."""
+    handled = document.metadata.handled_at(now)
+    for mark, keep in document.marks.items():
+        handled[mark] = (now + keep).replace(microsecond=0)  # short, and precise enough
+    return dict(list(handled.items())[-HANDLED_KEPT:])

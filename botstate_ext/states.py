@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from botbuilder.core import BotState, Storage
 from botbuilder.schema import ConversationReference
 
+from .conversation_end import ConversationEnd
 from .document import Document
 from .errors import StateKeyError
 from .expiry import Clock
@@ -182,6 +183,29 @@ class StateScopes:
         self._unmarked = sweep.unmarked
         return report
 
+    async def complete_conversation(self, turn: Any, *, only_user: bool = False) -> None:
+        """End the conversation: remove its document and its private ones, of all users; with
+        ``only_user`` nothing but this user's private one. What the user scope holds stays.
+
+        It is done when the turn has been saved, after all that the bot does in it; where nothing
+        saves the turn at its end, at once. What had expired and has a handler is still given to it,
+        and what was handled lately is still known (``deduplicate``): until then the document stays,
+        without properties, for a sweep to remove.
+        A private document whose key may also be another conversation's stays, with a warning.
+
+        :raises StateKeyError: the turn names no conversation, or with ``only_user`` no user.
+        :raises StateError: a document could not be removed; then this is what the save raises.
+        """
+        work = self._workspace.work_of(turn)
+        ending = ConversationEnd(
+            self._workspace, self.conversation, self.private, turn, only_user=only_user
+        )
+        if not work.is_saved_at_its_end:
+            ending.let_go()
+            await ending.carry_out()
+        elif work.ending is None or not only_user:
+            work.ending = ending
+
     @property
     def has_expiry_handlers(self) -> bool:
         """True when something waits for a sweep to call it."""
@@ -213,9 +237,14 @@ class StateScopes:
     async def save(self, turn: Any) -> None:
         """Write what changed, in one batch, and then what changed in the app's own states, so that
         they hold nothing of a turn that lost. See `UnitOfWork.save` for what it raises."""
-        await self._workspace.work_of(turn).commit()
+        work = self._workspace.work_of(turn)
+        if work.ending is not None:
+            work.ending.let_go()
+        await work.commit()
         if self._added:
             await asyncio.gather(*(added.save_changes(turn) for added in self._added))
+        if work.ending is not None:
+            await work.ending.carry_out()
 
     def end(self, turn: Any) -> None:
         """Close the turn's unit of work; what was not saved is forgotten."""

@@ -187,5 +187,7 @@ class _Step:
         everything = [*document.metadata.expiring, *ended]
         left = [expiring.claimed(e, now) if e.id in mine else e for e in everything]
         self.claims: list[Expiring] = [entry for entry in left if entry.id in mine]
-        has_work = self.dropped > 0 or bool(mine)
+        is_over = not (document.stored or everything or document.metadata.handled_at(now))
+        has_marks_only = is_over and bool(document.metadata.handled)
+        has_work = self.dropped > 0 or bool(mine) or has_marks_only
         self.remainder = Remainder(document.stored, left) if has_work else None

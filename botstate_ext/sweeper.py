@@ -61,6 +61,11 @@ class Sweeper:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
+    @property
+    def is_running(self) -> bool:
+        """True between entering the block and leaving it."""
+        return self._task is not None and not self._task.done()
+
     async def _run(self) -> None:
         await self._sleep(self._every * self._random())
         while True:

@@ -32,10 +32,11 @@ async def update(
 
     The document's other properties, and what the bot changed in them, stay as they are.
     """
-    if document.has_changed(name):
-        raise conflict(
-            document, {name: None}, 0, "this turn has unsaved changes to it: save them first."
-        )
+    async with work.writing(document):  # a save that is on its way may be storing them
+        if document.has_changed(name):
+            raise conflict(
+                document, {name: None}, 0, "this turn has unsaved changes to it: save them first."
+            )
     deadline = monotonic() + MAX_SECONDS
     attempt = 0
     while attempt < MAX_ATTEMPTS and monotonic() < deadline:
@@ -44,9 +45,10 @@ async def update(
         fresh = Document(document.key, document.scope, document.policies)
         await refresh(work, fresh)
         value = await _changed(fresh, name, change, make_default, policy)
-        if await _write(work, fresh, name, value, policy):
-            document.take(fresh, name)
-            return document.get(name, policy)
+        async with work.writing(document):
+            if await _write(work, fresh, name, value, policy):
+                held = document if document.take(fresh, name) else fresh
+                return held.get(name, policy)
         await work.pause(attempt)
     raise conflict(document, {name: None}, attempt, f"others were faster {attempt} times.")
 

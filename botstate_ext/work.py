@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Final, Protocol, TypeAlias
 
+from .attempts import Changes
 from .commit import Pause, commit, fill, full_jitter
 from .document import Document
 from .errors import StateError
@@ -14,6 +15,19 @@ from .merge import OnConflict
 from .policy import Policies
 from .reference import Reference, no_reference
 from .storage.base import ANY, StateStorage
+
+_Plan: TypeAlias = tuple[Document, Changes]
+_NOT_TRIED: Final = object()
+
+
+class Ending(Protocol):
+    """What is to be done when a turn is over."""
+
+    def let_go(self) -> None:
+        """Before the save."""
+
+    async def carry_out(self) -> None:
+        """After it."""
 
 
 class UnitOfWork:
@@ -37,8 +51,11 @@ class UnitOfWork:
         self.pause = pause
         self.stamp = clock if stamp is None else stamp
         self.reference = reference
+        self.is_saved_at_its_end = False
+        self.ending: Ending | None = None
         self._documents: dict[str, Document] = {}
         self._batch: _Batch | None = None
+        self._writing: dict[str, asyncio.Lock] = {}
 
     def document(self, key: str, scope: str, policies: Policies) -> Document:
         """The document of this key, which may not be loaded yet."""
@@ -63,9 +80,10 @@ class UnitOfWork:
         items = await self.storage.get_many(tuple(wanted))
         now = self.clock()
         for key, document in wanted.items():
-            item = items.get(key)
-            document.forget()
-            fill(document, item, now)
+            # Another task of the turn may have loaded it meanwhile, and changed it since.
+            if force or not document.is_loaded:
+                document.forget()
+                fill(document, items.get(key), now)
 
     async def load_together(self, document: Document) -> None:
         """Read one document, in one batch with those that others ask for at the same moment."""
@@ -83,7 +101,8 @@ class UnitOfWork:
         self, documents: Iterable[Document] | None = None, *, force: bool = False
     ) -> None:
         """Write the documents that changed, in parallel, each under its ETag. Everything is encoded
-        before anything is written.
+        before anything is written. One that says that the turn's activity was handled is written
+        when the others are, so that it never says so of a turn that failed.
 
         :raises StateEncodeError: a value cannot be stored; nothing was written.
         :raises StateConflictError: a change could not be merged with what someone else wrote.
@@ -96,10 +115,19 @@ class UnitOfWork:
         if len(plans) == 1:
             await commit(self, *plans[0], force=force)
         elif plans:
-            outcomes = await asyncio.gather(
-                *(commit(self, *plan, force=force) for plan in plans), return_exceptions=True
-            )
-            _raise_first([document.key for document, _ in plans], outcomes)
+            marked = [plan for plan in plans if plan[0].marks]
+            others = [plan for plan in plans if not plan[0].marks]
+            outcomes = await self._commit_all(others, force=force)
+            if any(outcomes):
+                outcomes += [_NOT_TRIED] * len(marked)
+            else:
+                outcomes += await self._commit_all(marked, force=force)
+            _raise_first([document.key for document, _ in (*others, *marked)], outcomes)
+
+    async def _commit_all(self, plans: list[_Plan], *, force: bool) -> list[Any]:
+        """What became of each: None, or its error."""
+        commits = (commit(self, *plan, force=force) for plan in plans)
+        return list(await asyncio.gather(*commits, return_exceptions=True))
 
     async def commit(self) -> None:
         """Save everything, at the turn's end. It raises what `save` does."""
@@ -110,9 +138,15 @@ class UnitOfWork:
 
     async def delete(self, document: Document) -> None:
         """Remove a document from storage at once, whatever it holds, and forget its changes."""
-        document.forget()
-        await self.storage.delete_if(document.key, etag=ANY)
-        document.fill(None, None, self.clock())
+        async with self.writing(document):
+            document.forget()
+            await self.storage.delete_if(document.key, etag=ANY)
+            document.fill(None, None, self.clock())
+
+    def writing(self, document: Document) -> asyncio.Lock:
+        """Held while a document is written and what was written is noted. Tasks of one turn would
+        otherwise note their answers in another order than the storage gave them."""
+        return self._writing.setdefault(document.key, asyncio.Lock())
 
     def discard(self) -> None:
         """Forget every unsaved change."""

@@ -57,6 +57,7 @@ class Workspace:
         """Open the unit of work of a turn."""
         kind = StagedWork if on_conflict == "replay" else UnitOfWork
         work = turn.turn_state[self._turn_key] = self._open(kind, turn, on_conflict)
+        work.is_saved_at_its_end = True
         return work
 
     def end(self, turn: Any) -> None:

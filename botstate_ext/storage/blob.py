@@ -12,6 +12,7 @@ from ..errors import StateError
 from . import blob_source
 from .base import ANY, ItemInfo, ItemPage, StateStorage, StoredItem
 from .blob_errors import Meaning, RequestFailed
+from .blob_leases import BlobLeases
 from .blob_requests import Requests
 from .blob_source import BlobSettings
 from .etags import conflict
@@ -157,6 +158,10 @@ class BlobStorage(StateStorage):
             if self._is_absence(failure):
                 return ItemPage(())
             raise failure.error() from failure.__cause__
+
+    def leases(self) -> BlobLeases:
+        """Leases on the blobs of this container."""
+        return BlobLeases(self._requests, self.put_if)
 
     async def aclose(self) -> None:
         await self._requests.aclose()

@@ -20,6 +20,7 @@ class Meaning(Enum):
     ABSENT = "the blob does not exist"
     NO_CONTAINER = "the container does not exist"
     CONFLICT = "the condition does not hold"
+    LEASED = "the lease is another's, or nobody's any more"
     TRANSIENT = "the same request may succeed in a while"
     FINAL = "it fails until somebody changes something"
 
@@ -36,6 +37,11 @@ _MEANINGS: Final[Mapping[tuple[int, str], Meaning]] = {
     (412, "BlobAlreadyExists"): Meaning.CONFLICT,
     (412, "ConditionNotMet"): Meaning.CONFLICT,
     (412, "TargetConditionNotMet"): Meaning.CONFLICT,
+    (409, "LeaseAlreadyPresent"): Meaning.LEASED,
+    (409, "LeaseIdMismatchWithLeaseOperation"): Meaning.LEASED,
+    (409, "LeaseIsBreakingAndCannotBeAcquired"): Meaning.LEASED,
+    (409, "LeaseIsBrokenAndCannotBeRenewed"): Meaning.LEASED,
+    (409, "LeaseNotPresentWithLeaseOperation"): Meaning.LEASED,
     (408, _ANY_CODE): Meaning.TRANSIENT,
     (429, _ANY_CODE): Meaning.TRANSIENT,
     (500, _ANY_CODE): Meaning.TRANSIENT,
@@ -43,8 +49,9 @@ _MEANINGS: Final[Mapping[tuple[int, str], Meaning]] = {
     (503, _ANY_CODE): Meaning.TRANSIENT,
     (504, _ANY_CODE): Meaning.TRANSIENT,
 }
-"""Anything else is FINAL: other 409s and 412s (a lease, a container that is being deleted) are no
-conflicts, and a 404 that does not say BlobNotFound may come from something that is not storage."""
+"""Anything else is FINAL: other 409s and 412s (a write to a leased blob, a container that is being
+deleted) are no conflicts, and a 404 that does not say BlobNotFound may come from something that is
+not storage."""
 
 _ADVICE: Final[Mapping[int, str]] = {
     401: "Check the account key, the SAS or the credential.",

@@ -11,7 +11,7 @@ from botstate_ext.storage.blob_errors import Failure, Meaning, RequestFailed
 from botstate_ext.storage.retry import Retries
 
 A, N, C = Meaning.ABSENT, Meaning.NO_CONTAINER, Meaning.CONFLICT
-T, F = Meaning.TRANSIENT, Meaning.FINAL
+T, F, L = Meaning.TRANSIENT, Meaning.FINAL, Meaning.LEASED
 
 
 class DriverError(Exception):
@@ -34,7 +34,11 @@ class DriverError(Exception):
         (412, "ConditionNotMet", C),
         (409, "ContainerAlreadyExists", C),
         (409, "ContainerBeingDeleted", F),
-        (409, "LeaseAlreadyPresent", F),
+        (409, "LeaseAlreadyPresent", L),
+        (409, "LeaseIdMismatchWithLeaseOperation", L),
+        (409, "LeaseIsBreakingAndCannotBeAcquired", L),
+        (409, "LeaseIsBrokenAndCannotBeRenewed", L),
+        (409, "LeaseNotPresentWithLeaseOperation", L),
         (409, "SnapshotsPresent", F),
         (409, None, F),
         (412, "LeaseIdMissing", F),

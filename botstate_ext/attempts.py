@@ -1,0 +1,48 @@
+"""Writes whose answers have not come, and which may be stored. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import NamedTuple, TypeAlias
+
+Changes: TypeAlias = Mapping[str, bytes | None]
+"""The new text of each property that changed; None for one that was removed."""
+
+
+class _Attempt(NamedTuple):
+    etag: str | None
+    changes: Changes
+    removes: bool
+
+
+class Attempts:
+    """The writes of one document that are on their way, by id."""
+
+    def __init__(self) -> None:
+        self._under_way: dict[str, _Attempt] = {}
+
+    def add(self, write_id: str, etag: str | None, changes: Changes, *, removes: bool) -> None:
+        """Note a write that asks for this ETag (None: absence) and holds these changes; or a
+        removal of the whole document."""
+        self._under_way[write_id] = _Attempt(etag, changes, removes)
+
+    def settle(self, etag: str | None, written: Collection[str]) -> list[Changes]:
+        """The changes of those that are found to be stored, under this ETag; they are forgotten.
+
+        So are those that can no longer arrive. One that asks for the ETag that is stored still may.
+        """
+        arrived = {
+            id_: attempt.changes
+            for id_, attempt in self._under_way.items()
+            if id_ in written or (attempt.removes and etag is None)
+        }
+        self._under_way = {
+            id_: attempt
+            for id_, attempt in self._under_way.items()
+            if attempt.etag == etag and id_ not in arrived
+        }
+        return list(arrived.values())
+
+    def clear(self) -> None:
+        """A write has succeeded, so that none before it can arrive any more."""
+        self._under_way.clear()

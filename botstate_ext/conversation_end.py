@@ -1,0 +1,133 @@
+"""The end of a conversation: its document and its private ones are removed when the turn ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+from botbuilder.schema import ActivityTypes
+
+from . import keys
+from .document import Document
+from .errors import StateKeyError
+from .scopes import ConversationState, PrivateConversationState
+from .storage.parallel import all_outcomes
+from .upkeep import Remainder, tidy
+from .workspace import Workspace
+
+PARALLEL: Final = 8
+
+_log: Final = logging.getLogger("botstate_ext")
+
+
+def is_end(activity: Any) -> bool:
+    """True for an activity that says that its conversation has ended, and which one."""
+    conversation = activity.conversation
+    says_so = activity.type == ActivityTypes.end_of_conversation
+    return bool(says_so and activity.channel_id and conversation and conversation.id)
+
+
+class ConversationEnd:
+    """What a turn does when it is over, so that nothing of the conversation is left.
+
+    :raises StateKeyError: the turn names no conversation, or with ``only_user`` no user.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        conversation: ConversationState,
+        private: PrivateConversationState,
+        turn: Any,
+        *,
+        only_user: bool,
+    ) -> None:
+        self._workspace, self._private, self._activity = workspace, private, turn.activity
+        self._only_user = only_user
+        self._documents: list[Document] = []
+        if not only_user:
+            self._documents.append(conversation.unloaded_document(turn))
+            self._prefixes = keys.private_prefixes(turn.activity)
+        try:
+            self._documents.append(private.unloaded_document(turn))
+        except StateKeyError:
+            if only_user:
+                raise  # otherwise the end of the conversation came from nobody in particular
+
+    def let_go(self) -> None:
+        """Forget what the turn changed in what is about to be removed."""
+        for document in self._documents:
+            document.forget()
+
+    async def carry_out(self) -> None:
+        """Remove the documents. What has expired in them and waits for its handler still gets it.
+
+        :raises StateError: one could not be removed; the others were.
+        """
+        documents = list(self._documents)
+        if not self._only_user:
+            known = {document.key for document in documents}
+            documents += [
+                Document(key, "private", self._private.policies)
+                async for key in self._private_keys()
+                if key not in known
+            ]
+        slots = asyncio.Semaphore(PARALLEL)
+        for outcome in await all_outcomes(self._remove(document, slots) for document in documents):
+            if isinstance(outcome, Exception):
+                raise outcome
+
+    async def _remove(self, document: Document, slots: asyncio.Semaphore) -> None:
+        async with slots:
+            await tidy(self._workspace.outside(), document, _nothing_but_what_waits)
+
+    async def _private_keys(self) -> AsyncIterator[str]:
+        """The keys of this conversation's private documents, and of no other's."""
+        storage = self._workspace.storage
+        if not storage.lists:
+            _log.warning(
+                "A conversation ended, and the private state of its other users stays: %r cannot "
+                "list what it holds.",
+                storage,
+            )
+            return
+        for prefix in self._prefixes:
+            async for item in storage.list_items(prefix):
+                user = _user_in(item.key, prefix, self._private.namespace)
+                if user is not None:
+                    yield item.key
+
+
+def _user_in(key: str, prefix: str, namespace: str) -> str | None:
+    """Whose private document this is; None if it is not one, or may be another conversation's."""
+    rest, end = key[len(prefix) :], f"/{namespace}"
+    if not rest.endswith(end) or rest == end:
+        return None
+    user = rest[: -len(end)]
+    if "/users/" in f"/{user}/":
+        # An id with this in it belongs to a user of this conversation, or to another conversation.
+        _log.warning(
+            "A conversation ended, and the document %r stays: its key reads two ways.", key
+        )
+        return None
+    return user
+
+
+def _nothing_but_what_waits(document: Document) -> Remainder | None:
+    now = document.now
+    if document.etag is None or now is None:
+        return None
+    if document.metadata.scope not in ("", document.scope):
+        _log.warning(
+            "A conversation ended, and the document %r stays: it was written by the %r scope.",
+            document.key,
+            document.metadata.scope,
+        )
+        return None
+    expiring = [*document.metadata.expiring, *document.lives.waiting(now)]
+    is_kept = bool(expiring or document.metadata.handled_at(now))
+    if is_kept and not document.stored and not document.lives.ended:
+        return None  # only that is left already
+    return Remainder({}, expiring)

@@ -1,0 +1,188 @@
+"""BlobLeaseLock: turns of one conversation in many processes, by leases on Azure Blob Storage."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from botbuilder.core import Storage
+
+from ..errors import StateStorageError
+from ..expiry import Clock, system_clock
+from ..keys import document_key
+from ..metadata import EXPIRES_AT
+from ..storage.adapt import as_state_storage
+from ..storage.blob import BlobStorage
+from .base import TurnKey, TurnLock
+from .places import Places, WaitFor, wait_for
+
+_SHORTEST_LEASE: Final = timedelta(seconds=15)
+_LONGEST_LEASE: Final = timedelta(seconds=60)
+_FIRST_PAUSE: Final = 0.05  # seconds between two looks at a lease that another holds
+_LONGEST_PAUSE: Final = 0.5
+_RELEASE_SECONDS: Final = 5.0
+_KEPT: Final = timedelta(days=1)
+_log: Final = logging.getLogger("botstate_ext")
+
+
+class BlobLeaseLock(TurnLock):
+    """Turns of one conversation one after another, in all processes that use one container.
+
+    ``storage``: the app's Blob storage (upstream's or ours), or an ``aio.ContainerClient``. Each
+    conversation has a small blob there, ``lock/{conversation}``, which the turn leases and renews
+    while it runs. A sweep removes those that have not been used for a day.
+
+    ``lease``: 15 to 60 seconds. When a process dies in a turn, others get the place after that
+    time. A turn whose process stands still for longer loses its place to another; then both run,
+    a warning is logged, and ETags decide. See `TurnLock` for the other options.
+
+    It costs a request before the turn and one after it, and one more now and then while it waits or
+    runs. Turns of one process come in order; between processes the order is that of luck.
+    ``wait_for``, ``sleep`` and ``clock`` are for tests.
+
+    :raises TypeError: ``storage`` is not on Blob.
+    :raises ValueError: ``lease`` is too short or too long.
+    """
+
+    def __init__(
+        self,
+        storage: Storage | Any,
+        *,
+        wait: timedelta = timedelta(seconds=10),
+        invoke_wait: timedelta = timedelta(seconds=2),
+        by: TurnKey | None = None,
+        lease: timedelta = _SHORTEST_LEASE,
+        wait_for: WaitFor = wait_for,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        clock: Clock = system_clock,
+    ) -> None:
+        super().__init__(wait=wait, invoke_wait=invoke_wait, by=by)
+        if not _SHORTEST_LEASE <= lease <= _LONGEST_LEASE:
+            raise ValueError("lease must be from 15 to 60 seconds, which is what Azure takes.")
+        self._leases = _blob_storage(storage).leases()
+        self._lease = lease
+        self._places = Places()
+        self._wait_for, self._sleep, self._clock = wait_for, sleep, clock
+
+    @asynccontextmanager
+    async def hold(self, key: str, wait: timedelta) -> AsyncIterator[bool]:
+        claim = _Claim(key, document_key("lock", key), str(uuid.uuid4()))
+        if not await self._take_within(claim, wait.total_seconds()):
+            yield False
+            return
+        renewing = asyncio.ensure_future(self._keep_renewing(claim))
+        try:
+            yield True
+        finally:
+            renewing.cancel()
+            await self._give_back(claim)
+
+    async def _take_within(self, claim: _Claim, seconds: float) -> bool:
+        taking = asyncio.ensure_future(self._take(claim))
+        try:
+            await self._wait_for(taking, seconds)
+        except BaseException:
+            await _cancelled(taking, claim)
+            if not taking.cancelled() and taking.exception() is None:
+                await self._give_back(claim)
+            raise
+        await _cancelled(taking, claim)
+        if taking.cancelled():
+            return False
+        taking.result()
+        return True
+
+    async def _take(self, claim: _Claim) -> None:
+        # First among those of this process, so that each process asks once.
+        await self._places.take(claim.key)
+        try:
+            for pause in _pauses():
+                is_leased = await self._leases.acquire(
+                    claim.blob, claim.lease_id, self._lease, self._metadata()
+                )
+                if not claim.is_wanted:
+                    # Before Python 3.12 asyncio.wait_for can swallow a cancellation.
+                    raise asyncio.CancelledError
+                if is_leased:
+                    return
+                await self._sleep(pause)
+        except BaseException:
+            # The request that was cancelled, or whose answer was lost, may have been carried out.
+            await self._give_back(claim)
+            raise
+
+    async def _keep_renewing(self, claim: _Claim) -> None:
+        while True:
+            await self._sleep(self._lease.total_seconds() / 3)
+            try:
+                if not await self._leases.renew(claim.blob, claim.lease_id):
+                    _log.warning(
+                        "A turn of %r lost its lease and runs on beside another. ETags protect "
+                        "what both change. Did its process stand still?",
+                        claim.key,
+                    )
+                    return
+            except StateStorageError as error:
+                _log.warning("A lease was not renewed, and is tried again: %s", error)
+
+    async def _give_back(self, claim: _Claim) -> None:
+        try:
+            await asyncio.wait_for(
+                self._leases.release(claim.blob, claim.lease_id), _RELEASE_SECONDS
+            )
+        except (StateStorageError, asyncio.TimeoutError) as error:
+            _log.warning(
+                "A lease was not released; it ends by itself in %g s: %s",
+                self._lease.total_seconds(),
+                error,
+            )
+        finally:
+            self._places.pass_on(claim.key)
+
+    def _metadata(self) -> dict[str, str]:
+        return {EXPIRES_AT: (self._clock() + _KEPT).isoformat()}
+
+    def __repr__(self) -> str:
+        return f"<BlobLeaseLock, {len(self._places)} held or wanted here>"
+
+
+@dataclass(slots=True)
+class _Claim:
+    key: str
+    blob: str
+    lease_id: str
+    is_wanted: bool = True
+
+
+async def _cancelled(taking: asyncio.Task[None], claim: _Claim) -> None:
+    """If it is still waiting, stop it, and wait until it has cleaned up."""
+    if not taking.done():
+        claim.is_wanted = False
+        taking.cancel()
+        await asyncio.wait((taking,))
+
+
+def _pauses() -> Iterator[float]:
+    longest = _FIRST_PAUSE
+    while True:
+        yield random.uniform(longest / 2, longest)
+        longest = min(longest * 2, _LONGEST_PAUSE)
+
+
+def _blob_storage(storage: Any) -> BlobStorage:
+    if not isinstance(storage, Storage):
+        return BlobStorage(container_client=storage)
+    found = as_state_storage(storage)
+    if not isinstance(found, BlobStorage):
+        raise TypeError(
+            f"BlobLeaseLock needs Blob storage, not {type(storage).__name__}. For another kind, "
+            "write a TurnLock of your own; within one process, InProcessTurnLock."
+        )
+    return found

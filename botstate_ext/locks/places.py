@@ -1,0 +1,59 @@
+"""Places: one at a time for each key, first come first served, in one process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Hashable
+from typing import TypeAlias
+
+WaitFor: TypeAlias = Callable[["asyncio.Future[None]", "float | None"], Awaitable[object]]
+"""Returns when the future is done, or when so many seconds have gone by (None: never)."""
+
+
+async def wait_for(place: asyncio.Future[None], seconds: float | None) -> None:
+    """Not ``asyncio.wait_for``: before Python 3.12 that loses a place which is given in the very
+    moment of a time-out or a cancellation."""
+    await asyncio.wait((place,), timeout=seconds)
+
+
+class Places:
+    """What nobody holds takes no memory."""
+
+    def __init__(self, wait_for: WaitFor = wait_for) -> None:
+        self._wait_for = wait_for
+        self._waiting: dict[Hashable, deque[asyncio.Future[None]]] = {}
+
+    def __len__(self) -> int:
+        """How many places are held."""
+        return len(self._waiting)
+
+    async def take(self, key: Hashable, seconds: float | None = None) -> bool:
+        """Wait for this key's place, and hold it until `pass_on`. False: it was not to be had
+        within so many seconds (None: without end), and is not held."""
+        queue = self._waiting.get(key)
+        if queue is None:
+            self._waiting[key] = deque()
+            return True
+        place = asyncio.get_running_loop().create_future()
+        queue.append(place)
+        try:
+            await self._wait_for(place, seconds)
+        except BaseException:
+            if place.done():
+                self.pass_on(key)  # given to one who was cancelled before it knew
+            else:
+                queue.remove(place)
+            raise
+        if not place.done():
+            queue.remove(place)
+            return False
+        return True
+
+    def pass_on(self, key: Hashable) -> None:
+        """Give up this key's place to the next who waits for it."""
+        queue = self._waiting[key]
+        if queue:
+            queue.popleft().set_result(None)
+        else:
+            del self._waiting[key]
