@@ -178,7 +178,6 @@ def finder(steps: tuple[Step, ...], segments: tuple[Segment, ...]) -> Find:
         for segment in segments:
             nodes = segment(run, nodes)
             run.spend(len(nodes))
-            run.check_results(nodes)
         return nodes
 
     return find

@@ -85,6 +85,13 @@ def test_slices_and_lists_of_selectors(path: str, expected: list[int]) -> None:
     assert found(path, "01234") == []
 
 
+def test_an_index_beyond_the_end_finds_nothing_among_other_selectors_too() -> None:
+    for path in ["$[0,1]", "$[-1,'a']", "$..[0]", "$[*][0]"]:
+        assert found(path, []) == []
+    assert found("$[0,-1,1,-2]", ["only"]) == ["only", "only"]
+    assert found("$[*][0,-1]", [["a", "b"], [], ["c"]]) == ["a", "b", "c", "c"]
+
+
 def test_a_wildcard_gives_members_and_elements_in_their_order() -> None:
     assert found("$.address.*", ORDER) == ["Utrecht", 2, "Ann", 1]
     assert found("$.pizzas[*].by", ORDER) == ["Ann", "Bob"]
@@ -198,6 +205,28 @@ def test_a_dot_in_a_pattern_is_no_line_end_and_a_class_stays_as_it_is() -> None:
     assert found(r"$[?match(@, '\\p{Ll}.[b]')]", value) == ["a.b", "axb", "a\u2028b"]
 
 
+@pytest.mark.parametrize(
+    ("pattern", "matching"),
+    [
+        ("[0-9]{10}", ["0612345678"]),
+        ("[0-9]{1,12}", ["12", "0612345678"]),
+        ("[0-9]{10,}", ["0612345678"]),
+        (r"[a-z]+@[a-z]+\\.[a-z]{2,63}", ["ann@example.org"]),
+        ("[{10}]{4}", ["{01}"]),
+        (r"\\{01\\}", ["{01}"]),
+        ("[0-9]{,3}", []),
+        ("[0-9]{3,2}", []),
+        ("[0-9]{0,99999999999}", []),
+        (r"\\d+", []),
+        ("(?:12)", []),
+        ("1+?2", []),
+    ],
+)
+def test_patterns_are_iregexps_and_no_others(pattern: str, matching: list[str]) -> None:
+    value = ["12", "0612345678", "ann@example.org", "{01}"]
+    assert found(f"$[?match(@, '{pattern}')]", value) == matching
+
+
 def test_the_pattern_of_a_filter_may_come_from_the_document() -> None:
     value = {"pattern": "[0-9]+", "items": ["12", "a1"]}
     assert found("$.items[?match(@, $.pattern)]", value) == ["12"]
@@ -239,6 +268,9 @@ def test_a_lone_surrogate_is_no_pattern() -> None:
         "$[?@.* == 1]",
         "$[?@..a == 1]",
         "$[?!!@.a]",
+        "$[?!1]",
+        "$[?!length(@.a)]",
+        "$[?!@.a == 1]",
         "$[?@.a && 1]",
         "$[?count(@.a)]",
         "$[?length(@.a)]",

@@ -77,6 +77,8 @@ def test_negations_of_negations_are_refused(path: str) -> None:
         ("$..[?@.a]", nested(10_000), "depth"),
         ("$..[?$..[?$..*]]", BUSHY, "work"),
         ("$..[?count($..*) > 1]", BUSHY, "work"),
+        ("$..[?count($..missing) > 1]", BUSHY, "work"),
+        ("$.n[?count($.m[*]) > 1]", {"n": [0] * 1_000, "m": [0] * 10_000}, "work"),
         ("$..[?$ == $]", BUSHY, "work"),
         ("$..*..*..*..*", nested(150), "work|results"),
         ("$[*][" + ",".join(["'a'"] * 400) + "]", [{}] * 90_000, "work"),
@@ -109,11 +111,24 @@ def test_the_stack_that_is_left_may_be_short() -> None:
         at_depth(sys.getrecursionlimit() - used - 100)
 
 
+@pytest.mark.parametrize("path", ["$[*]", "$[::1]", "$[?@]", "$[*, 'a']"])
+def test_a_hundred_thousand_results_and_not_one_more(path: str) -> None:
+    assert len(JsonPath(path).find([0] * 100_000)) == 100_000
+    with pytest.raises(StateQueryError, match="over the limit on results"):
+        JsonPath(path).find([0] * 100_001)
+
+
+def test_containers_on_the_way_down_count_as_results() -> None:
+    value: list[Any] = [[] for _ in range(99_999)]
+    assert JsonPath("$..a").find(value) == []
+    with pytest.raises(StateQueryError, match="over the limit on results"):
+        JsonPath("$..a").find([*value, []])
+
+
 def test_exactly_at_a_limit_is_allowed() -> None:
     assert JsonPath("$" + ".a" * 100).singular
-    assert len(JsonPath("$[*]").find([0] * 100_000)) == 100_000
-    with pytest.raises(StateQueryError, match="over the limit on results"):
-        JsonPath("$[*]").find([0] * 100_001)
+    assert JsonPath("$[?match(@, '" + "(" * 20 + "a" + ")" * 20 + "')]").find(["a"]) == ["a"]
+    assert JsonPath("$[?match(@, '(a{100}){100}')]").find(["a" * 10_000, "a"]) == ["a" * 10_000]
     assert len(JsonPath("$..*").find(nested(200))) == 200
     with pytest.raises(StateQueryError, match="over the limit on depth"):
         JsonPath("$..*").find(nested(201))
