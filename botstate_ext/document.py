@@ -13,7 +13,6 @@ meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -40,7 +39,8 @@ class Document:
         self._base: dict[str, bytes | None] = {}
         self._hints: dict[str, PropertyPolicy] = {}
         self.lives = Lives(policies)
-        self._marks: dict[str, timedelta] = {}
+        self.marks: dict[str, timedelta] = {}
+        """What was handled, to be noted by the next save, and for how long it is to be known."""
         self._attempts = Attempts()
         self._text: bytes | None = None
         self._stored: dict[str, bytes] = {}
@@ -190,7 +190,7 @@ class Document:
     def needs_upkeep(self) -> bool:
         """True when the bot changed nothing, and yet something is to be written: a mark, or that
         what it looked at has expired, or was used long enough after it was last renewed."""
-        if self._marks:
+        if self.marks:
             return True
         return self._text is None and self.lives.need_upkeep(self._stored)
 
@@ -202,15 +202,6 @@ class Document:
         if name is None:
             return self.lives.had_all_ended(self.now)
         return self.lives.had_ended(name, self.now)
-
-    def mark(self, mark: str, keep: timedelta) -> None:
-        """Let the next save note, for so long, that what this mark stands for was handled."""
-        self._marks[mark] = keep
-
-    @property
-    def marks(self) -> Mapping[str, timedelta]:
-        """The marks that are not saved yet, and for how long each is kept."""
-        return self._marks
 
     def is_handled(self, mark: str) -> bool:
         """True when storage says that what this mark stands for was handled."""
@@ -233,7 +224,7 @@ class Document:
         for changes in arrived:
             self.agree(changes)
         if arrived:
-            self._marks = {m: keep for m, keep in self._marks.items() if not self.is_handled(m)}
+            self.marks = {m: keep for m, keep in self.marks.items() if not self.is_handled(m)}
         return bool(arrived)
 
     def agree(self, changes: Changes) -> None:
@@ -265,7 +256,7 @@ class Document:
         self.agree(changes)
         self._attempts.clear()
         self.lives.saved(changes)
-        self._marks.clear()
+        self.marks.clear()
 
     def _encoded(self, name: str, base: bytes | None) -> bytes | None:
         """The text of a live value: ``base`` itself when the value has not changed."""
