@@ -117,6 +117,20 @@ class Document:
             self.lives.use(name, self.metadata.props.get(name), self.now)
         return value
 
+    def text(self, name: str) -> bytes | None:
+        """The JSON text of a property as the bot sees it, unsaved changes included; None if absent.
+
+        :raises StateEncodeError: its value cannot be stored.
+        """
+        if name in self._base or name in self.live:
+            return self._encoded(name, self._base.get(name))
+        return self.stored.get(name)
+
+    def names(self) -> list[str]:
+        """The names of the properties that the bot sees."""
+        touched = {*self._base, *self.live}
+        return [*(name for name in self.stored if name not in touched), *self.live]
+
     def set(
         self,
         name: str,

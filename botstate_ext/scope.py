@@ -8,6 +8,7 @@ from typing import Any, TypeVar, overload
 
 from botbuilder.core import Storage
 
+from .asking import Query, as_query, ask
 from .bot_state import DocumentBotState
 from .codec import Codec
 from .document import Document
@@ -125,6 +126,16 @@ class StateScope(DocumentBotState):
             self._workspace.allow(type)
             self.policies.declared[name] = policy
         return StateProperty(self, name)
+
+    async def query(self, turn: Any, query: Query) -> Any:
+        """What a JSONPath (RFC 9535) finds in the document, as the turn sees it now: with unsaved
+        changes, without expired properties. A singular path gives its value or None, any other a
+        list, a `StateQuery` a dictionary of such answers. Values are plain JSON, and copies. Only
+        the properties that the path can reach are decoded.
+
+        :raises StateQueryError: the path is not valid, or over a limit.
+        """
+        return ask(as_query(query), await self.document(turn))
 
     def at(self: Self, document_id: str) -> Self:
         """The same scope for the document with this id.
