@@ -47,7 +47,7 @@ $(VENV)/.bench: pyproject.toml
 # this fails.
 $(LATEST)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(LATEST)
-	$(LATEST)/bin/pip install -q --upgrade --upgrade-strategy eager -e '.[azure,sample,test]' \
+	$(LATEST)/bin/pip install -q --upgrade --upgrade-strategy eager -e '.[azure,cli,sample,test]' \
 		'azure-storage-blob>=12.20'
 	@touch $@
 
