@@ -154,7 +154,8 @@ async def test_a_template_reads_one_batch_of_shared_documents(
     text = await states.render(
         turn,
         "Hi {@chat.firstName}, your {@shared(@session.orderCode).item}, "
-        "{@basket('test').item.of[0]}, {@shared('test').item}{@user.none}{@user.none|'there'} {{@user.firstName}",
+        "{@basket('test').item.of[0]}, {@shared('test').item}"
+        "{@user.none}{@user.none|'there'} {{@user.firstName}",
     )
     assert text == (
         'Hi Ann, your funghi {@chat.firstName}, salami, {"of":["salami"]}there {@user.firstName}'
