@@ -72,7 +72,9 @@ class Process:
         self.states = StateScopes(storage, clock=clock)
         self.channel = SilentChannel(history)
         # The history is that of turns which do race: nothing keeps them apart.
-        self.middlewares = [StateMiddleware(self.states, **mode) for mode in MODES]
+        self.middlewares = [
+            StateMiddleware(self.states, serialize_turns=False, **mode) for mode in MODES
+        ]
         self._properties = {
             (document, name): getattr(self.states, document).create_property(
                 name, list[str], merge="append" if name == "log" else None
