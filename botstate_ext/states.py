@@ -270,7 +270,7 @@ class StateScopes:
         work = self._workspace.work_of(turn)
         scopes = (self.user, self.conversation, self.private, self.bot, *self._own.values())
         # What has no key here raises, with its advice, when the bot uses that scope.
-        named = [d for d in (document_of(scope, turn) for scope in scopes) if d is not None]
+        named = [d for scope in scopes if (d := document_of(scope, turn)) is not None]
         await _all(work.load(named), *(added.load(turn) for added in self._added))
 
     async def save(self, turn: Any) -> None:
