@@ -89,7 +89,14 @@ class Document:
         try:
             stored, metadata, is_ours = parse_document(text)
         except StateDecodeError as error:
-            raise error.located(scope=self.scope, key=self.key) from None
+            reason = error.reason
+        else:
+            self._take_split(stored, metadata, is_ours)
+            return
+        # Outside of the handler: what led to it may show the text, so nothing is chained.
+        raise StateDecodeError(reason, scope=self.scope, key=self.key)
+
+    def _take_split(self, stored: dict[str, bytes], metadata: Metadata, is_ours: bool) -> None:
         if self.now is not None:
             self.lives.part(stored, metadata, self.now)
         self._text, self._stored, self._metadata = None, stored, metadata
