@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
-from urllib.parse import unquote
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 from . import jsontext, legacy
-from .errors import StateKeyError
+from .errors import StateDecodeError, StateKeyError, StateQueryError
 from .jsonpath import JsonPath
+from .jsonpath.steps import NOTHING
 from .query import StateQuery
 from .template import DocumentName
 
@@ -28,42 +28,50 @@ _DEPTH = 3  # of a place in the tree: scope, id, property
 
 def as_query(query: Query) -> JsonPath | StateQuery:
     """:raises StateQueryError: the path is not valid."""
-    return JsonPath(query) if isinstance(query, str) else query
+    return query if isinstance(query, (JsonPath, StateQuery)) else JsonPath(query)
 
 
-def ask(query: Query, document: Document) -> Any:
+def ask(query: JsonPath | StateQuery, document: Document) -> Any:
     """The answer from one document, as the turn sees it now."""
-    asked = as_query(query)
-    places = asked.reach(1)
-    names = None if () in places else frozenset(place[0] for place in places)
-    return asked.run(plain(document, names))
+    return query.run(plain(document, _names(query)))
+
+
+def ask_property(query: JsonPath | StateQuery, document: Document, name: str) -> Any:
+    """The answer from the value of one property; an absent one has no values."""
+    return query.run(plain(document, frozenset({name})).get(name, NOTHING))
+
+
+def finds(path: JsonPath, document: Document) -> bool:
+    """Whether the path finds something in a document, be it null or false."""
+    return bool(path.find(plain(document, _names(path))))
 
 
 def plain(document: Document, names: Names = None) -> dict[str, Any]:
     """The properties of a document as plain JSON, as the turn sees them now: with what it changed
-    and did not save, without what has expired. Values are copies.
+    and did not save, without what has expired. Values are copies, and looking at them is no use
+    that renews a sliding property.
 
     :raises StateDecodeError: a property that will be read is not what it should be.
+    :raises StateEncodeError: the turn has given it a value that cannot be stored.
     """
     wanted = document.names() if names is None else sorted(names)
     texts = ((name, document.text(name)) for name in wanted)
-    return {name: _plain(text) for name, text in texts if text is not None}
+    return {name: _plain(document, name, text) for name, text in texts if text is not None}
 
 
-async def ask_tree(query: Query, states: StateScopes, turn: Any) -> Any:
+async def ask_tree(query: JsonPath | StateQuery, states: StateScopes, turn: Any) -> Any:
     """The answer from the tree of all scopes; only what the query can reach is read or decoded."""
-    asked = as_query(query)
-    places = _Places(asked.reach(_DEPTH))
-    documents = _reached(places, states, turn)
-    await states.load_documents(turn, [document for _, document, _ in documents])
+    places = _Places(query.reach(_DEPTH))
+    reached = list(_reached(places, states, turn))
+    await states.load_documents(turn, [one.document for one in reached])
     tree: dict[str, Any] = {scope.scope_name: {} for scope in states}
-    tree["turn"] = turn.activity.serialize() if places.reach("turn") else {}
-    for path, document, names in documents:
-        at = tree
-        for name in path[:-1]:
-            at = at.setdefault(name, {})
-        at[path[-1]] = plain(document, names)
-    return asked.run(tree)
+    tree["turn"] = _activity(turn) if places.reach("turn") else {}
+    for scope, document_id, document, names in reached:
+        if document_id is None:
+            tree[scope] = plain(document, names)
+        elif document.names():  # anyone may ask for an id, which does not make it exist
+            tree[scope][document_id] = plain(document, names)
+    return query.run(tree)
 
 
 class TurnDocuments:
@@ -86,7 +94,7 @@ class TurnDocuments:
         await self._states.load_documents(self._turn, present.values())
         texts = {name: plain(document, wanted[name]) for name, document in present.items()}
         if ("turn", None) in wanted:
-            texts["turn", None] = self._turn.activity.serialize()
+            texts["turn", None] = _activity(self._turn)
         return texts
 
 
@@ -115,43 +123,65 @@ class _Places:
         depth = len(path)
         if any(len(p) <= depth and p == path[: len(p)] for p in self._places):
             return None
-        return frozenset(p[depth] for p in self._places if p[:depth] == path)
+        return self.written(*path)
+
+    def written(self, *path: str) -> frozenset[str]:
+        """The names below a place that the query writes out, whatever else it can read."""
+        depth = len(path)
+        return frozenset(p[depth] for p in self._places if len(p) > depth and p[:depth] == path)
 
 
-def _reached(
-    places: _Places, states: StateScopes, turn: Any
-) -> list[tuple[tuple[str, ...], Document, Names]]:
-    """The documents that a query can read: each one's path in the tree, and its properties."""
-    found: list[tuple[tuple[str, ...], Document, Names]] = []
+class _Reached(NamedTuple):
+    """A document that a query can read: where it is in the tree, and what of it will be read."""
+
+    scope: str
+    document_id: str | None
+    document: Document
+    names: Names
+
+
+def _reached(places: _Places, states: StateScopes, turn: Any) -> Iterable[_Reached]:
     for scope in states:
         name = scope.scope_name
         if not places.reach(name):
             continue
         if name == "shared":
-            found.extend(_shared(places, states, turn))
+            yield from _shared(places, states, turn)
             continue
         document = document_of(scope, turn)
         if document is not None:
-            found.append(((name,), document, places.names(name)))
-    return found
+            yield _Reached(name, None, document, places.names(name))
 
 
-def _shared(
-    places: _Places, states: StateScopes, turn: Any
-) -> Iterable[tuple[tuple[str, ...], Document, Names]]:
-    """The shared documents that the query names; if it names none, those the turn has used."""
-    ids = places.names("shared")
-    if ids is None:
-        for document in states.shared.work_of(turn).documents("shared"):
-            document_id = unquote(document.key.partition("/")[2])
-            yield ("shared", document_id), document, None
-        return
-    for document_id in ids:
-        found = document_of(states.shared, turn, document_id)
-        if found is not None:
-            yield ("shared", document_id), found, places.names("shared", document_id)
+def _shared(places: _Places, states: StateScopes, turn: Any) -> Iterable[_Reached]:
+    """The shared documents that the query names and, if it can read any, those of this turn."""
+    wanted = {d: document_of(states.shared, turn, d) for d in places.written("shared")}
+    if places.names("shared") is None:
+        used = states.shared.work_of(turn).documents("shared")
+        wanted.update((document.id, document) for document in used if document.id is not None)
+    for document_id, document in wanted.items():
+        if document is not None:
+            yield _Reached("shared", document_id, document, places.names("shared", document_id))
 
 
-def _plain(text: bytes) -> Any:
-    value = jsontext.loads(text)
-    return cast("Any", legacy.to_plain(value)) if legacy.has_tags(text) else value
+def _names(query: JsonPath | StateQuery) -> Names:
+    """The properties of one document that a query can read."""
+    return _Places(query.reach(1)).names()
+
+
+def _plain(document: Document, name: str, text: bytes) -> Any:
+    try:
+        value = jsontext.loads(text)
+        return cast("Any", legacy.to_plain(value)) if legacy.has_tags(text) else value
+    except StateDecodeError as error:
+        raise error.located(scope=document.scope, key=document.key, property_name=name) from None
+
+
+def _activity(turn: Any) -> dict[str, Any]:
+    try:
+        activity: dict[str, Any] = turn.activity.serialize()
+    except ValueError:  # the SDK's own; its text shows values
+        raise StateQueryError(
+            "The activity of this turn cannot be read: it holds what the SDK cannot write as JSON."
+        ) from None
+    return activity

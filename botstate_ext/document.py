@@ -32,6 +32,8 @@ class Document:
 
     def __init__(self, key: str, scope: str, policies: Policies) -> None:
         self.key, self.scope, self.policies = key, scope, policies
+        self.id: str | None = None
+        """The id that chose it, where one did: its key may hold but a hash of that."""
         self.etag: str | None = None
         self.is_loaded = False
         self.was_read = False
@@ -129,7 +131,8 @@ class Document:
 
         :raises StateEncodeError: its value cannot be stored.
         """
-        if name in self._base or name in self.live:
+        touched = name in self._base or name in self.live
+        if touched and not self._is_overtaken(name):
             return self._encoded(name, self._base.get(name))
         return self.stored.get(name)
 

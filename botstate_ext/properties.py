@@ -11,11 +11,10 @@ from typing import Any, Generic, Protocol, TypeVar, overload
 
 from botbuilder.core import StatePropertyAccessor
 
-from .asking import plain
+from .asking import Query, as_query, ask_property
 from .codec import Codec, type_from_default
 from .document import ABSENT, Document
 from .expiry import positive
-from .jsonpath import JsonPath
 from .policy import ExpiryHandler, Policies, PropertyPolicy
 from .update import update
 from .work import UnitOfWork
@@ -144,18 +143,14 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
         self._scope.policies.handlers.setdefault(self._name, []).append(handler)
         return handler
 
-    async def query(self, turn_context: Any, path: str | JsonPath) -> Any:
+    async def query(self, turn_context: Any, query: Query) -> Any:
         """What a JSONPath finds in this property's value, as `StateScope.query` does in a document.
         An absent property has no values: None for a singular path, else an empty list.
 
         :raises StateQueryError: the path is not valid, or over a limit.
         """
-        compiled = JsonPath(path) if isinstance(path, str) else path
-        document = await self._scope.document(turn_context)
-        found = plain(document, frozenset({self._name}))
-        if self._name not in found:
-            return None if compiled.singular else []
-        return compiled.run(found[self._name])
+        asked = as_query(query)
+        return ask_property(asked, await self._scope.document(turn_context), self._name)
 
     def at(self, document_id: str) -> StateProperty[T]:
         """The same property in the document with this id (shared, workflow, an app's own scopes).

@@ -175,6 +175,12 @@ class ScopeByID(StateScope):
         bound._document_id = document_id
         return bound
 
+    def unloaded_document(self, turn: Any) -> Document:
+        document = super().unloaded_document(turn)
+        if self._document_id is not None:
+            document.id = self._document_id
+        return document
+
     def _documents(self, turn: Any) -> list[Document]:
         chosen = self._document_id is not None
         return [self.unloaded_document(turn)] if chosen else super()._documents(turn)

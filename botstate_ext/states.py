@@ -30,7 +30,7 @@ from .scopes import (
 )
 from .storage.base import StateStorage
 from .sweep import OnProgress, Sweep, SweepReport, Unmarked
-from .template import Template, TemplateNames, TemplateProblem
+from .template import SCOPES, Template, TemplateNames, TemplateProblem
 from .work import UnitOfWork
 from .workspace import Workspace
 
@@ -108,7 +108,7 @@ class StateScopes:
         own = self._own.get(name)
         if own is not None and key is None:
             return own
-        if own is not None or name in _NAMES:
+        if own is not None or name in SCOPES:
             raise ValueError(f"There is a scope named {name!r} already: choose another name.")
         own = self._own[name] = OwnScope(self._workspace, name, key)
         return own
@@ -303,9 +303,6 @@ class StateScopes:
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
-
-
-_NAMES = frozenset({"user", "conversation", "private", "bot", "workflow", "shared"})
 
 
 async def _all(first: Any, *others: Any) -> None:

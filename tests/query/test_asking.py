@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
@@ -125,6 +126,130 @@ async def test_a_property_is_asked_by_itself(states: StateScopes) -> None:
     assert await order.query(turn, JsonPath("$.items[*]")) == []
     await order.set(turn, Order(["a", "b"]))
     assert await order.query(turn, "$.items[-1]") == "b"
+    query = StateQuery({"first": "$.items[0]", "all": "$.items.*", "none": "$.x"})
+    assert await order.query(turn, query) == {"first": "a", "all": ["a", "b"], "none": None}
+    absent = states.shared.create_property("order", Order).at("2")
+    assert await absent.query(turn, query) == {"first": None, "all": [], "none": None}
+    assert await absent.query(turn, "$..*") == []
+
+
+async def test_shared_documents_are_in_the_tree_under_the_ids_they_were_asked_for(
+    states: StateScopes,
+) -> None:
+    # Of a long id the key holds a hash.
+    ids = ["12345", "a/b%2F", "o" * 600, "\ud800"]
+    turn = context()
+    for document_id in ids:
+        await states.shared.at(document_id).create_property("n").set(turn, 1)
+    tree = await states.query(turn, "$.shared")
+    assert tree == {document_id: {"n": 1} for document_id in ids}
+    await states.shared.at("12345").delete(turn)
+    assert len(await states.query(turn, "$.shared.*")) == 3
+
+
+async def test_asking_for_a_shared_document_does_not_make_it_exist(states: StateScopes) -> None:
+    turn = context()
+    assert await states.query(turn, "$.shared['typo']") is None
+    assert await states.query(turn, "$.shared['typo'].item") is None
+    assert await states.query(turn, "$.shared.*") == []
+    assert await states.query(turn, "$.user") == {}
+
+
+async def test_a_named_shared_document_is_loaded_whatever_else_is_asked(
+    states: StateScopes,
+) -> None:
+    item = states.shared.create_property("item")
+    turn = context()
+    await item.at("1").set(turn, "funghi")
+    await states.shared.save_changes(turn)
+    query = StateQuery({"one": "$.shared['1'].item", "all": "$.shared.*.item"})
+    assert await states.query(context(), query) == {"one": "funghi", "all": ["funghi"]}
+    path = "$.shared['1'][?count($.shared.*) == 1]"
+    assert await states.query(context(), path) == ["funghi"]
+
+
+async def test_a_query_sees_what_someone_else_wrote_where_get_does(states: StateScopes) -> None:
+    item, note = states.user.create_property("item"), states.user.create_property("note")
+    turn, other = context(), context()
+    await item.set(turn, {"n": 1})
+    await states.user.save_changes(turn)
+    await item.set(other, {"n": 2})
+    await states.user.save_changes(other)
+    await note.set(turn, "this turn writes too, and finds that")
+    await states.user.save_changes(turn)
+    assert await states.user.query(turn, "$.item.n") == 2
+    assert await item.get(turn) == {"n": 2}
+
+
+async def test_a_value_that_cannot_be_read_is_named_and_not_shown(
+    states: StateScopes, storage: CountingStorage
+) -> None:
+    await storage.put_if("test/users/user", b'{"bad": {"py/function": "secret.name"}}', etag=None)
+    bad = states.user.create_property("bad")
+    for asking in (
+        states.user.query(context(), "$.bad"),
+        states.query(context(), "$.user.bad"),
+        bad.query(context(), "$"),
+        states.render(context(), "{@user.bad}"),
+    ):
+        with pytest.raises(StateDecodeError, match="'bad'") as raised:
+            await asking
+        assert raised.value.__cause__ is None
+
+
+async def test_looking_at_a_sliding_property_does_not_renew_it(
+    states: StateScopes, storage: CountingStorage, clock: ManualClock
+) -> None:
+    lifetime = timedelta(hours=1)
+    cart = states.user.create_property("cart", expires_after=lifetime, sliding=True)
+    turn = context()
+    await cart.set(turn, 1)
+    await states.user.save_changes(turn)
+    clock.advance(lifetime / 2)
+    turn = context()
+    assert await states.user.query(turn, "$..*") == [1]
+    assert await states.render(turn, "{@user.cart}") == "1"
+    await states.user.save_changes(turn)
+    clock.advance(lifetime / 2)
+    assert await cart.get(context()) is None
+
+
+async def test_an_own_scope_is_in_templates_and_cannot_take_a_name_of_the_tree(
+    states: StateScopes,
+) -> None:
+    team = states.scope("my-team")
+    turn = context()
+    await team.at("red").create_property("name").set(turn, "Reds")
+    assert await states.render(turn, "{@my-team('red').name}{@my-team.name}") == "Reds"
+    with pytest.raises(ValueError, match="turn"):
+        states.scope("turn")
+
+
+async def test_an_activity_that_is_no_json_is_a_typed_error(states: StateScopes) -> None:
+    activity = message()
+    activity.timestamp = "secret"
+    for asking in (
+        states.query(context(activity), "$.turn.text"),
+        states.render(context(activity), "{@turn.text}"),
+    ):
+        with pytest.raises(StateQueryError, match="activity") as raised:
+            await asking
+        assert "secret" not in str(raised.value)
+
+
+async def test_what_a_query_gives_of_the_activity_is_a_copy(states: StateScopes) -> None:
+    activity = message()
+    activity.channel_data = {"team": ["a"]}
+    (await states.query(context(activity), "$.turn.channelData.team")).append("b")
+    assert activity.channel_data == {"team": ["a"]}
+
+
+@pytest.mark.parametrize("path", [None, 5, b"$.a", ["$.a"]])
+async def test_what_is_no_path_is_the_typed_error(states: StateScopes, path: Any) -> None:
+    name = states.user.create_property("name")
+    for ask in (states.query, states.user.query, name.query):
+        with pytest.raises(StateQueryError):
+            await ask(context(), path)
 
 
 async def test_a_wrong_path_is_refused_before_anything_is_read(
