@@ -14,7 +14,7 @@ export PORT
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help run chat azurite test lint types unit blob-latest bench soak clean
+.PHONY: help run chat azurite test lint types unit blob-latest histories bench soak clean
 .DELETE_ON_ERROR:
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo "make azurite  Blob storage on this machine, for STATE_STORAGE=blob make run"
 	@echo "make test     lint, type check and all tests"
 	@echo "make bench    this package beside upstream, as ratios"
+	@echo "make histories  10,000 simulated histories, each checked for lost updates"
 	@echo "make soak     memory over many turns, in minutes"
 	@echo "make clean    remove what the other targets installed"
 
@@ -47,7 +48,7 @@ $(VENV)/.bench: pyproject.toml
 # this fails.
 $(LATEST)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(LATEST)
-	$(LATEST)/bin/pip install -q --upgrade --upgrade-strategy eager -e '.[azure,sample,test]' \
+	$(LATEST)/bin/pip install -q --upgrade --upgrade-strategy eager -e '.[azure,cli,sample,test]' \
 		'azure-storage-blob>=12.20'
 	@touch $@
 
@@ -93,6 +94,13 @@ unit: $(VENV)/.dev $(CORE)/.installed $(if $(NODE),$(AZURITE_DIR)/$(AZURITE_VERS
 # Once more against the newest driver: only what talks to Blob.
 blob-latest: $(LATEST)/.installed $(if $(NODE),$(AZURITE_DIR)/$(AZURITE_VERSION))
 	$(LATEST)/bin/pytest -m blob
+
+# COUNT=1 SEED=4711 make histories repeats the one that failed.
+COUNT ?= 10000
+SEED ?= 0
+
+histories: $(VENV)/.dev
+	$(VENV)/bin/python -m tests.histories --count $(COUNT) --seed $(SEED)
 
 bench: $(VENV)/.bench
 	$(VENV)/bin/python -m benchmarks

@@ -27,9 +27,11 @@ from .errors import (
     StateTooLargeError,
 )
 from .expired import ExpiredState
+from .jsonpath import JsonPath
 from .locks import BlobLeaseLock, InProcessTurnLock, TurnLock
 from .middleware import StateMiddleware
 from .properties import StateProperty
+from .query import StateQuery
 from .replay import turn_is_replay
 from .scopes import (
     BotScopeState,
@@ -48,6 +50,7 @@ __all__ = [
     "ConversationState",
     "ExpiredState",
     "InProcessTurnLock",
+    "JsonPath",
     "PrivateConversationState",
     "SharedState",
     "StateConflictError",
@@ -58,6 +61,7 @@ __all__ = [
     "StateMiddleware",
     "StateNotFoundError",
     "StateProperty",
+    "StateQuery",
     "StateQueryError",
     "StateScopes",
     "StateStorageError",

@@ -15,11 +15,13 @@ import msgspec
 from . import jsontext, legacy
 from .allowlist import AllowList
 from .errors import StateDecodeError, StateEncodeError
+from .fit import lost_name, refusal
 from .plainclass import (
     attributes,
     dump_pydantic,
     is_plain_class,
     is_pydantic,
+    may_hold_floats,
     plain_classes_in,
     rebuild,
     validate_pydantic,
@@ -68,10 +70,11 @@ class UntypedCodec:
             pass  # it holds what only flatten() can write, or can refuse by name
         else:
             # Equal text is taken for an equal value: a date in place of its own text is not seen.
-            if text == base and not legacy.has_tags(text):
+            # But null may stand for NaN.
+            if text == base and not legacy.has_tags(text) and b"null" not in text:
                 return base
             if jsontext.is_plain(value):
-                return text
+                return base if text == base else text
         text = jsontext.dumps(legacy.flatten(value, self._allowed()))
         return base if text == base else text
 
@@ -98,19 +101,19 @@ class TypedCodec:
             self._plain_classes = plain_classes_in(type_)
         except (TypeError, NameError) as error:
             raise TypeError(f"{_name(type_)} cannot be the type of a property: {error}") from error
+        self._may_hold_nan = may_hold_floats(type_)
 
     def encode(self, value: object, base: bytes | None = None) -> bytes:
         text = NULL if value is None else self._encode(value)
         if text == base:
             return base
-        try:
-            self.decode(text)
-        except StateDecodeError as error:
-            raise StateEncodeError(
-                f"a {type(value).__name__} was given, which would not be read back as "
-                f"{_name(self.type)}: {error.reason}"
-            ) from None
-        return text
+        problem = self._why_not_back(value, text)
+        if problem is None:
+            return text
+        raise StateEncodeError(
+            f"a {type(value).__name__} was given, which would not be read back as "
+            f"{_name(self.type)}: {problem}"
+        )
 
     def decode(self, text: bytes) -> Any:
         if text == NULL:
@@ -121,39 +124,73 @@ class TypedCodec:
             return self._decoder.decode(text)
         except StateDecodeError:
             raise
-        except jsontext.DecodingFailure as error:
-            return self._decode_refused(text, error)
+        except Exception as error:  # noqa: BLE001 - an app's class may raise anything when made
+            is_odd = type(error) is msgspec.DecodeError
+            problem = refusal(error)
+        if is_odd:
+            return self._decode_odd(text)
+        # Outside of the handler: what led to it may show the value, so nothing is chained.
+        raise StateDecodeError(problem)
 
     def normal(self, text: bytes) -> bytes:
         value = self.decode(text)
         return NULL if value is None else self._encode(value)
 
+    def _why_not_back(self, value: object, text: bytes) -> str | None:
+        """What of a value would be lost between this text and the next turn; None if nothing."""
+        try:
+            back = self.decode(text)
+            again = NULL if back is None else self._encode(back)
+        except (StateDecodeError, StateEncodeError) as error:
+            return error.reason
+        if type(back) is not type(value) and type(back).__module__ != "builtins":
+            return f"it would come back as a {type(back).__name__}"
+        if again == text:
+            return None
+        lost = lost_name(jsontext.loads(text), jsontext.loads(again))
+        return None if lost is None else f"it would come back without {lost!r}"
+
     def _encode(self, value: object) -> bytes:
         try:
-            return self._encoder.encode(value)
+            text = self._encoder.encode(value)
+        except UnicodeEncodeError:
+            return self._encode_odd(value)
         except StateEncodeError:
             raise
         except RecursionError:
             raise StateEncodeError("it is nested too deeply, or holds itself") from None
         except (TypeError, ValueError) as error:
             raise StateEncodeError(jsontext.reason(error)) from None
+        # msgspec writes NaN and the infinities as null.
+        return self._encode_odd(value) if self._may_hold_nan and b"null" in text else text
+
+    def _encode_odd(self, value: object) -> bytes:
+        """NaN, the infinities and lone surrogates, which upstream stores too."""
+        plain = msgspec.to_builtins(value, str_keys=True, enc_hook=self._plain_other)
+        return jsontext.dumps(plain)
+
+    def _plain_other(self, value: object) -> Any:
+        encoded = self._encode_other(value)
+        return jsontext.loads(bytes(encoded)) if isinstance(encoded, msgspec.Raw) else encoded
 
     def _decode_tagged(self, value: Any) -> Any:
         if is_plain_class(self.type):
             return rebuild(self.type, value, self._allowed())
-        return self._decoder.decode(jsontext.dumps(legacy.to_plain(value)))
+        return self._convert(legacy.to_plain(value))
 
-    def _decode_refused(self, text: bytes, error: BaseException) -> Any:
-        """msgspec refuses NaN and lone surrogates, which the standard library can read."""
-        if isinstance(error, msgspec.DecodeError) and not isinstance(
-            error, msgspec.ValidationError
-        ):
-            value = jsontext.loads(text)
-            try:
-                return msgspec.convert(value, self.type, dec_hook=self._decode_other)
-            except jsontext.DecodingFailure as second:
-                raise StateDecodeError(jsontext.reason(second)) from None
-        raise StateDecodeError(jsontext.reason(error)) from None
+    def _decode_odd(self, text: bytes) -> Any:
+        """What msgspec refuses to read as JSON and the standard library does not."""
+        value = jsontext.loads(text)
+        try:
+            return self._convert(value)
+        except StateDecodeError:
+            raise
+        except Exception as error:  # noqa: BLE001 - see decode
+            problem = refusal(error)
+        raise StateDecodeError(problem)
+
+    def _convert(self, plain: Any) -> Any:
+        return msgspec.convert(plain, self.type, dec_hook=self._decode_other, str_keys=True)
 
     def _encode_other(self, value: object) -> Any:
         """What msgspec asks for when it meets a class that it does not know."""

@@ -135,6 +135,8 @@ async def refresh(work: Work, document: Document, *, after: Exception | None = N
     except StateStorageError as again:
         if isinstance(after, StateStorageError):
             raise after from again
+        # A lost race may be the trace of our own write, which the driver had sent twice.
+        again.maybe_written = after is not None
         raise
     fill(document, item, work.clock())
 

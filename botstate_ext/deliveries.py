@@ -94,7 +94,7 @@ class NotedDelivery(Delivery):
         return self._conversation.unloaded_document(self._turn).is_handled(self._mark)
 
     def note(self) -> None:
-        self._conversation.unloaded_document(self._turn).mark(self._mark, self._keep)
+        self._conversation.unloaded_document(self._turn).marks[self._mark] = self._keep
 
 
 def _mark(activity: Activity) -> str | None:

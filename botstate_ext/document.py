@@ -13,7 +13,6 @@ meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -33,6 +32,8 @@ class Document:
 
     def __init__(self, key: str, scope: str, policies: Policies) -> None:
         self.key, self.scope, self.policies = key, scope, policies
+        self.id: str | None = None
+        """The id that chose it, where one did: its key may hold but a hash of that."""
         self.etag: str | None = None
         self.is_loaded = False
         self.was_read = False
@@ -40,7 +41,8 @@ class Document:
         self._base: dict[str, bytes | None] = {}
         self._hints: dict[str, PropertyPolicy] = {}
         self.lives = Lives(policies)
-        self._marks: dict[str, timedelta] = {}
+        self.marks: dict[str, timedelta] = {}
+        """What was handled, to be noted by the next save, and for how long it is to be known."""
         self._attempts = Attempts()
         self._text: bytes | None = None
         self._stored: dict[str, bytes] = {}
@@ -89,7 +91,14 @@ class Document:
         try:
             stored, metadata, is_ours = parse_document(text)
         except StateDecodeError as error:
-            raise error.located(scope=self.scope, key=self.key) from None
+            reason = error.reason
+        else:
+            self._take_split(stored, metadata, is_ours)
+            return
+        # Outside of the handler: what led to it may show the text, so nothing is chained.
+        raise StateDecodeError(reason, scope=self.scope, key=self.key)
+
+    def _take_split(self, stored: dict[str, bytes], metadata: Metadata, is_ours: bool) -> None:
         if self.now is not None:
             self.lives.part(stored, metadata, self.now)
         self._text, self._stored, self._metadata = None, stored, metadata
@@ -116,6 +125,21 @@ class Document:
         if self.now is not None:
             self.lives.use(name, self.metadata.props.get(name), self.now)
         return value
+
+    def text(self, name: str) -> bytes | None:
+        """The JSON text of a property as the bot sees it, unsaved changes included; None if absent.
+
+        :raises StateEncodeError: its value cannot be stored.
+        """
+        touched = name in self._base or name in self.live
+        if touched and not self._is_overtaken(name):
+            return self._encoded(name, self._base.get(name))
+        return self.stored.get(name)
+
+    def names(self) -> list[str]:
+        """The names of the properties that the bot sees."""
+        touched = {*self._base, *self.live}
+        return [*(name for name in self.stored if name not in touched), *self.live]
 
     def set(
         self,
@@ -190,7 +214,7 @@ class Document:
     def needs_upkeep(self) -> bool:
         """True when the bot changed nothing, and yet something is to be written: a mark, or that
         what it looked at has expired, or was used long enough after it was last renewed."""
-        if self._marks:
+        if self.marks:
             return True
         return self._text is None and self.lives.need_upkeep(self._stored)
 
@@ -202,15 +226,6 @@ class Document:
         if name is None:
             return self.lives.had_all_ended(self.now)
         return self.lives.had_ended(name, self.now)
-
-    def mark(self, mark: str, keep: timedelta) -> None:
-        """Let the next save note, for so long, that what this mark stands for was handled."""
-        self._marks[mark] = keep
-
-    @property
-    def marks(self) -> Mapping[str, timedelta]:
-        """The marks that are not saved yet, and for how long each is kept."""
-        return self._marks
 
     def is_handled(self, mark: str) -> bool:
         """True when storage says that what this mark stands for was handled."""
@@ -233,7 +248,7 @@ class Document:
         for changes in arrived:
             self.agree(changes)
         if arrived:
-            self._marks = {m: keep for m, keep in self._marks.items() if not self.is_handled(m)}
+            self.marks = {m: keep for m, keep in self.marks.items() if not self.is_handled(m)}
         return bool(arrived)
 
     def agree(self, changes: Changes) -> None:
@@ -265,7 +280,7 @@ class Document:
         self.agree(changes)
         self._attempts.clear()
         self.lives.saved(changes)
-        self._marks.clear()
+        self.marks.clear()
 
     def _encoded(self, name: str, base: bytes | None) -> bytes | None:
         """The text of a live value: ``base`` itself when the value has not changed."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
 from . import jsontext
+from .legacy.tags import OBJECT, PREFIX
 
 MergeFunction: TypeAlias = Callable[[Any, Any, Any], Any]
 """``(base, mine, theirs) -> merged``, on the property's values; None stands for absent."""
@@ -54,7 +55,7 @@ def _merge(base: Any, mine: Any, theirs: Any, *, lists_append: bool) -> Any:
         return theirs
     if _same(base, theirs):
         return mine
-    if isinstance(mine, dict) and isinstance(theirs, dict):
+    if isinstance(mine, dict) and isinstance(theirs, dict) and _have_fields(mine, theirs):
         return _merge_objects(base if isinstance(base, dict) else {}, mine, theirs, lists_append)
     if lists_append and isinstance(mine, list) and isinstance(theirs, list):
         # Also when both lists are equal: two people who order the same pizza want two.
@@ -62,6 +63,18 @@ def _merge(base: Any, mine: Any, theirs: Any, *, lists_append: bool) -> Any:
     if _same(mine, theirs):
         return theirs
     raise Unmergeable
+
+
+def _have_fields(mine: dict[str, Any], theirs: dict[str, Any]) -> bool:
+    """True unless jsonpickle's tags make one thing of them, such as a date or a tuple. Objects of
+    one class have fields."""
+    if _tags(mine) != _tags(theirs):
+        return False
+    return set(_tags(mine)) <= {OBJECT}
+
+
+def _tags(value: dict[str, Any]) -> dict[str, Any]:
+    return {n: v for n, v in value.items() if n[:3] == PREFIX or n == "__reduce__"}
 
 
 def _merge_objects(

@@ -113,7 +113,23 @@ def parse_document(text: bytes) -> Parsed:
 
 def render_document(stored: Mapping[str, bytes], metadata: Metadata) -> bytes:
     """The text of a whole document."""
-    return jsontext.join({**stored, RESERVED: _encoder.encode(metadata)})
+    return jsontext.join({**stored, RESERVED: _encoded(metadata)})
+
+
+def _encoded(metadata: Metadata) -> bytes:
+    try:
+        return _encoder.encode(metadata)
+    except UnicodeEncodeError:  # nothing can be noted of a property whose name is not UTF-8
+        props = {name: times for name, times in metadata.props.items() if _is_text(name)}
+        return _encoder.encode(msgspec.structs.replace(metadata, props=props))
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def storage_metadata(stored: Mapping[str, bytes], metadata: Metadata) -> dict[str, str]:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from types import FunctionType
+from typing import Any, Final
 
 import msgspec
 
 from . import jsontext, legacy
 from .allowlist import AllowList
 from .errors import StateDecodeError, StateEncodeError
+
+_MAY_BE_FLOAT: Final = (
+    msgspec.inspect.AnyType,
+    msgspec.inspect.CustomType,
+    msgspec.inspect.FloatType,
+)
 
 
 @lru_cache(maxsize=1024)
@@ -25,22 +32,36 @@ def is_plain_class(type_: Any) -> bool:
 
 def plain_classes_in(type_: Any) -> frozenset[type]:
     """Every plain class that a type annotation reaches: itself, its fields' types, their items'."""
-    return frozenset(
+    classes = frozenset(
         node.cls
         for node in _nodes(msgspec.inspect.type_info(type_), set())
         if isinstance(node, msgspec.inspect.CustomType) and is_plain_class(node.cls)
+    )
+    for cls in classes:
+        if not _holds_attributes_only(cls):
+            raise TypeError(
+                f"a {cls.__qualname__} holds more than attributes. Use a builtin type, such as "
+                "list[...] or dict[str, ...], or declare no type."
+            )
+    return classes
+
+
+def may_hold_floats(type_: Any) -> bool:
+    """True when a value of this type can hold a float: where it says so, and where it says Any."""
+    return any(
+        isinstance(node, _MAY_BE_FLOAT) for node in _nodes(msgspec.inspect.type_info(type_), set())
     )
 
 
 def attributes(instance: object) -> dict[str, Any]:
     """What an instance of a plain class holds, from its ``__dict__`` and its ``__slots__``."""
-    held = dict(getattr(instance, "__dict__", ()))
-    for cls in type(instance).__mro__:
-        slots = cls.__dict__.get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            if name not in ("__dict__", "__weakref__") and hasattr(instance, name):
-                held[name] = getattr(instance, name)
-    return held
+    return dict(legacy.attributes_of(instance))
+
+
+def _holds_attributes_only(cls: type) -> bool:
+    """False for containers, numbers and text, and for what else is made by code in C."""
+    new: Any = cls.__new__
+    return new is object.__new__ or isinstance(new, FunctionType)
 
 
 def rebuild(cls: Any, stored: Any, allowed: AllowList) -> Any:
@@ -55,13 +76,10 @@ def rebuild(cls: Any, stored: Any, allowed: AllowList) -> Any:
         raise StateDecodeError(f"Expected `object`, got `{type(stored).__name__}`")
     instance = cls() if _needs_no_argument(cls) else cls.__new__(cls)
     for name, item in _without_tags(stored).items():
-        if name.startswith(("__", "py/")):
+        if name.startswith("py/"):
             raise StateDecodeError(f"it holds an attribute {name!r}, which is not allowed")
         value = legacy.restore(item, allowed) if isinstance(item, (dict, list)) else item
-        try:
-            object.__setattr__(instance, name, value)
-        except AttributeError:
-            raise StateDecodeError(f"{cls.__qualname__} has no attribute {name!r}") from None
+        legacy.set_attribute(instance, name, value)
     return instance
 
 
@@ -87,8 +105,15 @@ def validate_pydantic(model: Any, value: Any) -> Any:
     except ValueError as error:
         listed: Any = getattr(error, "errors", None)
         problems = listed(include_input=False, include_url=False) if listed else ()
-        where = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['type']}" for p in problems)
-        raise StateDecodeError(f"pydantic refused it: {where or type(error).__name__}") from None
+        where = "; ".join(f"{_field(model, p['loc'])}: {p['type']}" for p in problems)
+    raise StateDecodeError(f"pydantic refused it: {where or 'it is no model of this class'}")
+
+
+def _field(model: Any, place: Sequence[Any]) -> str:
+    """The model's own field in which it is. What is below may be keys of stored data."""
+    name = str(place[0]) if place else ""
+    declared = {field.alias or own for own, field in model.model_fields.items()}
+    return f"field {name!r}" if name in declared else "the model"
 
 
 @lru_cache(maxsize=1024)

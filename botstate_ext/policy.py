@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from . import jsontext, merge
 from .codec import NULL, Codec
+from .errors import StateDecodeError
 
 ExpiryHandler: TypeAlias = Callable[[Any], Any]
 """Called with an ``ExpiredState``; may be async."""
@@ -34,7 +35,9 @@ class PropertyPolicy:
     def merged(self, base: bytes | None, mine: bytes | None, theirs: bytes | None) -> bytes | None:
         """The three texts as one, by this property's ``merge`` and then its ``trim``.
 
-        :raises merge.Unmergeable: it has no ``merge``, or both sides changed the same thing.
+        :raises merge.Unmergeable: it has no ``merge``, both sides changed the same thing, or what
+            they make together is no value of this property.
+        :raises StateDecodeError: one of them is no value of this property.
         """
         if self.merge is None:
             raise merge.Unmergeable
@@ -46,7 +49,11 @@ class PropertyPolicy:
         rule = merge.merge_fields if self.merge == "fields" else merge.merge_append
         plain = rule(*(None if t is None else jsontext.loads(t) for t in (base, mine, theirs)))
         text = jsontext.dumps(plain)
-        return text if self.trim is None else self._trimmed(self.codec.decode(text))
+        try:
+            value = self.codec.decode(text)
+        except StateDecodeError:
+            raise merge.Unmergeable from None
+        return text if self.trim is None else self._trimmed(value)
 
     def _value(self, text: bytes | None) -> Any:
         return None if text is None or text == NULL else self.codec.decode(text)

@@ -11,6 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar, overload
 
 from botbuilder.core import StatePropertyAccessor
 
+from .asking import Query, as_query, ask_property
 from .codec import Codec, type_from_default
 from .document import ABSENT, Document
 from .expiry import positive
@@ -141,6 +142,15 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
         """
         self._scope.policies.handlers.setdefault(self._name, []).append(handler)
         return handler
+
+    async def query(self, turn_context: Any, query: Query) -> Any:
+        """What a JSONPath finds in this property's value, as `StateScope.query` does in a document.
+        An absent property has no values: None for a singular path, else an empty list.
+
+        :raises StateQueryError: the path is not valid, or over a limit.
+        """
+        asked = as_query(query)
+        return ask_property(asked, await self._scope.document(turn_context), self._name)
 
     def at(self, document_id: str) -> StateProperty[T]:
         """The same property in the document with this id (shared, workflow, an app's own scopes).

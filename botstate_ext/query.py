@@ -10,7 +10,7 @@ from typing import Any, Final
 from .errors import StateQueryError
 from .jsonpath import JsonPath
 from .jsonpath.limits import Run
-from .jsonpath.steps import Place, shortest
+from .jsonpath.steps import Place
 
 MAX_SELECTORS: Final = 100
 """Paths in one query."""
@@ -76,7 +76,7 @@ class StateQuery:
 
     def reach(self, depth: int) -> frozenset[Place]:
         """The places that any of the paths can read; see :meth:`JsonPath.reach`."""
-        return shortest(place for path in self._paths.values() for place in path.reach(depth))
+        return frozenset(place for path in self._paths.values() for place in path.reach(depth))
 
     def __repr__(self) -> str:
         return f"StateQuery({ {key: str(path) for key, path in self._paths.items()} })"

@@ -8,6 +8,7 @@ from typing import Any
 
 from .attempts import Changes
 from .document import Document
+from .errors import StateDecodeError, StateEncodeError
 from .expiring import Expiring
 from .merge import OnConflict, Unmergeable, differ
 from .metadata import (
@@ -45,6 +46,7 @@ def merged(document: Document, changes: Changes, on_conflict: OnConflict) -> dic
 
     :raises ConflictingProperties: both sides changed a property, and its ``merge`` is missing or
         gave up.
+    :raises StateDecodeError, StateEncodeError: the same of one that a function merges.
     """
     result = dict(document.stored)
     conflicting = []
@@ -120,7 +122,12 @@ def _merge_one(
     # A rule is asked even when both sides say the same: two who add one to a counter mean two.
     if policy.merge is None and not differ(mine, theirs):
         return theirs
-    return policy.merged(base, mine, theirs)
+    try:
+        return policy.merged(base, mine, theirs)
+    except (StateDecodeError, StateEncodeError) as error:
+        problem = error.located(scope=document.scope, key=document.key, property_name=name)
+    # Outside of the handler: what led to it may show values, so nothing is chained.
+    raise problem
 
 
 def _handled(document: Document, now: datetime) -> dict[str, datetime]:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, overload
 
 from botbuilder.core import Storage
 
+from .asking import Query, as_query, ask
 from .bot_state import DocumentBotState
 from .codec import Codec
 from .document import Document
@@ -126,6 +127,16 @@ class StateScope(DocumentBotState):
             self.policies.declared[name] = policy
         return StateProperty(self, name)
 
+    async def query(self, turn: Any, query: Query) -> Any:
+        """What a JSONPath (RFC 9535) finds in the document, as the turn sees it now: with unsaved
+        changes, without expired properties. A singular path gives its value or None, any other a
+        list, a `StateQuery` a dictionary of such answers. Values are plain JSON, and copies. Only
+        the properties that the path can reach are decoded.
+
+        :raises StateQueryError: the path is not valid, or over a limit.
+        """
+        return ask(as_query(query), await self.document(turn))
+
     def at(self: Self, document_id: str) -> Self:
         """The same scope for the document with this id.
 
@@ -163,6 +174,12 @@ class ScopeByID(StateScope):
         bound = copy.copy(self)
         bound._document_id = document_id
         return bound
+
+    def unloaded_document(self, turn: Any) -> Document:
+        document = super().unloaded_document(turn)
+        if self._document_id is not None:
+            document.id = self._document_id
+        return document
 
     def _documents(self, turn: Any) -> list[Document]:
         chosen = self._document_id is not None

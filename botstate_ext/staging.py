@@ -148,23 +148,19 @@ class StagedStorage(StateStorage):
         self, failures: list[Exception], written: dict[Write, str | None], all_: list[Write]
     ) -> Exception:
         """The error to raise, after what was written has been put back as it was."""
-        error = next((f for f in failures if not isinstance(f, Overtaken)), failures[0])
         outcomes = await all_outcomes(
             take_back(self.storage, write, etag) for write, etag in written.items()
         )
-        kept = tuple(
-            write.key
-            for write, outcome in zip(written, outcomes, strict=True)
-            if outcome is not None
-        )
+        kept = {w.key: o for w, o in zip(written, outcomes, strict=True) if o is not None}
+        error = max((*failures, *kept.values()), key=_weight)
         if kept and isinstance(error, Overtaken):
             error = StateConflictError(
                 "someone else wrote it while this turn was being saved, and what had been saved by "
                 "then has been built on already.",
                 key=error.key,
             )
-        if isinstance(error, StateError) and not isinstance(error, Overtaken):
-            error.saved = kept
+        if isinstance(error, StateError):
+            error.saved = tuple(kept)
             error.not_saved = tuple(write.key for write in all_ if write.key not in kept)
         return error
 
@@ -194,7 +190,11 @@ async def write_one(storage: StateStorage, write: Write) -> str | None:
     try:
         now = await storage.get(write.key)
     except StateStorageError as again:
-        raise failed from again
+        if isinstance(failed, StateStorageError):
+            raise failed from again
+        # A lost race may be the trace of our own write, which the driver had sent twice.
+        again.maybe_written = True
+        raise
     if _is_written(write, now):
         return None if now is None or now.data != _data(write.after) else now.etag
     if isinstance(failed, StateStorageError) and _etag(now) == _etag(write.before):
@@ -207,16 +207,20 @@ async def take_back(storage: StateStorage, write: Write, etag: str | None) -> St
 
     ``etag``: what `write_one` returned.
     """
-    before = write.before
+    before, after = write.before, write.after
     try:
-        if write.after is not None and etag is None:
+        if after is not None and etag is None:
             return StateConflictError(_OVERTAKEN, key=write.key)
         if before is None:
             await storage.delete_if(write.key, etag=etag or ANY)
         else:
             await storage.put_if(write.key, before.data, etag=etag, metadata=before.metadata)
     except StateError as error:
-        return error
+        try:
+            now = await storage.get(write.key)
+        except StateStorageError:
+            return error
+        return error if _is_written(write, now) else None
     return None
 
 
@@ -240,6 +244,14 @@ def _is_written(write: Write, now: StoredItem | None) -> bool:
     except StateDecodeError:
         return False
     return bool(mine.metadata.writes) and mine.metadata.writes[-1] in stored.metadata.writes
+
+
+def _weight(error: Exception) -> int:
+    """Which of several errors to raise: one after which something may yet be written says most,
+    and a lost race least."""
+    if isinstance(error, StateStorageError):
+        return 2 + error.maybe_written
+    return 0 if isinstance(error, StateConflictError) else 1
 
 
 def _etag(item: StoredItem | None) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, TypeVar
@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 from botbuilder.core import BotState, Storage
 from botbuilder.schema import ConversationReference
 
+from .asking import Query, TurnDocuments, as_query, ask_tree, document_of
 from .conversation_end import ConversationEnd
 from .document import Document
-from .errors import StateKeyError
 from .expiry import Clock
 from .merge import OnConflict
 from .outside import OutsideTurn, reference_to
@@ -30,6 +30,7 @@ from .scopes import (
 )
 from .storage.base import StateStorage
 from .sweep import OnProgress, Sweep, SweepReport, Unmarked
+from .template import SCOPES, Template, TemplateNames, TemplateProblem
 from .work import UnitOfWork
 from .workspace import Workspace
 
@@ -55,6 +56,9 @@ class StateScopes:
     ``user_expires_after``, ``conversation_expires_after``: how long the properties of these scopes
     live from their last write, where ``create_property`` says nothing else.
 
+    ``aliases``: other names for scopes in templates, beside ``session`` for conversation and
+    ``chat`` for user: ``{"order": "shared"}``.
+
     ``clock``: gives the time now, as an aware UTC datetime.
 
     :raises TypeError: ``storage`` is not a Storage.
@@ -71,6 +75,7 @@ class StateScopes:
         namespace: str = "",
         conversation_expires_after: timedelta | None = None,
         user_expires_after: timedelta | None = None,
+        aliases: Mapping[str, str] | None = None,
         clock: Clock | None = None,
     ) -> None:
         workspace = self._workspace = Workspace(storage, types=types, clock=clock)
@@ -82,6 +87,7 @@ class StateScopes:
         self.bot = BotScopeState(workspace, bot_id)
         self.workflow = WorkflowState(workspace)
         self.shared = SharedState(workspace)
+        self._aliases = dict(aliases or {})
         self._own: dict[str, OwnScope] = {}
         self._added: list[BotState] = []
         self._unmarked = Unmarked()
@@ -102,7 +108,7 @@ class StateScopes:
         own = self._own.get(name)
         if own is not None and key is None:
             return own
-        if own is not None or name in _NAMES:
+        if own is not None or name in SCOPES:
             raise ValueError(f"There is a scope named {name!r} already: choose another name.")
         own = self._own[name] = OwnScope(self._workspace, name, key)
         return own
@@ -212,6 +218,38 @@ class StateScopes:
         policies = [scope.policies for scope in self]
         return any(each.handlers or each.handlers_of_all for each in policies)
 
+    async def query(self, turn: Any, query: Query) -> Any:
+        """What a JSONPath finds in all that this turn remembers, a tree of the scopes by name:
+        ``{"user": {...}, "conversation": {...}, ..., "shared": {id: {...}}, "turn": activity}``.
+
+        Shared documents that the path names are loaded in one batch; a path that names none sees
+        those the turn has used. For the rest see `StateScope.query`.
+
+        :raises StateQueryError: the path is not valid, or over a limit.
+        """
+        return await ask_tree(as_query(query), self, turn)
+
+    async def render(self, turn: Any, template: str, *, strict: bool = False) -> str:
+        """The template with each ``{@scope.name}`` replaced by what this turn remembers. See
+        docs/templates.md for the syntax. A missing value is the empty text, or its ``|'default'``.
+
+        :raises StateQueryError: the template is wrong; or, with ``strict``, a value is missing that
+            has no default.
+        """
+        documents = TurnDocuments(self, turn)
+        return await Template.parse(template).render(documents, self._names(), strict=strict)
+
+    def check_template(self, template: str) -> list[TemplateProblem]:
+        """What is wrong with a template, with positions; empty when nothing is. Needs no turn."""
+        return Template.parse(template).check(self._names())
+
+    def _names(self) -> TemplateNames:
+        return TemplateNames(dict.fromkeys(self._own, "optional"), self._aliases)
+
+    async def load_documents(self, turn: Any, documents: Iterable[Document]) -> None:
+        """Read those of these documents that this turn has not read yet, in one batch."""
+        await self._workspace.work_of(turn).load(documents)
+
     # The turn, as the middleware sees it
 
     def has_work(self, turn: Any) -> bool:
@@ -231,7 +269,8 @@ class StateScopes:
         """
         work = self._workspace.work_of(turn)
         scopes = (self.user, self.conversation, self.private, self.bot, *self._own.values())
-        named = [d for d in (_document(scope, turn) for scope in scopes) if d is not None]
+        # What has no key here raises, with its advice, when the bot uses that scope.
+        named = [d for scope in scopes if (d := document_of(scope, turn)) is not None]
         await _all(work.load(named), *(added.load(turn) for added in self._added))
 
     async def save(self, turn: Any) -> None:
@@ -264,16 +303,6 @@ class StateScopes:
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
-
-
-_NAMES = frozenset({"user", "conversation", "private", "bot", "workflow", "shared"})
-
-
-def _document(scope: StateScope, turn: Any) -> Document | None:
-    try:
-        return scope.unloaded_document(turn)
-    except StateKeyError:
-        return None  # raised again, with its advice, when the bot uses that scope
 
 
 async def _all(first: Any, *others: Any) -> None:

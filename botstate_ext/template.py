@@ -20,7 +20,14 @@ from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from .errors import StateQueryError
 from .jsonpath.steps import NOTHING, step, walk
-from .template_syntax import Parts, Placeholder, Reference, TemplateProblem, parse
+from .template_syntax import (
+    Parts,
+    Placeholder,
+    Reference,
+    TemplateProblem,
+    is_scope_name,
+    parse,
+)
 
 __all__ = [
     "ALIASES",
@@ -71,9 +78,10 @@ class TemplateNames:
     """The names that templates may use: scopes, and other names for them.
 
     ``own`` are scopes beside the usual ones; ``aliases`` are added to the usual ones, or replace
-    them. A scope's own name goes before an alias.
+    them. The name of an app's own scope goes before an alias.
 
-    :raises StateQueryError: an alias is for a scope that does not exist.
+    :raises StateQueryError: an alias is for a scope that does not exist, is a scope's own name, or
+        cannot be written in a template.
     """
 
     def __init__(
@@ -84,6 +92,8 @@ class TemplateNames:
         self._identified: dict[str, Identified] = {**SCOPES, **(own or {})}
         self._scopes = {name: name for name in self._identified}
         for alias, scope in {**ALIASES, **(aliases or {})}.items():
+            if alias in SCOPES or not is_scope_name(alias):
+                raise StateQueryError(f"{alias!r} cannot be another name for a scope.")
             if scope not in self._identified:
                 raise StateQueryError(f"The alias {alias!r} is for {scope!r}, which is no scope.")
             self._scopes.setdefault(alias, scope)

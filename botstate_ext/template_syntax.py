@@ -25,6 +25,7 @@ MAX_NESTING: Final = 8
 _OPENING: Final = re.compile(r"\{?\{@")
 _SPACE: Final = re.compile(r"\s*")
 _NAME: Final = re.compile(r"[A-Za-z_\x80-\U0010FFFF][A-Za-z0-9_\x80-\U0010FFFF]*")
+_SCOPE: Final = re.compile(r"[A-Za-z_\x80-\U0010FFFF][A-Za-z0-9_\x80-\U0010FFFF-]*")
 _INDEX: Final = re.compile(r"0|-?[1-9][0-9]{0,8}")
 _QUOTED: Final = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"", re.DOTALL)
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
@@ -66,6 +67,11 @@ class _SyntaxProblem(Exception):
     def __init__(self, position: int, message: str) -> None:
         super().__init__(message)
         self.problem = TemplateProblem(position, message)
+
+
+def is_scope_name(name: str) -> bool:
+    """Whether a template can name a scope so."""
+    return _SCOPE.fullmatch(name) is not None
 
 
 def parse(text: str) -> tuple[Parts, tuple[TemplateProblem, ...]]:
@@ -123,8 +129,10 @@ class _Reader:
         if depth > MAX_NESTING:
             message = f"the template is over the limit on nesting: {MAX_NESTING} references"
             raise _SyntaxProblem(position, message)
-        scope = self._name("the name of a scope, such as {@user.name}")
-        return Reference(scope, self._identifier(depth), self._keys(), position)
+        scope = self._match(_SCOPE)
+        if scope is None:
+            raise _SyntaxProblem(self._at, "expected the name of a scope, such as {@user.name}")
+        return Reference(scope[0], self._identifier(depth), self._keys(), position)
 
     def _identifier(self, depth: int) -> str | Reference | None:
         if not self._took("("):

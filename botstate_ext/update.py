@@ -18,6 +18,7 @@ MAX_ATTEMPTS: Final = 100
 MAX_SECONDS: Final = 60.0
 
 _IMMUTABLE_MODULES: Final = frozenset({"builtins", "datetime", "decimal", "uuid", "fractions"})
+_IMMUTABLE: Final = (str, bytes, int, float, complex, tuple, frozenset, Enum)
 
 
 async def update(
@@ -102,7 +103,12 @@ def _can_change_in_place(value: object) -> bool:
     if isinstance(value, (dict, list, set, bytearray)):
         return True
     cls = type(value)
-    if cls.__module__ in _IMMUTABLE_MODULES or isinstance(value, Enum):
+    if cls.__module__ in _IMMUTABLE_MODULES or isinstance(value, _IMMUTABLE):
         return False
-    parameters = getattr(cls, "__dataclass_params__", None)
-    return parameters is None or not parameters.frozen
+    # What dataclasses, msgspec, attrs and pydantic say of a class.
+    for place in ("__dataclass_params__", "__struct_config__", "__attrs_props__"):
+        said = getattr(cls, place, None)
+        if said is not None:
+            return not getattr(said, "frozen", getattr(said, "is_frozen", False))
+    config = getattr(cls, "model_config", None)
+    return not (isinstance(config, dict) and config.get("frozen"))

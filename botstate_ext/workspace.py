@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable
 from typing import Any, Final
 
-from botbuilder.core import BotAssert, Storage
+from botbuilder.core import Storage
 
 from .allowlist import AllowList
 from .codec import Codec, codec_for
@@ -42,7 +42,8 @@ class Workspace:
 
         :raises TypeError: the turn is None.
         """
-        BotAssert.context_not_none(turn)
+        if turn is None:
+            raise TypeError("This needs the turn: a TurnContext, or a unit of work.")
         work = turn.turn_state.get(self._turn_key)
         if not isinstance(work, UnitOfWork):
             kind = _LateWork if work is _ENDED else UnitOfWork

@@ -8,7 +8,7 @@ from typing import Any, Final, final
 
 from ..errors import StateQueryError
 from .limits import Run
-from .steps import NOTHING, Place, Step, shortest, walk
+from .steps import NOTHING, Place, Step, walk
 
 CACHE_SIZE: Final = 512
 
@@ -53,9 +53,9 @@ class JsonPath:
         """The places that the path can read, as names from the root down, at most ``depth`` long.
 
         Everything below a place may be read; ``()`` is the whole value. The queries on ``$`` inside
-        its filters count. No place lies inside another.
+        its filters count. A place may lie inside another: it tells which names are written.
         """
-        return shortest(place[:depth] for place in self._reach)
+        return frozenset(place[:depth] for place in self._reach)
 
     def find(self, value: Any) -> list[Any]:
         """Every value that the path finds, in document order. They are parts of ``value``, not

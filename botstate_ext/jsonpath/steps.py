@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import Enum
 from typing import Any, Final, TypeAlias
 
@@ -36,11 +35,3 @@ def walk(steps: tuple[Step, ...], value: Any) -> Any:
         except (KeyError, IndexError):
             return NOTHING
     return value
-
-
-def shortest(places: Iterable[Place]) -> frozenset[Place]:
-    """The same places without those that lie inside another."""
-    kept = frozenset(places)
-    return frozenset(
-        place for place in kept if not any(place[:end] in kept for end in range(len(place)))
-    )

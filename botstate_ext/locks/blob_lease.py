@@ -7,17 +7,17 @@ import logging
 import random
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
 from botbuilder.core import Storage
 
-from ..errors import StateStorageError
+from ..errors import StateConflictError, StateStorageError
 from ..expiry import Clock, system_clock
 from ..keys import document_key
-from ..metadata import EXPIRES_AT
+from ..metadata import FORMAT, Metadata, render_document, storage_metadata
 from ..storage.adapt import as_state_storage
 from ..storage.blob import BlobStorage
 from .base import TurnKey, TurnLock
@@ -28,7 +28,7 @@ _LONGEST_LEASE: Final = timedelta(seconds=60)
 _FIRST_PAUSE: Final = 0.05  # seconds between two looks at a lease that another holds
 _LONGEST_PAUSE: Final = 0.5
 _RELEASE_SECONDS: Final = 5.0
-_KEPT: Final = timedelta(days=1)
+_KEPT: Final = timedelta(days=7)
 _log: Final = logging.getLogger("botstate_ext")
 
 
@@ -37,7 +37,7 @@ class BlobLeaseLock(TurnLock):
 
     ``storage``: the app's Blob storage (upstream's or ours), or an ``aio.ContainerClient``. Each
     conversation has a small blob there, ``lock/{conversation}``, which the turn leases and renews
-    while it runs. A sweep removes those that have not been used for a day.
+    while it runs. Sweeps remove it when it is a week old and not in use; it is made again.
 
     ``lease``: 15 to 60 seconds. When a process dies in a turn, others get the place after that
     time. A turn whose process stands still for longer loses its place to another; then both run,
@@ -66,7 +66,8 @@ class BlobLeaseLock(TurnLock):
         super().__init__(wait=wait, invoke_wait=invoke_wait, by=by)
         if not _SHORTEST_LEASE <= lease <= _LONGEST_LEASE:
             raise ValueError("lease must be from 15 to 60 seconds, which is what Azure takes.")
-        self._leases = _blob_storage(storage).leases()
+        self._storage = _blob_storage(storage)
+        self._leases = self._storage.leases()
         self._lease = lease
         self._places = Places()
         self._wait_for, self._sleep, self._clock = wait_for, sleep, clock
@@ -104,9 +105,7 @@ class BlobLeaseLock(TurnLock):
         await self._places.take(claim.key)
         try:
             for pause in _pauses():
-                is_leased = await self._leases.acquire(
-                    claim.blob, claim.lease_id, self._lease, self._metadata()
-                )
+                is_leased = await self._acquire(claim)
                 if not claim.is_wanted:
                     # Before Python 3.12 asyncio.wait_for can swallow a cancellation.
                     raise asyncio.CancelledError
@@ -117,6 +116,26 @@ class BlobLeaseLock(TurnLock):
             # The request that was cancelled, or whose answer was lost, may have been carried out.
             await self._give_back(claim)
             raise
+
+    async def _acquire(self, claim: _Claim) -> bool:
+        is_leased = None
+        while is_leased is None:
+            is_leased = await self._leases.acquire(claim.blob, claim.lease_id, self._lease)
+            if is_leased is None:
+                await self._create(claim.blob)
+        return is_leased
+
+    async def _create(self, blob: str) -> None:
+        # A document of one mark, so that sweeps know when it is of no use any more.
+        until = (self._clock() + _KEPT).replace(microsecond=0)
+        content = Metadata(v=FORMAT, handled={"lock": until})
+        with suppress(StateConflictError):  # another was faster, which is as good
+            await self._storage.put_if(
+                blob,
+                render_document({}, content),
+                etag=None,
+                metadata=storage_metadata({}, content),
+            )
 
     async def _keep_renewing(self, claim: _Claim) -> None:
         while True:
@@ -145,9 +164,6 @@ class BlobLeaseLock(TurnLock):
             )
         finally:
             self._places.pass_on(claim.key)
-
-    def _metadata(self) -> dict[str, str]:
-        return {EXPIRES_AT: (self._clock() + _KEPT).isoformat()}
 
     def __repr__(self) -> str:
         return f"<BlobLeaseLock, {len(self._places)} held or wanted here>"

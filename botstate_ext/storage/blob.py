@@ -161,7 +161,7 @@ class BlobStorage(StateStorage):
 
     def leases(self) -> BlobLeases:
         """Leases on the blobs of this container."""
-        return BlobLeases(self._requests, self.put_if)
+        return BlobLeases(self._requests)
 
     async def aclose(self) -> None:
         await self._requests.aclose()

@@ -2,43 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
 from datetime import timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from ..errors import StateConflictError
 from .blob_errors import Meaning, RequestFailed
 from .blob_requests import Request, Requests
 
-_EMPTY: Final = b"{}"
 _GONE: Final = (Meaning.ABSENT, Meaning.NO_CONTAINER)
-
-
-class Put(Protocol):
-    """A storage's ``put_if``."""
-
-    def __call__(
-        self,
-        key: str,
-        data: bytes,
-        *,
-        etag: str | None,
-        metadata: Mapping[str, str] | None = None,
-    ) -> Awaitable[str]: ...
 
 
 class BlobLeases:
     """Leases on the blobs of one container. A ``lease_id`` is a GUID; the same one again is no
     other's."""
 
-    def __init__(self, requests: Requests, put: Put) -> None:
-        self._requests, self._put = requests, put
+    def __init__(self, requests: Requests) -> None:
+        self._requests = requests
 
-    async def acquire(
-        self, key: str, lease_id: str, duration: timedelta, metadata: Mapping[str, str]
-    ) -> bool:
-        """False when another holds the lease. A blob that is missing is created, with this
-        metadata and no content.
+    async def acquire(self, key: str, lease_id: str, duration: timedelta) -> bool | None:
+        """False when another holds the lease; None when there is no such blob.
 
         :raises StateStorageError: it failed; the lease may be ours all the same.
         """
@@ -47,11 +28,8 @@ class BlobLeases:
         async def request(container: Any, options: dict[str, Any]) -> None:
             await _lease(container, key, lease_id).acquire(seconds, **options)
 
-        while True:
-            meaning = await self._run("lease", key, request)
-            if meaning not in _GONE:
-                return meaning is None
-            await self._create(key, metadata)
+        meaning = await self._run("lease", key, request)
+        return None if meaning in _GONE else meaning is None
 
     async def renew(self, key: str, lease_id: str) -> bool:
         """Hold it for its duration from now on. False when it is another's, or the blob is gone.
@@ -84,12 +62,6 @@ class BlobLeases:
                 return failure.meaning
             raise failure.error() from failure.__cause__
         return None
-
-    async def _create(self, key: str, metadata: Mapping[str, str]) -> None:
-        try:
-            await self._put(key, _EMPTY, etag=None, metadata=metadata)
-        except StateConflictError:
-            return  # another was faster, which is as good
 
 
 def _lease(container: Any, key: str, lease_id: str) -> Any:

@@ -6,7 +6,7 @@ import errno
 import socket
 import sys
 import traceback
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from aiohttp import web
 from botbuilder.core import MemoryStorage, Storage, TurnContext
@@ -38,9 +38,10 @@ def create_storage(config: DefaultConfig) -> Storage:
 
 ADAPTER = CloudAdapter(ConfigurationBotFrameworkAuthentication(CONFIG))
 
-# All that this bot does about its state: one load before each turn, one save after it.
+# All that this bot does about its state: one load before each turn, one save after it. What a
+# channel delivers again, because the bot was slow to answer, is not answered again.
 STATES = StateScopes(create_storage(CONFIG))
-ADAPTER.use(StateMiddleware(STATES))
+ADAPTER.use(StateMiddleware(STATES, deduplicate=timedelta(minutes=10)))
 BOT = StateManagementBot(STATES.conversation, STATES.user)
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from botbuilder.core import MemoryStorage
 
-from botstate_ext import BlobLeaseLock, StateStorageError
+from botstate_ext import BlobLeaseLock, StateScopes, StateStorageError
 from botstate_ext.storage import BlobStorage
+from botstate_ext.testing import ManualClock
 
 KEY = "test/conversations/conv"
 LOCK = "lock/test%2Fconversations%2Fconv"
@@ -206,7 +207,7 @@ async def test_cancelled_at_any_moment_of_taking_it(
     """Also when Azure has given the lease and the answer is on its way."""
     lock = instance()
     await storage.put_if(LOCK, b"{}", etag=None)
-    acquire: Callable[..., Awaitable[bool]] = lock._leases.acquire
+    acquire: Callable[..., Awaitable[bool | None]] = lock._leases.acquire
     given = asyncio.Event()
 
     async def given_and_then_cancelled(*arguments: Any) -> bool:
@@ -247,14 +248,24 @@ async def test_a_cancelled_holder_lets_go(instance: Instance, storage: BlobStora
     assert await lease_state(storage) == "available"
 
 
-async def test_the_blob_is_an_empty_document_with_an_end(
+async def test_sweeps_remove_the_blob_when_it_is_a_week_old(
     instance: Instance, storage: BlobStorage
 ) -> None:
-    async with instance().hold(KEY, LONG):
-        item = await storage.get(LOCK)
-    assert item is not None
-    assert item.data == b"{}"
-    assert list(item.metadata) == ["agentsstorageexpiresat"]
+    clock = ManualClock(datetime(2024, 5, 6, tzinfo=timezone.utc))
+    states = StateScopes(storage, clock=clock)
+    lock = instance(clock=clock)
+    async with lock.hold(KEY, LONG):
+        clock.advance(timedelta(days=6))
+    assert (await states.sweep()).failed == 0
+    assert await storage.get(LOCK) is not None
+    clock.advance(timedelta(days=1))
+    async with lock.hold(KEY, LONG):
+        await states.sweep()
+        assert await storage.get(LOCK) is not None, "it is in use"
+    assert (await states.sweep()).failed == 0
+    assert await storage.get(LOCK) is None
+    async with lock.hold(KEY, LONG) as is_held:
+        assert is_held
 
 
 async def test_a_blob_removed_meanwhile_is_made_again(

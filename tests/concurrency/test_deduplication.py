@@ -213,6 +213,41 @@ async def test_a_document_of_marks_alone_ends_with_them(storage: storages.Memory
     assert item.metadata == {"statenextexpiry": "never"}, "what lives on does not end with them"
 
 
+async def test_sweeps_remove_a_document_of_marks_alone(
+    storage: storages.MemoryStorage, clock: ManualClock
+) -> None:
+    channel = Channel(storage, clock)
+    await channel.deliver("1")
+    clock.advance(TEN_MINUTES - timedelta(seconds=1))
+    await channel.states.sweep()
+    await channel.deliver("1")
+    assert channel.handled == ["1"]
+    clock.advance(timedelta(seconds=1))
+    await channel.states.sweep()
+    assert await storage.get(CONVERSATION) is None
+
+
+async def test_what_expires_before_its_marks_leaves_them_there(
+    storage: storages.MemoryStorage, clock: ManualClock
+) -> None:
+    channel = Channel(storage, clock)
+    minute = timedelta(minutes=1)
+    code = channel.states.conversation.create_property("code", expires_after=minute)
+
+    async def write(turn: TurnContext) -> None:
+        await code.set(turn, "1234")
+
+    await channel.deliver("1", write)
+    clock.advance(minute)
+    await channel.states.sweep()
+    assert list(await channel.stored()) == ["$state"]
+    await channel.deliver("1", write)
+    assert channel.handled == ["1"]
+    clock.advance(TEN_MINUTES)
+    await channel.states.sweep()
+    assert await storage.get(CONVERSATION) is None
+
+
 @pytest.mark.parametrize(
     ("id_", "fields"),
     [

@@ -237,6 +237,17 @@ def test_an_alias_is_for_a_scope_that_exists() -> None:
         TemplateNames(aliases={"order": "orders"})
 
 
+@pytest.mark.parametrize("alias", ["user", "turn", "", "my order", "a.b", "1st"])
+def test_an_alias_that_a_template_could_not_mean_is_refused(alias: str) -> None:
+    with pytest.raises(StateQueryError, match="another name"):
+        TemplateNames(aliases={alias: "shared"})
+
+
+async def test_a_scope_may_have_a_hyphen_in_its_name() -> None:
+    names = TemplateNames({"my-team": "never"}, {"our-order": "shared"})
+    assert await render("{@our-order('test').item}{@my-team.name}", names=names) == "Funghi"
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

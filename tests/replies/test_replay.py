@@ -484,6 +484,41 @@ async def test_a_task_of_an_attempt_that_was_given_up_stores_nothing(
     assert await order.get(context()) == ["late 2"]
 
 
+async def test_a_unit_of_work_outside_any_turn(states: StateScopes, others: Others) -> None:
+    items = states.conversation.create_property("items")
+    limit = states.user.create_property("items")
+    ids = {"channel_id": "test", "user_id": "user", "conversation_id": "conv"}
+
+    async def append(item: str, *, is_overtaken: bool) -> None:
+        async with states.unit_of_work(**ids, on_conflict="replay") as work:
+            await limit.get(work)
+            (await items.get(work, list)).append(item)
+            await states.conversation.save_changes(work)
+            if is_overtaken:
+                await others.append("theirs", scope="user")
+
+    with pytest.raises(StateConflictError, match="someone else"):
+        await append("first", is_overtaken=True)
+    assert await others.items() is None
+    await append("second", is_overtaken=False)
+    assert await others.items() == ["second"]
+
+
+async def test_a_unit_of_work_in_a_turn_takes_part_in_it(
+    states: StateScopes, bot: Bot, others: Others
+) -> None:
+    order = states.shared.create_property("items").at("1")
+
+    async def logic(turn: TurnContext) -> None:
+        async with states.unit_of_work(on_conflict="replay") as work:
+            await order.set(work, ["inside"])
+        raise RuntimeError("the bot")
+
+    with pytest.raises(RuntimeError, match="the bot"):
+        await bot.turn(logic)
+    assert await order.get(context()) is None
+
+
 async def test_an_apps_own_states_are_saved_once(
     states: StateScopes, bot: Bot, others: Others
 ) -> None:

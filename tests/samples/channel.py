@@ -10,6 +10,8 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+_numbers = itertools.count(1)  # no channel gives an id twice in a conversation
+
 
 class Channel:
     """One conversation of one user. ``replies`` are what the bot sent, by the id of the activity
@@ -19,7 +21,6 @@ class Channel:
         self._bot_url = bot_url
         self._user = {"id": user, "name": user}
         self._conversation = {"id": conversation}
-        self._ids = (f"{conversation}|{number:07}" for number in itertools.count(1))
         self.replies: dict[str, list[dict[str, Any]]] = defaultdict(list)
 
     async def __aenter__(self) -> Channel:
@@ -56,7 +57,7 @@ class Channel:
     async def post(self, activity: dict[str, Any]) -> list[str]:
         """The texts of the bot's replies to this activity. A field that is None is left out."""
         activity = {
-            "id": next(self._ids),
+            "id": f"{self._conversation['id']}|{next(_numbers):07}",
             "timestamp": "2024-05-06T07:08:09.123Z",
             "channelId": "emulator",
             "serviceUrl": self._service_url,

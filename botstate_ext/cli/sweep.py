@@ -1,0 +1,89 @@
+"""``python -m botstate_ext sweep``."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TypeAlias
+
+import click
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ..states import StateScopes
+from ..sweep import SweepReport
+from .target import on_states
+
+Show: TypeAlias = Callable[[SweepReport], None]
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Only count what has expired.")
+@click.option("--parallel", type=click.IntRange(min=1), default=8, help="Documents at a time.")
+@click.option(
+    "--per-second",
+    type=click.FloatRange(min=0, min_open=True),
+    default=500,
+    help="Documents begun in a second.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@on_states
+async def sweep(
+    states: StateScopes, dry_run: bool, parallel: int, per_second: float, as_json: bool
+) -> int:
+    """Remove what has expired, and run the handlers of the app for it.
+
+    Without --app, what has a handler is left for the app, and counted as skipped.
+    """
+    with _progress() as show:
+        report = await states.sweep(
+            dry_run, parallel=parallel, per_second=per_second, on_progress=show
+        )
+    click.echo(json.dumps(asdict(report)) if as_json else _in_words(report, dry_run=dry_run))
+    return 1 if report.failed else 0
+
+
+@contextmanager
+def _progress() -> Iterator[Show]:
+    """A bar on standard error, where that is a terminal; what is logged goes above it."""
+    console = Console(stderr=True)
+    logging.basicConfig(
+        level=logging.WARNING,
+        format="%(message)s",
+        handlers=[RichHandler(console=console, show_time=False, show_path=False, markup=False)],
+    )
+    columns = (BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        # How many there are is known when all were seen, so the bar moves without an end.
+        task = bar.add_task("", total=None)
+
+        def show(report: SweepReport) -> None:
+            bar.update(
+                task,
+                description=f"seen {report.seen:,}, expired {report.expired:,}, "
+                f"removed {report.removed:,}, failed {report.failed:,}",
+            )
+
+        yield show
+
+
+def _in_words(report: SweepReport, *, dry_run: bool) -> str:
+    lines = [
+        f"Documents seen: {report.seen:,}, in {report.seconds:.1f} s",
+        f"Properties expired: {report.expired:,}",
+    ]
+    if dry_run:
+        lines.append("This was a dry run: nothing was removed.")
+    else:
+        lines.append(f"Removed: {report.removed:,}, of them by handlers: {report.handlers_run:,}")
+    if report.skipped:
+        lines.append(f"Left for the app, which has handlers: {report.skipped:,}. Use --app.")
+    if report.failed:
+        lines.append(f"Failed, to be tried again by a later sweep: {report.failed:,}")
+    return "\n".join(lines)

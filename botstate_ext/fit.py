@@ -1,0 +1,44 @@
+"""Why a stored value does not fit its type, or would not come back, without showing it. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from . import jsontext
+from .errors import StateDecodeError
+
+_PATH: Final = re.compile(r" - at `[^`]*`$")
+
+
+def refusal(error: Exception) -> str:
+    """What is wrong with a stored value, of the error that reading it raised. Shows no value: what
+    an app's own class said of it is left out."""
+    found = _PATH.search(str(error))
+    where = "" if found is None else found[0]
+    cause = error.__cause__
+    if isinstance(cause, StateDecodeError):
+        return cause.reason + where
+    if cause is not None:
+        return f"its class refused it with a {type(cause).__name__}{where}"
+    if isinstance(error, jsontext.DecodingFailure):
+        return jsontext.reason(error)
+    return f"its class refused it with a {type(error).__name__}"
+
+
+def lost_name(before: Any, after: Any) -> str | None:
+    """A name of an object, at any depth, that is in the JSON before and not in that after."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        # A name that only changed, as a number's may, is not lost.
+        if len(after) < len(before):
+            return str(next(name for name in before if name not in after))
+        for name, value in before.items():
+            lost = lost_name(value, after.get(name))
+            if lost is not None:
+                return lost
+    if isinstance(before, list) and isinstance(after, list):
+        for one, other in zip(before, after, strict=False):
+            lost = lost_name(one, other)
+            if lost is not None:
+                return lost
+    return None

@@ -1,0 +1,52 @@
+"""The storages that a bot may have: our own, and upstream's as StateScopes takes them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from botbuilder.core import MemoryStorage as UpstreamMemoryStorage
+from botbuilder.core import Storage
+
+from botstate_ext.storage import BlobStorage, MemoryStorage, as_state_storage
+
+BACKENDS = ("memory", "upstream memory", "blob", "upstream blob")
+
+
+@pytest.fixture(params=BACKENDS)
+async def storage(request: pytest.FixtureRequest) -> AsyncIterator[Storage]:
+    """Each of them in turn, empty."""
+    storage = make(request.param, request)
+    yield storage
+    await as_state_storage(storage).aclose()
+
+
+def make(kind: str, request: pytest.FixtureRequest) -> Storage:
+    """A storage of this kind; on Blob in a container of its own."""
+    if kind == "memory":
+        return MemoryStorage()
+    if kind == "upstream memory":
+        return UpstreamMemoryStorage()
+    connection = request.getfixturevalue("azurite")
+    container = f"test-{uuid.uuid4().hex}"
+    if kind == "blob":
+        return BlobStorage(connection_string=connection, container_name=container)
+    upstream: Any = pytest.importorskip("botbuilder.azure")
+    settings = upstream.BlobStorageSettings(container, connection_string=connection)
+    return upstream.BlobStorage(settings)
+
+
+async def body(storage: Storage, key: str) -> bytes | None:
+    """What is stored, byte for byte."""
+    item = await as_state_storage(storage).get(key)
+    return None if item is None else item.data
+
+
+async def plant(storage: Storage, key: str, data: bytes) -> bytes:
+    """Store these bytes as someone else would, and return what is stored then."""
+    await as_state_storage(storage).put_if(key, data, etag="*")
+    stored = await body(storage, key)
+    assert stored is not None
+    return stored

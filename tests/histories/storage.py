@@ -1,0 +1,110 @@
+"""A storage of the simulation: distant, unreliable, and it tells all that became of an item."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from random import Random
+
+from botstate_ext.errors import StateConflictError, StateStorageError
+from botstate_ext.storage import MemoryStorage, StateStorage, StoredItem
+from botstate_ext.testing.wrapper import Operation, StorageWrapper, T
+
+from .history import History
+
+
+@dataclass(frozen=True, slots=True)
+class Weather:
+    """How likely an operation meets each misfortune."""
+
+    fails: float = 0.0
+    """It is not carried out, and says so, or does not."""
+    loses_answer: float = 0.0
+    """It is carried out, and nobody hears of it."""
+    echoes: float = 0.0
+    """It is carried out, and its driver tries once more, which meets its own trace: a conflict."""
+    arrives_late: float = 0.0
+    """Its sender has given up by the time it is carried out."""
+
+    @classmethod
+    def drawn(cls, random: Random) -> Weather:
+        """Half of all days are fine."""
+        if random.random() < 0.5:
+            return cls()
+        return cls(*(random.choice((0.0, 0.02, 0.1)) for _ in range(4)))
+
+
+class SimulatedStorage(StorageWrapper):
+    """Every operation takes a while on its way there, and on its way back."""
+
+    def __init__(
+        self,
+        history: History,
+        random: Random,
+        weather: Weather,
+        inner: StateStorage | None = None,
+    ) -> None:
+        super().__init__(inner or MemoryStorage())
+        self._history, self._random, self._weather = history, random, weather
+        self._late: set[asyncio.Task[None]] = set()
+
+    async def get_many(self, keys: Collection[str]) -> dict[str, StoredItem]:
+        # As on Blob: one request for each key, and no two at the same moment.
+        reads = [super(SimulatedStorage, self).get_many((key,)) for key in keys]
+        found = await asyncio.gather(*reads, return_exceptions=True)
+        items: dict[str, StoredItem] = {}
+        for outcome in found:
+            if isinstance(outcome, BaseException):
+                raise outcome
+            items.update(outcome)
+        return items
+
+    async def settle(self) -> None:
+        """Wait for what is still on its way."""
+        while self._late:
+            await asyncio.gather(*self._late)
+
+    async def _run(
+        self, operation: Operation, key: str | None, call: Callable[[], Awaitable[T]]
+    ) -> T:
+        assert key is not None
+        await self._travel()
+        weather, fate = self._weather, self._random.random()
+        writes = operation in ("put", "delete")
+        if fate < weather.fails:
+            raise _failure(operation, key, maybe_written=writes and self._random.random() < 0.5)
+        if writes and fate < weather.fails + weather.arrives_late:
+            task = asyncio.ensure_future(self._carry_out_late(key, call))
+            self._late.add(task)
+            task.add_done_callback(self._late.discard)
+            raise _failure(operation, key, maybe_written=True)
+        result = await call()
+        await self._note(key, writes)
+        fate = self._random.random()
+        if writes and fate < weather.loses_answer:
+            raise _failure(operation, key, maybe_written=True)
+        if operation == "put" and fate < weather.loses_answer + weather.echoes:
+            raise StateConflictError("it was changed since it was read", key=key)
+        await self._travel()
+        return result
+
+    async def _travel(self) -> None:
+        await asyncio.sleep(self._random.expovariate(1 / 0.01))
+
+    async def _carry_out_late(self, key: str, call: Callable[[], Awaitable[T]]) -> None:
+        await asyncio.sleep(self._random.expovariate(1 / 0.1))
+        try:
+            await call()
+        except StateConflictError:
+            return  # someone was faster, and its sender is gone
+        await self._note(key, writes=True)
+
+    async def _note(self, key: str, writes: bool) -> None:
+        if writes:
+            item = await self._storage.get(key)
+            self._history.stored(key, None if item is None else item.data)
+
+
+def _failure(operation: Operation, key: str, *, maybe_written: bool) -> StateStorageError:
+    return StateStorageError(operation, key, "the weather", maybe_written=maybe_written)

@@ -1,0 +1,114 @@
+"""A few hundred histories; ``make histories`` checks ten thousand. And proof that the checker sees
+what it is there to see: each test breaks one thing that the package relies on."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import pytest
+
+from botstate_ext.document import Document
+from botstate_ext.middleware import StateMiddleware
+from botstate_ext.replies import ImmediateReplies
+from botstate_ext.storage import MemoryStorage, StoredItem
+from botstate_ext.storage.base import ANY
+
+from .checker import problems
+from .simulation import history_of
+from .storage import SimulatedStorage, Weather
+
+COUNT = 200
+
+
+@pytest.mark.parametrize("seed", range(0, COUNT, 20))
+def test_histories(seed: int) -> None:
+    found = {number: problems(history_of(number)) for number in range(seed, seed + 20)}
+    assert {number: lines for number, lines in found.items() if lines} == {}
+
+
+def test_the_same_seed_gives_the_same_history() -> None:
+    one, two = history_of(7), history_of(7)
+    assert one.versions == two.versions
+    assert one.reads == two.reads
+    assert one.marks == two.marks
+    assert one.versions != history_of(8).versions
+
+
+def found_in(**options: Any) -> str:
+    """What the checker says of thirty histories."""
+    return "\n".join(line for seed in range(30) for line in problems(history_of(seed, **options)))
+
+
+def on(storage: type[MemoryStorage]) -> Any:
+    return lambda history, random, weather: SimulatedStorage(history, random, weather, storage())
+
+
+class WithoutETags(MemoryStorage):
+    async def put_if(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        etag: str | None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> str:
+        return await super().put_if(key, data, etag=ANY, metadata=metadata)
+
+
+class FromACache(MemoryStorage):
+    """What is read is what was stored before the last write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._before: dict[str, StoredItem] = {}
+
+    async def put_if(self, key: str, data: bytes, **options: Any) -> str:
+        stored = await super().get_many((key,))
+        self._before.update(stored)
+        return await super().put_if(key, data, **options)
+
+    async def get_many(self, keys: Collection[str]) -> dict[str, StoredItem]:
+        stored = await super().get_many(keys)
+        return {key: self._before.get(key, item) for key, item in stored.items()}
+
+
+def test_a_lost_update_is_seen() -> None:
+    assert "lost update" in found_in(make_storage=on(WithoutETags))
+
+
+def test_a_read_of_what_is_not_stored_is_seen() -> None:
+    assert "what was never stored" in found_in(make_storage=on(FromACache))
+
+
+def test_what_is_applied_twice_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    settle = Document.settle
+
+    def forgetful(document: Document) -> bool:
+        settle(document)
+        return False
+
+    monkeypatch.setattr(Document, "settle", forgetful)
+    echoing = Weather(echoes=0.3)
+    told = found_in(
+        make_storage=lambda history, random, _: SimulatedStorage(history, random, echoing)
+    )
+    assert "stored a mark twice" in told
+
+
+def test_what_is_not_taken_back_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nothing(*_: Any) -> None: ...
+
+    monkeypatch.setattr("botstate_ext.staging.take_back", nothing)
+    assert "failed, and is there" in found_in()
+
+
+def test_what_is_said_too_early_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    init = StateMiddleware.__init__
+
+    def hasty(middleware: StateMiddleware, *arguments: Any, **options: Any) -> None:
+        init(middleware, *arguments, **options)
+        monkeypatch.setattr(middleware, "_replies", ImmediateReplies)
+
+    monkeypatch.setattr(StateMiddleware, "__init__", hasty)
+    assert "said" in found_in()
