@@ -46,9 +46,17 @@ async def test_a_user_is_known_in_every_conversation_and_others_are_not() -> Non
 
 
 async def test_two_quick_messages_are_both_answered() -> None:
+    """Each by a turn that has seen what the one before it saved."""
     async with running_bot() as bot, Channel(bot.url) as channel:
-        await introduce(channel)
-        one, two = await asyncio.gather(channel.say("one"), channel.say("two"))
+        answers = await asyncio.gather(channel.say("Ann"), channel.say("Ann"))
+        assert sorted(answers) == [
+            ["Thanks Ann. To see conversation data, type anything."],
+            ["What is your name?"],
+        ]
+        one, two = await asyncio.gather(
+            channel.say("one", timestamp="2024-05-06T07:08:09Z"),
+            channel.say("two", timestamp="2024-05-06T07:08:10Z"),
+        )
     assert (one[0], len(one)) == ("Ann sent: one", 3)
     assert (two[0], len(two)) == ("Ann sent: two", 3)
 
