@@ -86,7 +86,8 @@ lint: $(VENV)/.dev
 
 types: $(VENV)/.dev
 	$(VENV)/bin/mypy
-	cd $(SAMPLE) && ../../$(VENV)/bin/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache .
+	for sample in samples/*/; do (cd $$sample && ../../$(VENV)/bin/mypy \
+		--config-file ../../pyproject.toml --cache-dir ../../.mypy_cache .) || exit 1; done
 
 unit: $(VENV)/.dev $(CORE)/.installed $(if $(NODE),$(AZURITE_DIR)/$(AZURITE_VERSION))
 	$(VENV)/bin/pytest
