@@ -316,3 +316,29 @@ async def test_a_read_only_turn_does_not_fail_because_its_upkeep_lost_a_race() -
 
     await world.bot.turn(logic)
     assert await world.expires("cart") == world.clock() + HOUR
+
+
+async def test_queries_and_templates_do_not_see_it(world: World) -> None:
+    scope = world.states.conversation
+    await world.write(scope.create_property("cart", expires_after=HOUR), {"item": "pizza"})
+    await world.write(scope.create_property("name"), "Ann")
+    assert await world.states.query(context(), "$.conversation.cart.item") == "pizza"
+    world.clock.advance(HOUR)
+    turn = context()
+    assert await scope.query(turn, "$") == {"name": "Ann"}
+    assert await world.states.query(turn, "$.conversation.cart.item") is None
+    text = "{@conversation.name}: {@conversation.cart.item|'nothing'}"
+    assert await world.states.render(turn, text) == "Ann: nothing"
+
+
+async def test_in_a_turn_that_may_run_again_it_ends_as_in_any_other() -> None:
+    world = World()
+    world.bot = Bot(StateMiddleware(world.states, on_conflict="replay"))
+    cart = world.states.conversation.create_property("cart", expires_after=HOUR, sliding=True)
+    await world.write(cart, 1)
+    world.clock.advance(HOUR / 2)
+    assert await world.read(cart) == 1
+    assert await world.expires("cart") == world.clock() + HOUR
+    world.clock.advance(HOUR)
+    assert await world.read(cart) is None
+    assert await world.body() is None

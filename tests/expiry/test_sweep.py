@@ -587,3 +587,39 @@ async def swept(world: World, sleep: Sleep, per_second: float = 1_000_000) -> Sw
         on_progress=None,
         sleep=sleep,
     ).run()
+
+
+async def test_what_update_finds_expired_is_handed_to_the_sweep_too() -> None:
+    world = World()
+    count = world.states.conversation.create_property("count", int, expires_after=HOUR)
+    count.on_expired(handled := Handled())
+    await world.write(count, 5)
+    world.clock.advance(HOUR)
+    assert await count.update(context(), lambda value: value + 1, default=0) == 1
+    assert (await world.states.sweep()).removed == 1
+    assert handled.values == [5]
+    assert await world.read(count) == 1
+
+
+async def test_a_turn_that_may_run_again_leaves_it_to_the_sweep_once() -> None:
+    world = World()
+    world.bot = Bot(StateMiddleware(world.states, on_conflict="replay"))
+    cart = world.states.conversation.create_property("cart", expires_after=HOUR)
+    cart.on_expired(handled := Handled())
+    await world.write(cart, "old")
+    world.clock.advance(HOUR)
+    ran = 0
+
+    async def logic(turn: TurnContext) -> None:
+        nonlocal ran
+        ran += 1
+        assert await cart.get(turn) is None
+        await cart.set(turn, "new")
+        if ran == 1:
+            assert (await world.states.sweep()).handlers_run == 1
+
+    await world.bot.turn(logic)
+    assert ran == 2
+    assert (await world.states.sweep()).expired == 0
+    assert handled.values == ["old"]
+    assert await world.read(cart) == "new"
