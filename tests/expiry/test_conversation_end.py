@@ -303,3 +303,19 @@ async def test_a_turn_that_may_run_again_ends_it_once_it_is_saved() -> None:
     assert ran == 2
     assert await keys(world) == {"test/users/user"}
     assert await name.get(context()) == 2
+
+
+async def test_it_is_in_conflict_with_nobody_over_what_it_removes() -> None:
+    world = World()
+    await fill(world.states, world.bot, message())
+    x = world.states.conversation.create_property("x")
+
+    async def completes(turn: TurnContext) -> None:
+        await x.set(turn, "mine")
+        other = context()
+        await x.set(other, "theirs")
+        await world.states.conversation.save_changes(other)
+        await world.states.complete_conversation(turn)
+
+    await world.bot.turn(completes)
+    assert await keys(world) == {"test/users/user"}
