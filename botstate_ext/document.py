@@ -20,7 +20,7 @@ from .attempts import Attempts, Changes
 from .errors import StateDecodeError, StateEncodeError
 from .lives import Lives
 from .merge import differ
-from .metadata import NO_METADATA, RESERVED, UPSTREAM_ETAG, Metadata, parse_document
+from .metadata import NO_METADATA, Metadata, is_reserved, parse_document
 from .policy import Policies, PropertyPolicy
 
 ABSENT: Final[Any] = type("Absent", (), {"__repr__": lambda self: "ABSENT", "__slots__": ()})()
@@ -193,7 +193,7 @@ class Document:
         """
         changed: dict[str, bytes | None] = {}
         for name in [*self._base, *(name for name in self.live if name not in self._base)]:
-            if name in (RESERVED, UPSTREAM_ETAG):
+            if is_reserved(name):
                 raise self._cannot_store(name, "this name is reserved: choose another")
             base = self._base.get(name)
             mine = self._encoded(name, base)

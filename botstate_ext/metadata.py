@@ -12,6 +12,7 @@ from . import jsontext, legacy
 from .errors import StateDecodeError
 from .expiring import Expiring, PropertyTimes
 from .expiry import Moment, is_expired
+from .legacy.tags import PREFIX
 
 RESERVED: Final = "$state"
 """The one entry of a document that is not a property. Always the last."""
@@ -88,6 +89,12 @@ class Parsed(NamedTuple):
     stored: dict[str, bytes]
     metadata: Metadata
     is_ours: bool
+
+
+def is_reserved(name: str) -> bool:
+    """True for a name that no property can have: an entry of ours or of upstream's adapters, or a
+    tag of jsonpickle's, which would make the whole document look like an object."""
+    return name in (RESERVED, UPSTREAM_ETAG) or str(name).startswith(PREFIX)
 
 
 def parse_document(text: bytes) -> Parsed:

@@ -16,7 +16,7 @@ from .errors import StateKeyError
 from .expiry import positive
 from .keys import document_key
 from .merge import Merge
-from .metadata import RESERVED, UPSTREAM_ETAG
+from .metadata import is_reserved
 from .policy import ExpiryHandler, Policies, PropertyPolicy, Trim
 from .properties import StateProperty
 from .workspace import Workspace
@@ -109,7 +109,7 @@ class StateScope(DocumentBotState):
         """
         if not name:
             raise TypeError("BotState.create_property(): name cannot be None or empty.")
-        if name in (RESERVED, UPSTREAM_ETAG):
+        if is_reserved(name):
             raise ValueError(f"{name!r} is a reserved name: choose another.")
         policy = PropertyPolicy(
             self._workspace.codec(type),

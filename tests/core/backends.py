@@ -10,7 +10,9 @@ import pytest
 from botbuilder.core import MemoryStorage as UpstreamMemoryStorage
 from botbuilder.core import Storage
 
+from botstate_ext.scope import StateScope
 from botstate_ext.storage import BlobStorage, MemoryStorage, as_state_storage
+from tests.turns import context
 
 BACKENDS = ("memory", "upstream memory", "blob", "upstream blob")
 
@@ -50,3 +52,10 @@ async def plant(storage: Storage, key: str, data: bytes) -> bytes:
     stored = await body(storage, key)
     assert stored is not None
     return stored
+
+
+async def read_all(scope: StateScope) -> dict[str, Any]:
+    """All properties of the usual turn's document, as the next turn sees them."""
+    turn = context()
+    await scope.load(turn)
+    return scope.get(turn) or {}

@@ -314,7 +314,7 @@ async def test_ten_megabytes_from_a_blob(request: pytest.FixtureRequest) -> None
     await as_state_storage(storage).aclose()
 
 
-@pytest.mark.parametrize("name", ["$state", "e_tag"])
+@pytest.mark.parametrize("name", ["$state", "e_tag", "py/id", "py/object"])
 async def test_reserved_names_are_refused(name: str) -> None:
     states = StateScopes(make("memory", None))  # type: ignore[arg-type]  # memory needs none
     with pytest.raises(ValueError, match="reserved"):
