@@ -360,6 +360,27 @@ async def test_what_was_created_is_taken_back_too(
     assert await others.items() == ["mine"]
 
 
+async def test_a_deletion_comes_last_and_stays(
+    states: StateScopes, bot: Bot, others: Others, storage: FaultyStorage, memory: MemoryStorage
+) -> None:
+    """To take it back might bring back what someone else deleted meanwhile, too."""
+
+    async def logic(turn: TurnContext) -> None:
+        await states.conversation.delete(turn)
+        (await states.user.create_property("items").get(turn, list)).append("mine")
+
+    await others.append("old")
+    turn = asyncio.ensure_future(bot.turn(logic))
+    held = storage.hold("delete")
+    await held.reached()
+    assert await others.items("user") == ["mine"]
+    await others.append("theirs")
+    held.release()
+    assert turn_is_replay(await turn)
+    assert await others.items("user") == ["mine"]
+    assert await memory.get(KEY) is None
+
+
 async def test_what_cannot_be_taken_back_is_told_and_not_applied_twice(
     states: StateScopes, bot: Bot, others: Others, storage: FaultyStorage
 ) -> None:
