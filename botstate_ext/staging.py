@@ -199,11 +199,7 @@ async def write_one(storage: StateStorage, write: Write) -> str | None:
     try:
         now = await storage.get(write.key)
     except StateStorageError as again:
-        if isinstance(failed, StateStorageError):
-            raise failed from again
-        # A lost race may be the trace of our own write, which the driver had sent twice.
-        again.maybe_written = True
-        raise
+        raise _unseen(again, after=failed) from again
     if _is_written(write, now):
         return None if now is None or now.data != _data(write.after) else now.etag
     if isinstance(failed, StateStorageError) and _etag(now) == _etag(write.before):
@@ -227,8 +223,8 @@ async def take_back(storage: StateStorage, write: Write, etag: str | None) -> St
     except StateError as error:
         try:
             now = await storage.get(write.key)
-        except StateStorageError:
-            return error
+        except StateStorageError as again:
+            return _unseen(again, after=error)
         return error if _is_written(write, now) else None
     return None
 
@@ -253,6 +249,15 @@ def _is_written(write: Write, now: StoredItem | None) -> bool:
     except StateDecodeError:
         return False
     return bool(mine.metadata.writes) and mine.metadata.writes[-1] in stored.metadata.writes
+
+
+def _unseen(again: StateStorageError, *, after: StateError) -> StateError:
+    """The error of a write of which nobody could see what became."""
+    if isinstance(after, StateStorageError):
+        return after
+    # A lost race may be the trace of our own write, which the driver had sent twice.
+    again.maybe_written = True
+    return again
 
 
 def _weight(error: Exception) -> int:

@@ -256,6 +256,13 @@ class StateScopes:
         """True while this turn's unit of work is open."""
         return self._workspace.has_work(turn)
 
+    async def save_early(self, turn: Any) -> None:
+        """Write what was changed in this turn before its unit of work is opened, by a middleware
+        that goes before ours. See `UnitOfWork.save` for what it raises."""
+        work = self._workspace.early_work(turn)
+        if work is not None:
+            await work.save()
+
     def begin(self, turn: Any, on_conflict: OnConflict = "merge") -> UnitOfWork:
         """Open the unit of work of a turn, and let dialogs find the scopes of this turn."""
         for scope in (self.user, self.conversation, self.private):

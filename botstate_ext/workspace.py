@@ -51,8 +51,14 @@ class Workspace:
         return work
 
     def has_work(self, turn: Any) -> bool:
-        """True while a unit of work is open in this turn."""
-        return isinstance(turn.turn_state.get(self._turn_key), UnitOfWork)
+        """True while a unit of work that `begin` opened is open in this turn."""
+        work = turn.turn_state.get(self._turn_key)
+        return isinstance(work, UnitOfWork) and work.is_saved_at_its_end
+
+    def early_work(self, turn: Any) -> UnitOfWork | None:
+        """The unit of work of what used state in this turn before `begin`; None if nothing did."""
+        work = turn.turn_state.get(self._turn_key)
+        return work if isinstance(work, UnitOfWork) and not work.is_saved_at_its_end else None
 
     def begin(self, turn: Any, on_conflict: OnConflict) -> UnitOfWork:
         """Open the unit of work of a turn."""
