@@ -1,7 +1,7 @@
 """What a sweep costs: against how many documents there are, and against how many are due.
 
-On memory with its index; on memory listed by page, as any other storage is; and on Azurite where there
-is one (`make test` installs it), which takes minutes to be given 100,000 blobs, and halts at times.
+On memory with its index; on memory listed by page, as any other storage is; and on Azurite where
+there is one (`make test` installs it), which takes minutes to be given 100,000 blobs.
 """
 
 from __future__ import annotations

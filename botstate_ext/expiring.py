@@ -26,7 +26,7 @@ class PropertyTimes(msgspec.Struct, omit_defaults=True):
     """What ``$state`` says of one property.
 
     ``lifetime``: what ``set(expires_after=)`` gave this value; None: the property's own.
-    ``handled``: there is a handler for its end, so it is not simply dropped.
+    ``handler``: there is one for its end, so it is not simply dropped.
     ``reference``: the conversation of its last write, where the property keeps it.
     """
 
@@ -35,7 +35,7 @@ class PropertyTimes(msgspec.Struct, omit_defaults=True):
     expires: Moment | None = None
     version: int = 1
     lifetime: timedelta | None = None
-    handled: bool = False
+    handler: bool = False
     reference: dict[str, Any] | None = None
 
 

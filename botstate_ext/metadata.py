@@ -144,7 +144,7 @@ def storage_metadata(stored: Mapping[str, bytes], metadata: Metadata) -> dict[st
     entries = {NEXT_EXPIRY: expiry_text(metadata.next_expiry())}
     end = metadata.last_expiry(stored)
     # Whoever removes the item at that time runs no handler, so what has one names no such time.
-    if end is not None and not metadata.expiring and not _has_handled(metadata):
+    if end is not None and not metadata.expiring and not _has_handler(metadata):
         entries[EXPIRES_AT] = end.isoformat()
     return entries
 
@@ -156,8 +156,8 @@ def expiry_text(moment: datetime | None) -> str:
     return moment.astimezone(timezone.utc).isoformat(timespec="microseconds")
 
 
-def _has_handled(metadata: Metadata) -> bool:
-    return any(entry.handled for entry in metadata.props.values())
+def _has_handler(metadata: Metadata) -> bool:
+    return any(entry.handler for entry in metadata.props.values())
 
 
 def _parse_metadata(raw: bytes) -> Metadata:

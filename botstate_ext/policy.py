@@ -83,6 +83,6 @@ class Policies:
         """What to call when this property has expired: its own handlers, then the scope's."""
         return [*self.handlers.get(name, ()), *self.handlers_of_all]
 
-    def is_handled(self, name: str) -> bool:
+    def has_handler(self, name: str) -> bool:
         """Whether this process has a handler for the end of this property."""
         return name in self.handlers or bool(self.handlers_of_all)
