@@ -1,6 +1,7 @@
 # `make run` and `make test` do all the set-up themselves; a second run only does what changed.
 PYTHON ?= python3
 PORT ?= 3978
+WHO ?= user
 AZURITE_VERSION := 3.37.0
 SUITE_VERSION := 2.0.2
 
@@ -10,18 +11,20 @@ CORE := .venv-core
 AZURITE_DIR := .azurite
 SUITE_DIR := .jsonpath-suite
 SAMPLE := samples/state_management_bot
+PIZZA := samples/pizza_orders
 
 export PORT
 # Nothing is asked, and no notice of a newer pip hides what matters.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help run chat azurite test lint types unit blob-latest histories bench soak clean
+.PHONY: help run pizza chat azurite test lint types unit blob-latest histories bench soak clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make run      the sample bot on http://localhost:$(PORT)/api/messages"
-	@echo "make chat     talk to it, in another terminal"
+	@echo "make pizza    another: friends in several chats order pizza together"
+	@echo "make chat     talk to it, in another terminal; WHO=bob make chat is someone else"
 	@echo "make azurite  Blob storage on this machine, for STATE_STORAGE=blob make run"
 	@echo "make test     lint, type check and all tests"
 	@echo "make bench    this package beside upstream, as ratios"
@@ -78,8 +81,11 @@ $(SUITE_DIR)/$(SUITE_VERSION): | $(VENV)/.dev
 run: $(VENV)/.sample
 	@$(VENV)/bin/python $(SAMPLE)/app.py
 
+pizza: $(VENV)/.sample
+	@$(VENV)/bin/python $(PIZZA)/app.py
+
 chat: $(VENV)/.sample
-	@$(VENV)/bin/python $(SAMPLE)/chat.py
+	@$(VENV)/bin/python $(SAMPLE)/chat.py --user '$(WHO)'
 
 azurite: $(AZURITE_DIR)/$(AZURITE_VERSION)
 	$(AZURITE_DIR)/node_modules/.bin/azurite-blob --loose --skipApiVersionCheck --location $(AZURITE_DIR)/data
@@ -98,6 +104,7 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(VENV)/bin/mypy
 	cd $(SAMPLE) && ../../$(VENV)/bin/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache .
+	cd $(PIZZA) && ../../$(VENV)/bin/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache .
 
 unit: $(VENV)/.dev $(CORE)/.installed $(SUITE_DIR)/$(SUITE_VERSION) $(if $(NODE),$(AZURITE_DIR)/$(AZURITE_VERSION))
 	$(VENV)/bin/pytest
