@@ -48,7 +48,7 @@ async def run_to_its_end(script: Path, *arguments: str, typed: str = "", **env: 
 
 
 @asynccontextmanager
-async def running_bot(sample: Path = SAMPLE, **env: str) -> AsyncIterator[RunningBot]:
+async def running_bot(sample: Path = SAMPLE, /, **env: str) -> AsyncIterator[RunningBot]:
     """A sample, from its greeting until it has stopped cleanly."""
     port = free_port()
     process = await _start(sample / "app.py", PORT=str(port), **env)
