@@ -31,8 +31,11 @@ def make(kind: str, request: pytest.FixtureRequest) -> Storage:
         return MemoryStorage()
     if kind == "upstream memory":
         return UpstreamMemoryStorage()
-    connection = request.getfixturevalue("azurite")
-    container = f"test-{uuid.uuid4().hex}"
+    return blob(kind, request.getfixturevalue("azurite"), f"test-{uuid.uuid4().hex}")
+
+
+def blob(kind: str, connection: str, container: str) -> Storage:
+    """The storage of this kind over this container."""
     if kind == "blob":
         return BlobStorage(connection_string=connection, container_name=container)
     upstream: Any = pytest.importorskip("botbuilder.azure")

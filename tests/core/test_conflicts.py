@@ -14,6 +14,7 @@ from botstate_ext import (
     StateScopes,
     StateStorageError,
 )
+from botstate_ext.commit import MAX_ATTEMPTS
 from botstate_ext.storage import MemoryStorage, StateStorage
 from botstate_ext.testing import FaultyStorage
 from tests.core.backends import body, read_all
@@ -190,3 +191,29 @@ async def test_a_turn_whose_load_failed_does_not_run_and_writes_nothing() -> Non
     with pytest.raises(StateStorageError):
         await Bot(StateMiddleware(states, on_error="save")).turn(logic)
     assert ran == []
+
+
+async def test_a_save_that_can_merge_goes_on_for_long_and_then_says_how_often_it_tried() -> None:
+    class Overtaking(MemoryStorage):
+        races = 0
+
+        async def put_if(self, key: str, data: bytes, **options: Any) -> str:
+            if b"mine" in data and self.races > 0:
+                self.races -= 1
+                raise StateConflictError("it was changed", key=key)
+            return await super().put_if(key, data, **options)
+
+    async def no_pause(attempt: int) -> None: ...
+
+    storage = Overtaking()
+    states, turn = StateScopes(storage), context()
+    states.user.work_of(turn).pause = no_pause
+    log = states.user.create_property("log", list[str], merge="append")
+    (await log.get(turn, list)).append("mine")
+    storage.races = 1_000_000
+    with pytest.raises(StateConflictError, match="others were faster") as raised:
+        await states.user.save_changes(turn)
+    assert raised.value.attempts == MAX_ATTEMPTS
+    storage.races = MAX_ATTEMPTS - 1
+    await states.user.save_changes(turn)
+    assert await log.get(context()) == ["mine"]
