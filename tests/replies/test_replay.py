@@ -442,6 +442,32 @@ async def test_a_lost_answer_of_a_write_that_never_arrived(
     assert (said(bot), await others.items()) == ([], None)
 
 
+@pytest.mark.parametrize("exists", [False, True])
+async def test_a_write_that_may_still_arrive_is_not_made_again(
+    states: StateScopes, bot: Bot, others: Others, storage: FaultyStorage, exists: bool
+) -> None:
+    """No answer, and someone else has written since. An ETag does not come back, so a write under
+    one is lost for certain; one that creates may arrive as soon as the document is deleted."""
+
+    async def nothing(attempt: int) -> None: ...
+
+    if exists:
+        await others.append("old")
+    storage.fail("put", error=StateStorageError("put", KEY, "no answer", maybe_written=True))
+    held = storage.hold("get", at=2)
+    turn = asyncio.ensure_future(bot.turn(appending(states, "mine", nothing)))
+    await held.reached()
+    await others.append("theirs")
+    held.release()
+    if exists:
+        assert turn_is_replay(await turn)
+        assert await others.items() == ["old", "theirs", "mine"]
+    else:
+        with pytest.raises(StateStorageError, match="no answer"):
+            await turn
+        assert await others.items() == ["theirs"]
+
+
 async def test_a_turn_inside_the_turn_is_a_part_of_it(
     states: StateScopes, bot: Bot, others: Others
 ) -> None:
