@@ -13,18 +13,20 @@ from typing import Any, Final, Protocol, TypeAlias
 import msgspec
 
 from . import jsontext, legacy
-from .allowlist import AllowList
+from .allowlist import AllowList, name_of
 from .errors import StateDecodeError, StateEncodeError
 from .fit import lost_name, refusal
 from .plainclass import (
     attributes,
     dump_pydantic,
+    field_names_in,
     is_plain_class,
     is_pydantic,
     may_hold_floats,
     plain_classes_in,
     rebuild,
     validate_pydantic,
+    without_tags,
 )
 
 NULL: Final = b"null"
@@ -53,6 +55,33 @@ class Codec(Protocol):
 
         :raises StateDecodeError: the text is not a value of this property.
         """
+
+    def plain(self, text: bytes) -> Any:
+        """A stored text as JSON builtins, whatever the property's type, for a migration.
+
+        :raises StateDecodeError: the text is not what is stored.
+        """
+
+
+class JsonCodec:
+    """For what is kept as the JSON that it is, tags of jsonpickle's included."""
+
+    is_stable = False
+
+    def encode(self, value: object, base: bytes | None = None) -> bytes:
+        try:
+            text = msgspec.json.encode(value)
+        except (TypeError, ValueError, RecursionError):
+            text = jsontext.dumps(value)
+        return base if text == base else text
+
+    def decode(self, text: bytes) -> Any:
+        return jsontext.loads(text)
+
+    def normal(self, text: bytes) -> bytes:
+        return self.encode(self.decode(text))
+
+    plain = decode
 
 
 class UntypedCodec:
@@ -85,6 +114,9 @@ class UntypedCodec:
     def normal(self, text: bytes) -> bytes:
         return self.encode(self.decode(text))
 
+    def plain(self, text: bytes) -> Any:
+        return jsontext.loads(text)
+
 
 class TypedCodec:
     """For properties with a type: builtins, dataclasses, attrs, TypedDict, Struct, enums, pydantic
@@ -99,6 +131,7 @@ class TypedCodec:
         try:
             self._decoder = msgspec.json.Decoder(type_, dec_hook=self._decode_other)
             self._plain_classes = plain_classes_in(type_)
+            self._fields = field_names_in(type_)
         except (TypeError, NameError) as error:
             raise TypeError(f"{_name(type_)} cannot be the type of a property: {error}") from error
         self._may_hold_nan = may_hold_floats(type_)
@@ -135,6 +168,13 @@ class TypedCodec:
     def normal(self, text: bytes) -> bytes:
         value = self.decode(text)
         return NULL if value is None else self._encode(value)
+
+    def plain(self, text: bytes) -> Any:
+        value = jsontext.loads(text)
+        if not legacy.has_tags(text):
+            return value
+        # A plain class's attributes have no types to come back as, so theirs stay tagged.
+        return without_tags(value) if is_plain_class(self.type) else legacy.to_plain(value)
 
     def _why_not_back(self, value: object, text: bytes) -> str | None:
         """What of a value would be lost between this text and the next turn; None if nothing."""
@@ -175,8 +215,8 @@ class TypedCodec:
 
     def _decode_tagged(self, value: Any) -> Any:
         if is_plain_class(self.type):
-            return rebuild(self.type, value, self._allowed())
-        return self._convert(legacy.to_plain(value))
+            return rebuild(self.type, value, self._allowed(), tagged=True)
+        return self._convert(legacy.to_tree(value, self._fields))
 
     def _decode_odd(self, text: bytes) -> Any:
         """What msgspec refuses to read as JSON and the standard library does not."""
@@ -198,8 +238,10 @@ class TypedCodec:
         if is_pydantic(cls):
             return msgspec.Raw(dump_pydantic(value))
         if cls in self._plain_classes:
-            held = attributes(value)
-            return legacy.flatten(held, self._allowed())
+            flat = legacy.flatten(attributes(value), self._allowed())
+            # Where tags of its own stand inside other data, it says where they begin.
+            is_marked = cls is not self.type and not jsontext.is_plain(flat)
+            return {legacy.OBJECT: name_of(cls), **flat} if is_marked else flat
         raise StateEncodeError(
             f"it holds a {cls.__module__}.{cls.__qualname__}, which {_name(self.type)} does not "
             "name. Annotate the field with that class, or store plain data."
@@ -211,16 +253,6 @@ class TypedCodec:
         if is_plain_class(type_):
             return rebuild(type_, value, self._allowed())
         return value
-
-
-def codec_for(type_: Any, allowed: AllowListSource) -> Codec:
-    """The codec of a property's type; None, ``dict``, ``list`` and ``object`` are untyped.
-
-    :raises TypeError: no codec can be made for this type.
-    """
-    if type_ is None or type_ is Any or type_ in (dict, list, object):
-        return UntypedCodec(allowed)
-    return TypedCodec(type_, allowed)
 
 
 def type_from_default(default: object) -> Any:

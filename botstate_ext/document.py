@@ -13,8 +13,10 @@ meanwhile.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from .attempts import Attempts, Changes
 from .errors import StateDecodeError, StateEncodeError
@@ -22,9 +24,15 @@ from .lives import Lives
 from .merge import differ
 from .metadata import NO_METADATA, Metadata, is_reserved, parse_document
 from .policy import Policies, PropertyPolicy
+from .quarantine import quarantined, quarantined_name
+from .values import Values
+from .versions import FIRST
 
 ABSENT: Final[Any] = type("Absent", (), {"__repr__": lambda self: "ABSENT", "__slots__": ()})()
 """What :meth:`Document.get` returns for a property that is not there."""
+
+T = TypeVar("T")
+_log: Final = logging.getLogger("botstate_ext")
 
 
 class Document:
@@ -39,7 +47,8 @@ class Document:
         self.was_read = False
         self.live: dict[str, Any] = {}
         self._base: dict[str, bytes | None] = {}
-        self._hints: dict[str, PropertyPolicy] = {}
+        self._versions: dict[str, int] = {}
+        self.values = Values(policies)
         self.lives = Lives(policies)
         self.marks: dict[str, timedelta] = {}
         """What was handled, to be noted by the next save, and for how long it is to be known."""
@@ -53,7 +62,7 @@ class Document:
     def belong(self, scope: str, policies: Policies) -> None:
         """Take note of the scope of a document that was found by its key alone."""
         self.scope, self.policies = scope, policies
-        self.lives.policies = policies
+        self.lives.policies = self.values.policies = policies
 
     # What storage holds
 
@@ -107,7 +116,8 @@ class Document:
     # What the bot sees
 
     def get(self, name: str, hint: PropertyPolicy | None = None) -> Any:
-        """The live value of a property, the same object each time; ``ABSENT`` if there is none.
+        """The live value of a property, the same object each time; ``ABSENT`` if there is none, or
+        if the property's values are moved aside when they cannot be read, and this one was.
 
         :raises StateDecodeError: the stored text does not fit the property.
         """
@@ -120,8 +130,15 @@ class Document:
         text = self.stored.get(name)
         if text is None:
             return ABSENT
-        value = self.decode(name, text)
-        self._base[name], self.live[name] = text, value
+        version = self._version(name)
+        try:
+            value = self.decode(name, text, version)
+        except StateDecodeError as error:
+            if not self.values.is_set_aside(name, error):
+                raise
+            self._set_aside(name, text, version, error.reason)
+            return ABSENT
+        self._base[name], self._versions[name], self.live[name] = text, version, value
         if self.now is not None:
             self.lives.use(name, self.metadata.props.get(name), self.now)
         return value
@@ -129,12 +146,15 @@ class Document:
     def text(self, name: str) -> bytes | None:
         """The JSON text of a property as the bot sees it, unsaved changes included; None if absent.
 
+        One that is stored in an older version is brought forward.
+
         :raises StateEncodeError: its value cannot be stored.
+        :raises StateDecodeError: newer code stored it, or it cannot be brought forward.
         """
         touched = name in self._base or name in self.live
         if touched and not self._is_overtaken(name):
             return self._encoded(name, self._base.get(name))
-        return self.stored.get(name)
+        return self._current(name, self.stored.get(name), self._version(name))
 
     def names(self) -> list[str]:
         """The names of the properties that the bot sees."""
@@ -152,9 +172,14 @@ class Document:
     ) -> None:
         """Give a property a value, for the property's lifetime or another; one that is a change of
         the stored value keeps the lifetime which that was given. Encoded, and so checked, when the
-        document is saved."""
+        document is saved.
+
+        :raises StateDecodeError: newer code than this stored what is to be replaced.
+        """
         if hint is not None:
-            self._hints[name] = hint
+            self.values.hints[name] = hint
+        if name in self.stored:
+            self._placed(name, self.values.check_version, name, self._version(name))
         if not is_change:
             self.lives.give(name, lifetime)
         self._touch(name)
@@ -181,6 +206,7 @@ class Document:
         """Detach what was handed out of one property, or of all: the next `get` reads it anew."""
         for touched in [name] if name is not None else [*self._base, *self.live]:
             self._base.pop(touched, None)
+            self._versions.pop(touched, None)
             self.live.pop(touched, None)
             self.lives.forget(touched)
 
@@ -231,6 +257,20 @@ class Document:
         """True when storage says that what this mark stands for was handled."""
         return self.now is not None and mark in self.metadata.handled_at(self.now)
 
+    def sides(self, name: str) -> tuple[bytes | None, bytes | None]:
+        """The text that a touched property's value came from, and the one that is stored now; None
+        where it was or is absent. If they differ, both are in the version that this code knows.
+
+        :raises StateDecodeError: newer code stored it, or it cannot be brought forward.
+        """
+        base, stored = self._base.get(name), self.stored.get(name)
+        if not differ(base, stored):
+            return base, stored
+        return (
+            self._current(name, base, self._versions.get(name, FIRST)),
+            self._current(name, stored, self._version(name)),
+        )
+
     def base(self, name: str) -> bytes | None:
         """The text that a touched property's value came from; None if it was absent."""
         return self._base.get(name)
@@ -257,6 +297,7 @@ class Document:
             # What was forgotten while the write was on its way is not touched any more.
             if name in self._base or name in self.live:
                 self._base[name] = text
+                self._versions[name] = self.policy(name).versions.current
 
     def take(self, fresh: Document, name: str) -> bool:
         """Take what storage holds from a fresher look at it, in which this property was changed.
@@ -288,31 +329,17 @@ class Document:
         if value is ABSENT:
             return None
         try:
-            mine = self._policy_for(name, value).codec.encode(value, base)
+            return self.values.encode(name, value, base, is_ours=self._all_ours)
         except StateEncodeError as error:
             reason = error.reason
-        else:
-            same = base is not None and mine is not base and self._says_the_same(name, base, mine)
-            return base if same else mine
         raise self._cannot_store(name, reason)
 
     def _cannot_store(self, name: str, reason: str) -> StateEncodeError:
         return StateEncodeError(reason, scope=self.scope, key=self.key, property_name=name)
 
-    def _says_the_same(self, name: str, base: bytes, mine: bytes) -> bool:
-        """Texts differ also by upstream's spaces and escapes, and by a field that a class gained:
-        so compare with what was loaded, encoded again."""
-        codec = self.policy(name).codec
-        if codec.is_stable and self._all_ours:
-            return False
-        try:
-            return codec.normal(base) == mine
-        except (StateDecodeError, StateEncodeError):
-            return False
-
     def _touch(self, name: str) -> None:
         if name not in self._base:
-            self._base[name] = self.stored.get(name)
+            self._base[name], self._versions[name] = self.stored.get(name), self._version(name)
 
     def _is_overtaken(self, name: str) -> bool:
         """True when someone else changed a property that this unit of work did not change."""
@@ -322,8 +349,8 @@ class Document:
     # One value
 
     def _take_hint(self, name: str, hint: PropertyPolicy) -> None:
-        before = self._hints.get(name)
-        self._hints[name] = hint
+        before = self.values.hints.get(name)
+        self.values.hints[name] = hint
         cls = hint.hinted_type
         if cls is None or before is not None or isinstance(self.live.get(name, ABSENT), cls):
             return
@@ -331,27 +358,45 @@ class Document:
         if not self.has_changed(name):
             self.forget(name)
 
-    def decode(self, name: str, text: bytes) -> Any:
-        """A text as the value of this property.
+    def decode(self, name: str, text: bytes, version: int) -> Any:
+        """A text that is stored in this version, as the value of this property.
 
         :raises StateDecodeError: it does not fit the property.
         """
-        policy = self.policy(name)
-        try:
-            return policy.codec.decode(text)
-        except StateDecodeError as error:
-            reason = error.reason
-        # Outside of the handler: what led to it may show the value, so nothing is chained.
-        raise StateDecodeError(reason, scope=self.scope, key=self.key, property_name=name)
+        return self._placed(name, self.values.decode, name, text, version)
 
     def policy(self, name: str) -> PropertyPolicy:
         """The policy of a property: declared, or named by the class that a default gave."""
-        declared = self.policies.of(name)
-        return declared if declared.declared_type else self._hints.get(name, declared)
+        return self.values.policy(name)
 
-    def _policy_for(self, name: str, value: Any) -> PropertyPolicy:
-        """A class named only by a default binds its own instances and nothing else."""
-        policy = self.policy(name)
-        if policy.declared_type or policy.hinted_type is None:
-            return policy
-        return policy if isinstance(value, policy.hinted_type) else self.policies.of(name)
+    def _current(self, name: str, text: bytes | None, version: int) -> bytes | None:
+        if text is None:
+            return None
+        return self._placed(name, self.values.current, name, text, version)
+
+    def _version(self, name: str) -> int:
+        times = self.metadata.props.get(name)
+        return FIRST if times is None else times.version
+
+    def _placed(self, name: str, read: Callable[..., T], *args: Any) -> T:
+        """What ``read`` returns; what it raises gets its place."""
+        try:
+            return read(*args)
+        except StateDecodeError as error:
+            located = error.located(scope=self.scope, key=self.key, property_name=name)
+        # Outside of the handler: what led to it may show the value, so nothing is chained.
+        raise located
+
+    def _set_aside(self, name: str, text: bytes, version: int, reason: str) -> None:
+        aside = quarantined_name(name, text)
+        self._touch(name)
+        self._touch(aside)
+        self.live[aside] = quarantined(text, version, reason)
+        _log.warning(
+            "A stored value was moved aside (property %r, scope %r, key %r); it is %r now: %s",
+            name,
+            self.scope,
+            self.key,
+            aside,
+            reason,
+        )

@@ -52,6 +52,7 @@ class Expiring(msgspec.Struct, omit_defaults=True):
     until: Moment | None = None
     attempts: int = 0
     reference: dict[str, Any] | None = None
+    version: int = 1
 
     @property
     def due(self) -> datetime:
@@ -69,6 +70,7 @@ def waiting(name: str, text: bytes, times: PropertyTimes, now: datetime) -> Expi
         created=times.created,
         updated=times.updated,
         reference=times.reference,
+        version=times.version,
     )
 
 

@@ -137,7 +137,7 @@ class Lives:
             created=before.created or now,
             updated=now,
             expires=None if lifetime is None else expiry.end_of(now, lifetime),
-            version=before.version,
+            version=policy.versions.current,
             lifetime=own,
             handler=before.handler or self.policies.has_handler(name),
             reference=(reference or before.reference) if policy.keep_reference else None,

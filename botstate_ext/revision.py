@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,7 @@ from .attempts import Changes
 from .document import Document
 from .errors import StateDecodeError, StateEncodeError
 from .expiring import Expiring
+from .limits import Place, check_depth, check_document, check_property
 from .merge import OnConflict, Unmergeable, differ
 from .metadata import (
     FORMAT,
@@ -52,7 +54,7 @@ def merged(document: Document, changes: Changes, on_conflict: OnConflict) -> dic
     conflicting = []
     for name, mine in changes.items():
         try:
-            text = _merge_one(document, name, mine, result.get(name), on_conflict)
+            text = _merge_one(document, name, mine, on_conflict)
         except Unmergeable:
             conflicting.append(name)
             continue
@@ -63,6 +65,27 @@ def merged(document: Document, changes: Changes, on_conflict: OnConflict) -> dic
     if conflicting:
         raise ConflictingProperties(conflicting)
     return result
+
+
+def changed(document: Document, changes: Changes) -> dict[str, bytes]:
+    """The texts that were loaded, with these changes."""
+    texts = {**document.stored, **changes}
+    return {name: text for name, text in texts.items() if text is not None}
+
+
+def check_limits(document: Document, stored: Mapping[str, bytes], changes: Changes) -> None:
+    """:raises StateTooLargeError: these texts, of which some are changes, are over a limit."""
+    limits = document.policies.limits
+    for name in changes:
+        text = stored.get(name)
+        if text is None:
+            continue
+        before, place = document.stored.get(name), Place(document.scope, document.key, name)
+        check_property(before, text, document.policy(name).max_bytes, place)
+        check_depth(before, text, limits.max_depth, place)
+    check_document(
+        document.stored, stored, limits.max_bytes, Place(document.scope, document.key, "")
+    )
 
 
 def revise(
@@ -81,7 +104,10 @@ def revise(
     What has expired is left out; what has a handler waits for it in ``$state``. ``reference``: the
     conversation of this write. ``expiring``: what is to wait instead. ``disposes``: a document of
     which nothing is left is removed even if nothing of it has expired.
+
+    :raises StateTooLargeError: a change takes the document, or a property, over its limit.
     """
+    check_limits(document, stored, changes)
     before, lives = document.metadata, document.lives
     start = now if before.updated is None else max(now, before.updated)
     if expiring is None:
@@ -110,10 +136,9 @@ def _merge_one(
     document: Document,
     name: str,
     mine: bytes | None,
-    theirs: bytes | None,
     on_conflict: OnConflict,
 ) -> bytes | None:
-    base = document.base(name)
+    base, theirs = document.sides(name)
     if on_conflict == "last_writer_wins" or not differ(base, theirs):
         return mine
     if theirs is None and document.has_expired(name):

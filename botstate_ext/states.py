@@ -11,10 +11,12 @@ from typing import Any, TypeVar
 from botbuilder.core import BotState, Storage
 from botbuilder.schema import ConversationReference
 
+from .allowlist import Types
 from .asking import Query, TurnDocuments, as_query, ask_tree, document_of
 from .conversation_end import ConversationEnd
 from .document import Document
 from .expiry import Clock
+from .limits import Limits, positive_limit
 from .merge import OnConflict
 from .outside import OutsideTurn, reference_to
 from .scope import StateScope
@@ -45,7 +47,8 @@ class StateScopes:
 
     ``bot_id``: whose ``bot`` scope it is. None: the app id in the turn's claims, else "bot".
 
-    ``types``: classes that untyped values may hold.
+    ``types``: classes that untyped values may hold; or, as ``{"old.module.Name": Class}``, such
+    classes with a name under which each was stored before it moved.
 
     ``user_key``, ``conversation_key``: ``(turn) -> id`` to choose the document by something else
     than upstream's key, for example one user on two channels; None from it means upstream's key.
@@ -59,6 +62,11 @@ class StateScopes:
     ``aliases``: other names for scopes in templates, beside ``session`` for conversation and
     ``chat`` for user: ``{"order": "shared"}``.
 
+    ``max_bytes``: of a document's properties, as JSON; what this package adds (``$state``) is not
+    counted. ``max_depth``: levels of arrays and objects in a property's value. A save that would go
+    over one of them raises `StateTooLargeError` before anything is written, and a save that reaches
+    80% of ``max_bytes`` logs a warning. What is over a new limit already may stay, and may shrink.
+
     ``clock``: gives the time now, as an aware UTC datetime.
 
     :raises TypeError: ``storage`` is not a Storage.
@@ -69,16 +77,25 @@ class StateScopes:
         storage: Storage,
         *,
         bot_id: str | None = None,
-        types: Iterable[type] = (),
+        types: Types = (),
         user_key: KeyFunction | None = None,
         conversation_key: KeyFunction | None = None,
         namespace: str = "",
         conversation_expires_after: timedelta | None = None,
         user_expires_after: timedelta | None = None,
+        max_bytes: int | None = None,
+        max_depth: int | None = None,
         aliases: Mapping[str, str] | None = None,
         clock: Clock | None = None,
     ) -> None:
-        workspace = self._workspace = Workspace(storage, types=types, clock=clock)
+        workspace = self._workspace = Workspace(
+            storage,
+            types=types,
+            clock=clock,
+            limits=Limits(
+                positive_limit(max_bytes, "max_bytes"), positive_limit(max_depth, "max_depth")
+            ),
+        )
         self.user = UserState(workspace, key=user_key, expires_after=user_expires_after)
         self.conversation = ConversationState(
             workspace, key=conversation_key, expires_after=conversation_expires_after
