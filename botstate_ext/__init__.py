@@ -30,6 +30,7 @@ from .expired import ExpiredState
 from .jsonpath import JsonPath
 from .locks import BlobLeaseLock, InProcessTurnLock, TurnLock
 from .middleware import StateMiddleware
+from .named import StateRecord
 from .properties import StateProperty
 from .query import StateQuery
 from .replay import turn_is_replay
@@ -43,6 +44,8 @@ from .scopes import (
 )
 from .states import StateScopes
 from .sweep import SweepReport
+from .view import StateView
+from .whole import StateData
 
 __all__ = [
     "BlobLeaseLock",
@@ -54,6 +57,7 @@ __all__ = [
     "PrivateConversationState",
     "SharedState",
     "StateConflictError",
+    "StateData",
     "StateDecodeError",
     "StateEncodeError",
     "StateError",
@@ -63,9 +67,11 @@ __all__ = [
     "StateProperty",
     "StateQuery",
     "StateQueryError",
+    "StateRecord",
     "StateScopes",
     "StateStorageError",
     "StateTooLargeError",
+    "StateView",
     "SweepReport",
     "TurnLock",
     "UserState",

@@ -106,6 +106,11 @@ def escape(text: str) -> str:
     return encoded if len(encoded) <= _MAX_ESCAPED_LENGTH else _HASHED + _digest(text)
 
 
+def is_hashed(escaped: str) -> bool:
+    """True for what `escape` gave instead of an id that is too long: the id is lost."""
+    return escaped.startswith(_HASHED)
+
+
 def _is_name(value: object) -> bool:
     return isinstance(value, str) and value != ""
 

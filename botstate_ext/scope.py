@@ -10,7 +10,6 @@ from typing import Any, TypeVar, overload
 from botbuilder.core import Storage
 
 from .asking import Query, as_query, ask
-from .bot_state import DocumentBotState
 from .codec import Codec
 from .document import Document
 from .errors import StateKeyError
@@ -19,10 +18,12 @@ from .keys import document_key
 from .limits import positive_limit
 from .merge import Merge
 from .metadata import is_reserved
+from .named import NamedStates
 from .policy import ExpiryHandler, Policies, PropertyPolicy, Trim
 from .properties import StateProperty
 from .quarantine import CHOICES, OnUndecodable
 from .versions import Migration, versions_of
+from .whole import WholeDocuments
 from .workspace import Workspace
 
 T = TypeVar("T")
@@ -30,7 +31,7 @@ Self = TypeVar("Self", bound="StateScope")
 H = TypeVar("H", bound=ExpiryHandler)
 
 
-class StateScope(DocumentBotState):
+class StateScope(NamedStates, WholeDocuments):
     """One document for each key, and its properties: a drop-in for ``botbuilder.core.BotState``."""
 
     def __init__(

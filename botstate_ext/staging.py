@@ -202,8 +202,8 @@ async def write_one(storage: StateStorage, write: Write) -> str | None:
         raise _unseen(again, after=failed) from again
     if _is_written(write, now):
         return None if now is None or now.data != _data(write.after) else now.etag
-    # A write that is still on its way arrives only if the item is what it was. An ETag does not come
-    # back, but absence does: what creates an item may arrive whenever it is deleted again.
+    # A write that is still on its way arrives only if the item is what it was. An ETag does not
+    # come back, but absence does: what creates an item may arrive whenever it is deleted again.
     may_arrive = write.before is None or _etag(now) == write.before.etag
     if isinstance(failed, StateStorageError) and may_arrive:
         raise failed

@@ -33,6 +33,7 @@ from .scopes import (
 from .storage.base import StateStorage
 from .sweep import OnProgress, Sweep, SweepReport, Unmarked
 from .template import SCOPES, Template, TemplateNames, TemplateProblem
+from .view import StateView
 from .work import UnitOfWork
 from .workspace import Workspace
 
@@ -234,6 +235,10 @@ class StateScopes:
         """True when something waits for a sweep to call it."""
         policies = [scope.policies for scope in self]
         return any(each.handlers or each.handlers_of_all for each in policies)
+
+    def view(self, turn: Any) -> StateView:
+        """The loaded scopes of this turn as plain mappings. See `StateView`."""
+        return StateView(self, turn)
 
     async def query(self, turn: Any, query: Query) -> Any:
         """What a JSONPath finds in all that this turn remembers, a tree of the scopes by name:
