@@ -85,7 +85,7 @@ class NamedStates(DocumentBotState):
         document = await self.document(turn)
         before = plain(document, frozenset({name})).get(name)
         text = jsontext.dumps(_patched(before, patch))
-        value = document.decode(name, text)
+        value = document.decode(name, text, document.policy(name).versions.current)
         document.set(name, value, is_change=True)
         return self._record(turn, document, name, value)
 

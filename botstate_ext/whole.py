@@ -9,12 +9,13 @@ from .allowlist import AllowList
 from .asking import plain
 from .attempts import Changes
 from .bot_state import DocumentBotState
-from .codec import Codec, codec_for
+from .codec import Codec
 from .commit import MAX_ATTEMPTS, conflict, put, refresh
 from .document import Document
 from .errors import StateEncodeError, StateStorageError
 from .metadata import is_reserved
 from .storage.base import ANY
+from .tagged import codec_for
 from .work import UnitOfWork
 
 _BUILTINS: Final = (str, int, float, bool, type(None))
