@@ -7,7 +7,7 @@ from importlib import import_module
 
 from . import report
 
-QUICK = ("cpu", "round_trips", "startup")
+QUICK = ("cpu", "round_trips", "startup", "jsonpath")
 LONG = ("soak", "sweep", "concurrency")
 
 

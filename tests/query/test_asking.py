@@ -290,6 +290,24 @@ async def test_a_template_reads_one_batch_of_shared_documents(
         await states.render(turn, "{@user.none}", strict=True)
 
 
+async def test_the_seeds_context_variables_word_for_word(states: StateScopes) -> None:
+    first_name = states.shared.create_property("firstName")
+    turn = context()
+    await states.conversation.create_property("orderCode").set(turn, "12345")
+    await states.user.create_property("firstName").set(turn, "Ann")
+    await first_name.at("test").set(turn, "Bob")
+    await first_name.at("12345").set(turn, "Cas")
+    for template, expected in {
+        "{@session.orderCode}": "12345",
+        "{@chat.firstName}": "Ann",
+        "{@shared('test').firstName}": "Bob",
+        "{@shared(@session.orderCode).firstName}": "Cas",
+        "{@session.doesNotExist}": "",
+    }.items():
+        assert states.check_template(template) == []
+        assert await states.render(turn, template) == expected
+
+
 async def test_a_template_reads_the_activity(states: StateScopes) -> None:
     assert await states.render(context(message("hello")), "{@turn.text}") == "hello"
 
