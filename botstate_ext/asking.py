@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from . import jsontext, legacy
 from .errors import StateDecodeError, StateKeyError, StateQueryError
@@ -41,22 +41,17 @@ def ask_property(query: JsonPath | StateQuery, document: Document, name: str) ->
     return query.run(plain(document, frozenset({name})).get(name, NOTHING))
 
 
-def finds(path: JsonPath, document: Document) -> bool:
-    """Whether the path finds something in a document, be it null or false."""
-    return bool(path.find(plain(document, _names(path))))
-
-
 def plain(document: Document, names: Names = None) -> dict[str, Any]:
     """The properties of a document as plain JSON, as the turn sees them now: with what it changed
-    and did not save, without what has expired. Values are copies, and looking at them is no use
-    that renews a sliding property.
+    and did not save, without what has expired or would be moved aside as unreadable. Values are
+    copies, and looking at them is no use that renews a sliding property.
 
     :raises StateDecodeError: a property that will be read is not what it should be.
     :raises StateEncodeError: the turn has given it a value that cannot be stored.
     """
     wanted = document.names() if names is None else sorted(names)
-    texts = ((name, document.text(name)) for name in wanted)
-    return {name: _plain(document, name, text) for name, text in texts if text is not None}
+    values = ((name, _plain(document, name)) for name in wanted)
+    return {name: value for name, value in values if value is not NOTHING}
 
 
 async def ask_tree(query: JsonPath | StateQuery, states: StateScopes, turn: Any) -> Any:
@@ -169,12 +164,18 @@ def _names(query: JsonPath | StateQuery) -> Names:
     return _Places(query.reach(1)).names()
 
 
-def _plain(document: Document, name: str, text: bytes) -> Any:
+def _plain(document: Document, name: str) -> Any:
     try:
-        value = jsontext.loads(text)
-        return cast("Any", legacy.to_plain(value)) if legacy.has_tags(text) else value
+        text = document.text(name)
+        return NOTHING if text is None else _untagged(jsontext.loads(text), text)
     except StateDecodeError as error:
+        if document.values.is_set_aside(name, error):
+            return NOTHING
         raise error.located(scope=document.scope, key=document.key, property_name=name) from None
+
+
+def _untagged(value: Any, text: bytes) -> Any:
+    return legacy.to_plain(value) if legacy.has_tags(text) else value
 
 
 def _activity(turn: Any) -> dict[str, Any]:

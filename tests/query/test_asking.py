@@ -197,6 +197,31 @@ async def test_a_value_that_cannot_be_read_is_named_and_not_shown(
         assert raised.value.__cause__ is None
 
 
+async def test_what_would_be_moved_aside_is_absent(
+    states: StateScopes, storage: CountingStorage
+) -> None:
+    stored = b'{"bad": {"py/function": "secret.name"}, "good": 1}'
+    await storage.put_if("test/users/user", stored, etag=None)
+    bad = states.user.create_property("bad", Order, on_undecodable="quarantine")
+    turn = context()
+    assert await states.user.query(turn, "$.*") == [1]
+    assert await bad.query(turn, "$.items") is None
+    assert await states.render(turn, "{@user.bad|'none'}") == "none"
+    await states.user.save_changes(turn)
+    assert (await storage.get_many(["test/users/user"]))["test/users/user"].data == stored
+
+
+async def test_an_older_version_is_asked_as_the_one_that_the_code_knows(
+    states: StateScopes,
+) -> None:
+    turn = context()
+    await states.user.create_property("name").set(turn, "Ann Bee")
+    await states.user.save_changes(turn)
+    states.user.create_property("name", dict, version=2, migrations={1: lambda old: {"full": old}})
+    assert await states.user.query(context(), "$.name.full") == "Ann Bee"
+    assert await states.render(context(), "{@user.name.full}") == "Ann Bee"
+
+
 async def test_looking_at_a_sliding_property_does_not_renew_it(
     states: StateScopes, storage: CountingStorage, clock: ManualClock
 ) -> None:
