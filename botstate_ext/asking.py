@@ -33,25 +33,40 @@ def as_query(query: Query) -> JsonPath | StateQuery:
 
 def ask(query: JsonPath | StateQuery, document: Document) -> Any:
     """The answer from one document, as the turn sees it now."""
-    return query.run(plain(document, _names(query)))
+    return query.run(visible(document, _names(query)))
 
 
 def ask_property(query: JsonPath | StateQuery, document: Document, name: str) -> Any:
     """The answer from the value of one property; an absent one has no values."""
-    return query.run(plain(document, frozenset({name})).get(name, NOTHING))
+    return query.run(visible(document, frozenset({name})).get(name, NOTHING))
 
 
 def plain(document: Document, names: Names = None) -> dict[str, Any]:
     """The properties of a document as plain JSON, as the turn sees them now: with what it changed
-    and did not save, without what has expired or would be moved aside as unreadable. Values are
-    copies, and looking at them is no use that renews a sliding property.
+    and did not save, without what has expired. Values are copies, and looking at them is no use
+    that renews a sliding property.
 
     :raises StateDecodeError: a property that will be read is not what it should be.
     :raises StateEncodeError: the turn has given it a value that cannot be stored.
     """
-    wanted = document.names() if names is None else sorted(names)
-    values = ((name, _plain(document, name)) for name in wanted)
+    values = ((name, _plain(document, name)) for name in _wanted(document, names))
     return {name: value for name, value in values if value is not NOTHING}
+
+
+def visible(document: Document, names: Names = None) -> dict[str, Any]:
+    """As `plain`, without what `get` would move aside as unreadable: for looking only, since who
+    writes this back loses that.
+
+    :raises StateDecodeError, StateEncodeError: as `plain`.
+    """
+    found: dict[str, Any] = {}
+    for name in _wanted(document, names):
+        try:
+            found.update(plain(document, frozenset({name})))
+        except StateDecodeError as error:
+            if not document.values.is_set_aside(name, error):
+                raise
+    return found
 
 
 async def ask_tree(query: JsonPath | StateQuery, states: StateScopes, turn: Any) -> Any:
@@ -63,9 +78,9 @@ async def ask_tree(query: JsonPath | StateQuery, states: StateScopes, turn: Any)
     tree["turn"] = _activity(turn) if places.reach("turn") else {}
     for scope, document_id, document, names in reached:
         if document_id is None:
-            tree[scope] = plain(document, names)
+            tree[scope] = visible(document, names)
         elif document.names():  # anyone may ask for an id, which does not make it exist
-            tree[scope][document_id] = plain(document, names)
+            tree[scope][document_id] = visible(document, names)
     return query.run(tree)
 
 
@@ -87,7 +102,7 @@ class TurnDocuments:
         }
         present = {name: document for name, document in found.items() if document is not None}
         await self._states.load_documents(self._turn, present.values())
-        texts = {name: plain(document, wanted[name]) for name, document in present.items()}
+        texts = {name: visible(document, wanted[name]) for name, document in present.items()}
         if ("turn", None) in wanted:
             texts["turn", None] = _activity(self._turn)
         return texts
@@ -164,18 +179,21 @@ def _names(query: JsonPath | StateQuery) -> Names:
     return _Places(query.reach(1)).names()
 
 
+def _wanted(document: Document, names: Names) -> list[str]:
+    return document.names() if names is None else sorted(names)
+
+
 def _plain(document: Document, name: str) -> Any:
+    text = document.text(name)
+    if text is None:
+        return NOTHING
     try:
-        text = document.text(name)
-        return NOTHING if text is None else _untagged(jsontext.loads(text), text)
+        value = jsontext.loads(text)
+        return legacy.to_plain(value) if legacy.has_tags(text) else value
     except StateDecodeError as error:
-        if document.values.is_set_aside(name, error):
-            return NOTHING
-        raise error.located(scope=document.scope, key=document.key, property_name=name) from None
-
-
-def _untagged(value: Any, text: bytes) -> Any:
-    return legacy.to_plain(value) if legacy.has_tags(text) else value
+        reason = error.reason
+    # Outside of the handler: what led to it may show the value, so nothing is chained.
+    raise StateDecodeError(reason, scope=document.scope, key=document.key, property_name=name)
 
 
 def _activity(turn: Any) -> dict[str, Any]:

@@ -209,6 +209,8 @@ async def test_what_would_be_moved_aside_is_absent(
     assert await states.render(turn, "{@user.bad|'none'}") == "none"
     await states.user.save_changes(turn)
     assert (await storage.get_many(["test/users/user"]))["test/users/user"].data == stored
+    with pytest.raises(StateDecodeError):
+        await states.user.read_data(turn)  # it could be written back, without that
 
 
 async def test_an_older_version_is_asked_as_the_one_that_the_code_knows(
