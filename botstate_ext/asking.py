@@ -59,14 +59,8 @@ def visible(document: Document, names: Names = None) -> dict[str, Any]:
 
     :raises StateDecodeError, StateEncodeError: as `plain`.
     """
-    found: dict[str, Any] = {}
-    for name in _wanted(document, names):
-        try:
-            found.update(plain(document, frozenset({name})))
-        except StateDecodeError as error:
-            if not document.values.is_set_aside(name, error):
-                raise
-    return found
+    values = ((name, _visible(document, name)) for name in _wanted(document, names))
+    return {name: value for name, value in values if value is not NOTHING}
 
 
 async def ask_tree(query: JsonPath | StateQuery, states: StateScopes, turn: Any) -> Any:
@@ -194,6 +188,15 @@ def _plain(document: Document, name: str) -> Any:
         reason = error.reason
     # Outside of the handler: what led to it may show the value, so nothing is chained.
     raise StateDecodeError(reason, scope=document.scope, key=document.key, property_name=name)
+
+
+def _visible(document: Document, name: str) -> Any:
+    try:
+        return _plain(document, name)
+    except StateDecodeError as error:
+        if not document.values.is_set_aside(name, error):
+            raise
+        return NOTHING
 
 
 def _activity(turn: Any) -> dict[str, Any]:
