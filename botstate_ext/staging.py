@@ -118,7 +118,7 @@ class StagedStorage(StateStorage):
             if item is not self._read[key]
         ]
         if writes:
-            await self._check({*read, *(write.key for write in writes)})
+            await self._check(self._read.keys() & {*read, *(write.key for write in writes)})
             written: dict[Write, str | None] = {}
             for batch in _batches(writes):
                 await self._write_batch(batch, written, writes)

@@ -105,6 +105,7 @@ class WholeDocuments(DocumentBotState):
 
     async def _fresh(self, work: UnitOfWork, turn: Any) -> Document:
         known = self.unloaded_document(turn)
+        known.was_read = True  # the turn depends on it, as if it had read its properties
         document = Document(known.key, known.scope, known.policies)
         await refresh(work, document)
         return document

@@ -308,6 +308,28 @@ async def test_what_the_turn_only_read_counts_too(
     assert await others.items() == ["limit"]
 
 
+async def test_a_whole_document_counts_and_is_committed_with_the_turn(
+    states: StateScopes, bot: Bot, others: Others, memory: MemoryStorage
+) -> None:
+    attempts: list[Any] = []
+
+    async def logic(turn: TurnContext) -> None:
+        limit = (await states.user.read_data(turn)).get("items")
+        order = states.shared.at("1")
+        data = await order.read_data(turn)
+        data.set("limit", [limit])
+        await order.write_data(turn, data)
+        assert await memory.get("shared/1") is None
+        if not attempts:
+            await others.append("limit", scope="user")
+        attempts.append(limit)
+
+    await bot.turn(logic)
+    assert attempts == [None, ["limit"]]
+    order = states.shared.create_property("limit").at("1")
+    assert await order.get(context()) == [["limit"]]
+
+
 async def test_what_the_turn_loaded_and_never_looked_at_does_not(
     states: StateScopes, bot: Bot, others: Others
 ) -> None:
