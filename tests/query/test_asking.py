@@ -252,6 +252,26 @@ async def test_an_own_scope_is_in_templates_and_cannot_take_a_name_of_the_tree(
         states.scope("turn")
 
 
+async def test_an_alias_may_be_for_a_scope_that_is_made_later() -> None:
+    states = StateScopes(storages.MemoryStorage(), aliases={"crew": "team"})
+    with pytest.raises(StateQueryError, match="'team', which is no scope"):
+        states.check_template("{@crew.name}")
+    team = states.scope("team", key=lambda turn: "red")
+    turn = context()
+    await team.create_property("name").set(turn, "Reds")
+    assert await states.render(turn, "{@crew.name}") == "Reds"
+
+
+async def test_outside_any_turn_the_same_is_asked(states: StateScopes) -> None:
+    name = states.user.create_property("name")
+    async with states.unit_of_work(channel_id="test", user_id="user") as work:
+        await name.set(work, "Ann")
+        assert await states.query(work, "$.user.name") == "Ann"
+        assert await states.query(work, "$.turn.channelId") == "test"
+        assert await states.render(work, "{@user.name}{@session.none}") == "Ann"
+    assert await states.user.query(context(), "$.name") == "Ann"
+
+
 async def test_an_activity_that_is_no_json_is_a_typed_error(states: StateScopes) -> None:
     activity = message()
     activity.timestamp = "secret"
