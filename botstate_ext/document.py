@@ -15,16 +15,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final, TypeVar
 
-from .attempts import Attempts, Changes
+from .attempts import Changes
 from .errors import StateDecodeError, StateEncodeError
-from .lives import Lives
 from .merge import differ
-from .metadata import NO_METADATA, Metadata, is_reserved, parse_document
+from .metadata import Metadata, is_reserved
 from .policy import Policies, PropertyPolicy
 from .quarantine import quarantined, quarantined_name
+from .stored_document import StoredDocument
 from .values import Values
 from .versions import FIRST
 
@@ -35,83 +35,19 @@ T = TypeVar("T")
 _log: Final = logging.getLogger("botstate_ext")
 
 
-class Document:
+class Document(StoredDocument):
     """See the module. One unit of work holds one Document a key; two never share a live value."""
 
     def __init__(self, key: str, scope: str, policies: Policies) -> None:
-        self.key, self.scope, self.policies = key, scope, policies
-        self.id: str | None = None
-        """The id that chose it, where one did: its key may hold but a hash of that."""
-        self.etag: str | None = None
-        self.is_loaded = False
-        self.was_read = False
+        super().__init__(key, scope, policies)
         self.live: dict[str, Any] = {}
-        self._base: dict[str, bytes | None] = {}
         self._versions: dict[str, int] = {}
         self.values = Values(policies)
-        self.lives = Lives(policies)
-        self.marks: dict[str, timedelta] = {}
-        """What was handled, to be noted by the next save, and for how long it is to be known."""
-        self._attempts = Attempts()
-        self._text: bytes | None = None
-        self._stored: dict[str, bytes] = {}
-        self._metadata = NO_METADATA
-        self._all_ours = True
-        self.now: datetime | None = None
 
     def belong(self, scope: str, policies: Policies) -> None:
         """Take note of the scope of a document that was found by its key alone."""
-        self.scope, self.policies = scope, policies
-        self.lives.policies = self.values.policies = policies
-
-    # What storage holds
-
-    def fill(self, text: bytes | None, etag: str | None, now: datetime) -> None:
-        """Take what storage holds now (None: nothing). Values handed out stay as they are."""
-        if self.is_loaded and self._text is None:
-            self.lives.leave(self._base, self._stored, self._metadata)
-        self._text, self.etag, self.is_loaded = text, etag, True
-        # What this unit of work has seen expire does not come back when the clock does.
-        self.now = now if self.now is None else max(self.now, now)
-        self._stored, self._metadata = {}, NO_METADATA
-
-    @property
-    def stored(self) -> dict[str, bytes]:
-        """The texts of the stored properties that have not expired. Who asks has read them.
-
-        :raises StateDecodeError: the stored text is not a document.
-        """
-        self.was_read = True
-        if self._text is not None:
-            self._split(self._text)
-        return self._stored
-
-    @property
-    def metadata(self) -> Metadata:
-        """What ``$state`` says.
-
-        :raises StateDecodeError: the stored text is not a document.
-        """
-        if self._text is not None:
-            self._split(self._text)
-        return self._metadata
-
-    def _split(self, text: bytes) -> None:
-        try:
-            stored, metadata, is_ours = parse_document(text)
-        except StateDecodeError as error:
-            reason = error.reason
-        else:
-            self._take_split(stored, metadata, is_ours)
-            return
-        # Outside of the handler: what led to it may show the text, so nothing is chained.
-        raise StateDecodeError(reason, scope=self.scope, key=self.key)
-
-    def _take_split(self, stored: dict[str, bytes], metadata: Metadata, is_ours: bool) -> None:
-        if self.now is not None:
-            self.lives.part(stored, metadata, self.now)
-        self._text, self._stored, self._metadata = None, stored, metadata
-        self._all_ours = self._all_ours and is_ours
+        super().belong(scope, policies)
+        self.values.policies = policies
 
     # What the bot sees
 
@@ -237,26 +173,6 @@ class Document:
         except StateEncodeError:
             return True  # it was given a value that no save can store
 
-    def needs_upkeep(self) -> bool:
-        """True when the bot changed nothing, and yet something is to be written: a mark, or that
-        what it looked at has expired, or was used long enough after it was last renewed."""
-        if self.marks:
-            return True
-        return self._text is None and self.lives.need_upkeep(self._stored)
-
-    def has_expired(self, name: str | None = None) -> bool:
-        """True when what was read of a property, or of the whole document, before the last look at
-        it is past its time now, and so may be gone although nobody removed it."""
-        if self.now is None:
-            return False
-        if name is None:
-            return self.lives.had_all_ended(self.now)
-        return self.lives.had_ended(name, self.now)
-
-    def is_handled(self, mark: str) -> bool:
-        """True when storage says that what this mark stands for was handled."""
-        return self.now is not None and mark in self.metadata.handled_at(self.now)
-
     def sides(self, name: str) -> tuple[bytes | None, bytes | None]:
         """The text that a touched property's value came from, and the one that is stored now; None
         where it was or is absent. If they differ, both are in the version that this code knows.
@@ -274,10 +190,6 @@ class Document:
     def base(self, name: str) -> bytes | None:
         """The text that a touched property's value came from; None if it was absent."""
         return self._base.get(name)
-
-    def attempt(self, write_id: str, changes: Changes, *, removes: bool) -> None:
-        """Note that a write with this id, holding these changes, is on its way; or a removal."""
-        self._attempts.add(write_id, self.etag, changes, removes=removes)
 
     def settle(self) -> bool:
         """After a fresh `fill`: True if a write that was on its way is found to be stored.
@@ -373,10 +285,6 @@ class Document:
         if text is None:
             return None
         return self._placed(name, self.values.current, name, text, version)
-
-    def _version(self, name: str) -> int:
-        times = self.metadata.props.get(name)
-        return FIRST if times is None else times.version
 
     def _placed(self, name: str, read: Callable[..., T], *args: Any) -> T:
         """What ``read`` returns; what it raises gets its place."""
