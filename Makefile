@@ -18,7 +18,7 @@ export PORT
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help run pizza chat azurite test lint types unit blob-latest histories bench soak clean
+.PHONY: help run pizza chat azurite test lint types unit blob-latest histories bench soak concurrency clean
 .DELETE_ON_ERROR:
 
 help:
@@ -29,6 +29,7 @@ help:
 	@echo "make test     lint, type check and all tests"
 	@echo "make bench    this package beside upstream, as ratios"
 	@echo "make histories  10,000 simulated histories, each checked for lost updates"
+	@echo "make concurrency  processes that append to one order on Azurite, each way of doing so"
 	@echo "make soak     memory over many turns, in minutes"
 	@echo "make clean    remove what the other targets installed"
 
@@ -125,6 +126,9 @@ bench: $(VENV)/.bench
 
 soak: $(VENV)/.bench
 	$(VENV)/bin/python -m benchmarks soak
+
+concurrency: $(VENV)/.bench $(AZURITE_DIR)/$(AZURITE_VERSION)
+	$(VENV)/bin/python -m benchmarks concurrency
 
 clean:
 	rm -rf $(VENV) $(LATEST) $(CORE) $(AZURITE_DIR) $(SUITE_DIR) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -310,6 +310,43 @@ async def test_two_processes_at_once_the_later_save_is_refused(
     assert (one.handled, two.handled) == (["1"], ["1"])
 
 
+async def test_two_processes_at_once_with_replay_the_later_one_is_skipped(
+    storage: storages.MemoryStorage,
+) -> None:
+    one = Channel(CountingStorage(storage), on_conflict="replay")
+    two = Channel(CountingStorage(storage), on_conflict="replay")
+
+    async def first(turn: TurnContext) -> None:
+        await one.add_one(turn)
+
+    async def second(turn: TurnContext) -> None:
+        await two.add_one(turn)
+        await turn.send_activity("never said")
+        await one.deliver("1", first)
+
+    await two.deliver("1", second)
+    assert (one.handled, two.handled) == (["1"], ["1"])
+    assert await one.count.get(context()) == 1
+    assert two.bot.adapter.get_next_activity() is None
+
+
+async def test_of_a_conversation_that_has_ended_only_the_note_is_left(
+    storage: storages.MemoryStorage,
+) -> None:
+    channel = Channel(storage, end_conversation=True)
+    topic = channel.states.conversation.create_property("topic")
+
+    async def talk(turn: TurnContext) -> None:
+        await topic.set(turn, "pizza")
+
+    await channel.deliver("1", talk)
+    await channel.deliver("2", type="endOfConversation")
+    assert list(await channel.stored()) == ["$state"]
+    await channel.deliver("1", talk)
+    await channel.deliver("2", type="endOfConversation")
+    assert channel.handled == ["1", "2"]
+
+
 async def test_someone_elses_write_is_no_conflict_for_a_mark(
     storage: storages.MemoryStorage,
 ) -> None:
