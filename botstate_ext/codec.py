@@ -100,7 +100,7 @@ class UntypedCodec:
         else:
             # Equal text is taken for an equal value: a date in place of its own text is not seen.
             # But null may stand for NaN.
-            if text == base and not legacy.has_tags(text) and b"null" not in text:
+            if text == base and not legacy.has_tags(text) and not jsontext.may_lie(text, value):
                 return base
             if jsontext.is_plain(value):
                 return base if text == base else text
