@@ -30,6 +30,7 @@ from .expired import ExpiredState
 from .jsonpath import JsonPath
 from .locks import BlobLeaseLock, InProcessTurnLock, TurnLock
 from .middleware import StateMiddleware
+from .migration import MigrationReport
 from .named import StateRecord
 from .properties import StateProperty
 from .query import StateQuery
@@ -54,6 +55,7 @@ __all__ = [
     "ExpiredState",
     "InProcessTurnLock",
     "JsonPath",
+    "MigrationReport",
     "PrivateConversationState",
     "SharedState",
     "StateConflictError",

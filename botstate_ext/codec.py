@@ -38,6 +38,9 @@ AllowListSource: TypeAlias = Callable[[], AllowList]
 class Codec(Protocol):
     """How one property's value is written and read."""
 
+    keeps_tags: bool
+    """Tags of jsonpickle are a part of what it writes."""
+
     is_stable: bool
     """What `encode` once wrote it would write again: no class that may change has a part in it."""
 
@@ -66,6 +69,7 @@ class Codec(Protocol):
 class JsonCodec:
     """For what is kept as the JSON that it is, tags of jsonpickle's included."""
 
+    keeps_tags = True
     is_stable = False
 
     def encode(self, value: object, base: bytes | None = None) -> bytes:
@@ -87,6 +91,7 @@ class JsonCodec:
 class UntypedCodec:
     """For properties without a type."""
 
+    keeps_tags = True
     is_stable = True
 
     def __init__(self, allowed: AllowListSource) -> None:
@@ -122,6 +127,7 @@ class TypedCodec:
     """For properties with a type: builtins, dataclasses, attrs, TypedDict, Struct, enums, pydantic
     models, plain classes, and generics over these."""
 
+    keeps_tags = False
     is_stable = False
 
     def __init__(self, type_: Any, allowed: AllowListSource) -> None:
@@ -187,6 +193,11 @@ class TypedCodec:
             return f"it would come back as a {type(back).__name__}"
         if again == text:
             return None
+        if legacy.has_tags(text):
+            return (
+                'a key in it begins with "py/", which would make its data look like an object of '
+                "jsonpickle. Rename it, or store the data as text"
+            )
         lost = lost_name(jsontext.loads(text), jsontext.loads(again))
         return None if lost is None else f"it would come back without {lost!r}"
 

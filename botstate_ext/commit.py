@@ -18,7 +18,7 @@ from .expiring import Expiring
 from .expiry import Clock
 from .merge import OnConflict, differ
 from .reference import Reference
-from .revision import ConflictingProperties, Revision, merged, revise
+from .revision import ConflictingProperties, Revision, merged, revise, warn_of_limits
 from .storage.base import ANY, StateStorage, StoredItem
 
 # By measurement: of 64 who write one document at once, all are through after 16 attempts.
@@ -112,7 +112,9 @@ async def put(
         if not failed.maybe_written:
             raise
         return failed
+    before = document.stored
     document.saved(revision.stored, revision.metadata, etag, changes)
+    warn_of_limits(before, document, changes)
     return None
 
 

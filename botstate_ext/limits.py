@@ -25,11 +25,15 @@ class Limits:
 
 
 class Place(NamedTuple):
-    """Where something is, for messages."""
+    """Where something is, for messages. A document has no ``property_name``."""
 
     scope: str
     key: str
-    property_name: str
+    property_name: str | None = None
+
+    def __str__(self) -> str:
+        name = "" if self.property_name is None else f"property {self.property_name!r}, "
+        return f" ({name}scope {self.scope!r}, key {self.key!r})"
 
 
 def positive_limit(limit: int | None, name: str) -> int | None:
@@ -95,16 +99,26 @@ def _check(what: str, before: int, after: int, limit: int, place: Place, advice:
             advice=f"{advice}Store less, split it, or raise the limit.",
             **place._asdict(),
         )
+
+
+def warn_of_property(before: bytes | None, after: bytes, limit: int | None, place: Place) -> None:
+    """Log a warning when a property has come close to its limit."""
+    if limit is not None:
+        _warn("The property", len(before or b""), len(after), limit, place)
+
+
+def warn_of_document(
+    before: Mapping[str, bytes], after: Mapping[str, bytes], limit: int | None, place: Place
+) -> None:
+    """Log a warning when the properties together have come close to the limit."""
+    if limit is not None:
+        _warn("The document", _size(before.items()), _size(after.items()), limit, place)
+
+
+def _warn(what: str, before: int, after: int, limit: int, place: Place) -> None:
+    # Once, not with every turn from then on.
     if after >= WARNING_AT * limit > before:
-        _log.warning(
-            "%s (property %r, scope %r, key %r) is %d bytes now; the limit is %d.",
-            what,
-            place.property_name,
-            place.scope,
-            place.key,
-            after,
-            limit,
-        )
+        _log.warning("%s%s is %d bytes now; the limit is %d.", what, place, after, limit)
 
 
 def _size(entries: Iterable[tuple[str, bytes]]) -> int:

@@ -11,7 +11,14 @@ from .attempts import Changes
 from .document import Document
 from .errors import StateDecodeError, StateEncodeError
 from .expiring import Expiring
-from .limits import Place, check_depth, check_document, check_property
+from .limits import (
+    Place,
+    check_depth,
+    check_document,
+    check_property,
+    warn_of_document,
+    warn_of_property,
+)
 from .merge import OnConflict, Unmergeable, differ
 from .metadata import (
     FORMAT,
@@ -75,17 +82,25 @@ def changed(document: Document, changes: Changes) -> dict[str, bytes]:
 
 def check_limits(document: Document, stored: Mapping[str, bytes], changes: Changes) -> None:
     """:raises StateTooLargeError: these texts, of which some are changes, are over a limit."""
-    limits = document.policies.limits
+    limits, place = document.policies.limits, Place(document.scope, document.key)
     for name in changes:
         text = stored.get(name)
-        if text is None:
-            continue
-        before, place = document.stored.get(name), Place(document.scope, document.key, name)
-        check_property(before, text, document.policy(name).max_bytes, place)
-        check_depth(before, text, limits.max_depth, place)
-    check_document(
-        document.stored, stored, limits.max_bytes, Place(document.scope, document.key, "")
-    )
+        if text is not None:
+            before, where = document.stored.get(name), place._replace(property_name=name)
+            check_property(before, text, document.policy(name).max_bytes, where)
+            check_depth(before, text, limits.max_depth, where)
+    check_document(document.stored, stored, limits.max_bytes, place)
+
+
+def warn_of_limits(before: Mapping[str, bytes], document: Document, changes: Changes) -> None:
+    """Log a warning when what was written has come close to a limit. ``before``: the texts that
+    were stored before."""
+    place = Place(document.scope, document.key)
+    for name, text in changes.items():
+        if text is not None:
+            limit, where = document.policy(name).max_bytes, place._replace(property_name=name)
+            warn_of_property(before.get(name), text, limit, where)
+    warn_of_document(before, document.stored, document.policies.limits.max_bytes, place)
 
 
 def revise(

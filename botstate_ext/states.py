@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from botbuilder.schema import ConversationReference
@@ -9,6 +10,7 @@ from botbuilder.schema import ConversationReference
 from .asking import Query, TurnDocuments, as_query, ask_tree
 from .conversation_end import ConversationEnd
 from .merge import OnConflict
+from .migration import Migration, MigrationReport, OnMigrated, Options
 from .outside import OutsideTurn, reference_to
 from .sweep import OnProgress, Sweep, SweepReport
 from .template import Template, TemplateNames, TemplateProblem
@@ -134,6 +136,33 @@ class StateScopes(TurnStates):
             await ending.carry_out()
         elif work.ending is None or not only_user:
             work.ending = ending
+
+    async def migrate(
+        self,
+        dry_run: bool = False,
+        *,
+        parallel: int = 8,
+        resume: str | None = None,
+        jsonpickle_1_before: datetime | None = None,
+        on_progress: OnMigrated | None = None,
+    ) -> MigrationReport:
+        """Rewrite every document of every scope: typed properties as plain JSON, references
+        expanded, what upstream's adapters left in bodies gone. Other values keep their tags.
+
+        Turns may go on meanwhile, and it may be run again. A document that cannot be read or
+        written is left as it was, logged and reported.
+
+        ``dry_run``: report only. ``parallel``: how many documents at a time. ``resume``: from the
+        report of a migration that was interrupted. ``jsonpickle_1_before``: when botbuilder-core
+        4.17.1 was installed, if it is known: what was written before then counts its references in
+        another way, which is found out otherwise. ``on_progress``: called with the report so far.
+
+        :raises StateStorageError: the storage could not be listed.
+        :raises ValueError: ``parallel`` is not positive, or the time is naive.
+        """
+        options = Options(dry_run, parallel, resume, jsonpickle_1_before, on_progress)
+        scopes = {scope.scope_name: scope.policies for scope in self}
+        return await Migration(self._workspace, scopes, options).run()
 
     @property
     def has_expiry_handlers(self) -> bool:

@@ -13,6 +13,8 @@ class TaggedCodec(TypedCodec):
     """Writes jsonpickle's tags, so that an instance without this package reads the value as its
     class; reads what is tagged and what is not."""
 
+    keeps_tags = True
+
     def __init__(self, type_: Any, allowed: AllowListSource) -> None:
         super().__init__(type_, allowed)
         self._classes = tuple(classes_in(type_))
