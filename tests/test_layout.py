@@ -48,8 +48,9 @@ CHAIN = (
 # They decide and reckon; they neither wait nor ask anything outside.
 PURE = (
     "allowlist", "attempts", "codec", "document", "errors", "expiring", "fit", "jsonpath",
-    "jsontext", "keys", "legacy", "lives", "merge", "metadata", "plainclass", "policy", "query",
-    "revision", "sdk_types", "stored_document", "template_syntax",
+    "jsontext", "keys", "legacy", "limits", "lives", "merge", "metadata", "plainclass", "policy",
+    "quarantine", "query", "revision", "sdk_types", "stored_document", "tagged", "template_syntax",
+    "values", "versions",
 )  # fmt: skip
 OUTSIDE = {"asyncio", "aiohttp", "azure", "socket", "os", "threading", "random"}
 
