@@ -34,6 +34,7 @@ from .migration import MigrationReport
 from .named import StateRecord
 from .properties import StateProperty
 from .query import StateQuery
+from .records import DocumentPage, DocumentRecord
 from .replay import turn_is_replay
 from .scopes import (
     BotScopeState,
@@ -52,6 +53,8 @@ __all__ = [
     "BlobLeaseLock",
     "BotScopeState",
     "ConversationState",
+    "DocumentPage",
+    "DocumentRecord",
     "ExpiredState",
     "InProcessTurnLock",
     "JsonPath",

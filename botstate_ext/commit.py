@@ -68,11 +68,11 @@ async def _commit(work: Work, document: Document, changes: Changes, *, force: bo
         await refresh(work, document, after=lost)
         if document.settle():
             changes = {n: text for n, text in changes.items() if differ(document.base(n), text)}
-            if not changes and not document.marks:
+            if not changes and not document.has_notes:
                 return
         elif isinstance(lost, StateStorageError):
             raise lost
-        if not changes and not document.marks and document.etag is None:
+        if not changes and not document.has_notes and document.etag is None:
             return  # it was only used, and is gone
         _check_again_allowed(work, document, changes, attempt, was_there=was_there)
     raise conflict(document, changes, MAX_ATTEMPTS, f"others were faster {MAX_ATTEMPTS} times.")
@@ -199,7 +199,7 @@ def _is_stored(document: Document, stored: dict[str, bytes]) -> bool:
 def _check_again_allowed(
     work: Work, document: Document, changes: Changes, attempt: int, *, was_there: bool
 ) -> None:
-    if not changes:
+    if not changes and not document.retagged:
         return  # only upkeep, which nobody can be in conflict with
     if work.on_conflict in ("raise", "replay"):
         raise conflict(document, changes, attempt, "someone else wrote it since it was read.")

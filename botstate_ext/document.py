@@ -44,6 +44,12 @@ class Document(StoredDocument):
         self._versions: dict[str, int] = {}
         self.values = Values(policies)
 
+    def unread(self) -> Document:
+        """A document of its own for the same key, of which nothing was read."""
+        other = Document(self.key, self.scope, self.policies)
+        other.id, other.owner = self.id, self.owner
+        return other
+
     def belong(self, scope: str, policies: Policies) -> None:
         """Take note of the scope of a document that was found by its key alone."""
         super().belong(scope, policies)
@@ -145,6 +151,8 @@ class Document(StoredDocument):
             self._versions.pop(touched, None)
             self.live.pop(touched, None)
             self.lives.forget(touched)
+        if name is None:
+            self.retagged = {}
 
     # What changed
 
@@ -201,6 +209,7 @@ class Document(StoredDocument):
             self.agree(changes)
         if arrived:
             self.marks = {m: keep for m, keep in self.marks.items() if not self.is_handled(m)}
+            self._agree_on_tags()
         return bool(arrived)
 
     def agree(self, changes: Changes) -> None:
@@ -234,6 +243,7 @@ class Document(StoredDocument):
         self._attempts.clear()
         self.lives.saved(changes)
         self.marks.clear()
+        self._agree_on_tags()
 
     def _encoded(self, name: str, base: bytes | None) -> bytes | None:
         """The text of a live value: ``base`` itself when the value has not changed."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from . import tags
 from .attempts import Changes
 from .document import Document
 from .errors import StateDecodeError, StateEncodeError
@@ -28,6 +29,7 @@ from .metadata import (
     render_document,
     storage_metadata,
 )
+from .owner import NOBODY, owner_after
 
 
 class ConflictingProperties(Exception):
@@ -130,14 +132,15 @@ def revise(
     metadata = Metadata(
         v=FORMAT,
         scope=document.scope,
+        owner=dict(owner_after(before.owner, document.owner or NOBODY)),
         created=before.created or start,
-        updated=start if changes else before.updated or start,
+        updated=start if changes or document.retagged else before.updated or start,
         props={
             name: lives.times(name, before, start, is_written=name in changes, reference=reference)
             for name in stored
         },
         writes=[*before.writes, write_id][-WRITES_KEPT:],
-        tags=before.tags,
+        tags=tags.within_limits(tags.applied(before.tags, document.retagged)),
         expiring=expiring,
         handled=_handled(document, start),
     )

@@ -16,6 +16,7 @@ from .errors import StateKeyError
 from .expiry import positive
 from .keys import document_key
 from .limits import positive_limit
+from .listed_scope import ListedScope
 from .merge import Merge
 from .metadata import is_reserved
 from .named import NamedStates
@@ -31,7 +32,7 @@ Self = TypeVar("Self", bound="StateScope")
 H = TypeVar("H", bound=ExpiryHandler)
 
 
-class StateScope(NamedStates, WholeDocuments):
+class StateScope(NamedStates, WholeDocuments, ListedScope):
     """One document for each key, and its properties: a drop-in for ``botbuilder.core.BotState``."""
 
     def __init__(

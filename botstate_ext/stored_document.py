@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from . import tags
 from .attempts import Attempts, Changes
 from .errors import StateDecodeError
 from .lives import Lives
 from .metadata import NO_METADATA, Metadata, parse_document
+from .owner import Owner
 from .policy import Policies
 from .versions import FIRST
 
@@ -19,6 +22,10 @@ class StoredDocument:
         self.key, self.scope, self.policies = key, scope, policies
         self.id: str | None = None
         """The id that chose it, where one did: its key may hold but a hash of that."""
+        self.owner: Owner | None = None
+        """Whose it is, as the scope says; None where it was not asked."""
+        self.retagged: dict[str, str | None] = {}
+        """The tags that the next save sets, or with None removes."""
         self.etag: str | None = None
         self.is_loaded = False
         self.was_read = False
@@ -86,9 +93,9 @@ class StoredDocument:
         self._all_ours = self._all_ours and is_ours
 
     def needs_upkeep(self) -> bool:
-        """True when the bot changed nothing, and yet something is to be written: a mark, or that
+        """True when the bot changed nothing, and yet something is to be written: a note, or that
         what it looked at has expired, or was used long enough after it was last renewed."""
-        if self.marks:
+        if self.has_notes:
             return True
         return self._text is None and self.lives.need_upkeep(self._stored)
 
@@ -100,6 +107,26 @@ class StoredDocument:
         if name is None:
             return self.lives.had_all_ended(self.now)
         return self.lives.had_ended(name, self.now)
+
+    @property
+    def has_notes(self) -> bool:
+        """True when something that is no property is not saved yet: a mark, or tags."""
+        return bool(self.marks or self.retagged)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags as the bot sees them, unsaved changes included."""
+        self.was_read = True
+        return tags.applied(self.metadata.tags, self.retagged)
+
+    @tags.setter
+    def tags(self, wanted: Mapping[str, str]) -> None:
+        self.was_read = True
+        self.retagged = tags.changes(self.metadata.tags, wanted)
+
+    def _agree_on_tags(self) -> None:
+        said = self.metadata.tags
+        self.retagged = {n: text for n, text in self.retagged.items() if said.get(n) != text}
 
     def is_handled(self, mark: str) -> bool:
         """True when storage says that what this mark stands for was handled."""

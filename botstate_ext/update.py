@@ -44,6 +44,7 @@ async def update(
         attempt += 1
         # A document of its own: another task of the turn may renew the shared one meanwhile.
         fresh = Document(document.key, document.scope, document.policies)
+        fresh.owner = document.owner
         await refresh(work, fresh)
         value = await _changed(fresh, name, change, make_default, policy)
         async with work.writing(document):
