@@ -106,7 +106,7 @@ class WholeDocuments(DocumentBotState):
     async def _fresh(self, work: UnitOfWork, turn: Any) -> Document:
         known = self.unloaded_document(turn)
         known.was_read = True  # the turn depends on it, as if it had read its properties
-        document = Document(known.key, known.scope, known.policies)
+        document = known.unread()
         await refresh(work, document)
         return document
 
