@@ -50,12 +50,6 @@ class Document(StoredDocument):
         other.id, other.owner = self.id, self.owner
         return other
 
-    def unread(self) -> Document:
-        """A document of its own for the same key, of which nothing was read."""
-        other = Document(self.key, self.scope, self.policies)
-        other.id, other.owner = self.id, self.owner
-        return other
-
     def belong(self, scope: str, policies: Policies) -> None:
         """Take note of the scope of a document that was found by its key alone."""
         super().belong(scope, policies)
