@@ -47,10 +47,10 @@ CHAIN = (
 )
 # They decide and reckon; they neither wait nor ask anything outside.
 PURE = (
-    "allowlist", "attempts", "codec", "document", "errors", "expiring", "fit", "jsonpath",
-    "jsontext", "keys", "legacy", "limits", "lives", "merge", "metadata", "plainclass", "policy",
-    "quarantine", "query", "revision", "sdk_types", "stored_document", "tagged", "template_syntax",
-    "values", "versions",
+    "allowlist", "attempts", "codec", "continuation", "document", "errors", "expiring", "fit",
+    "jsonpath", "jsontext", "keyreading", "keys", "legacy", "limits", "lives", "merge",
+    "metadata", "owner", "plainclass", "policy", "quarantine", "query", "revision", "sdk_types",
+    "stored_document", "tagged", "tags", "template_syntax", "values", "versions",
 )  # fmt: skip
 OUTSIDE = {"asyncio", "aiohttp", "azure", "socket", "os", "threading", "random"}
 
