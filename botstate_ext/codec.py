@@ -7,6 +7,7 @@ tags and comes back through the allow-list (see legacy.py).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -30,6 +31,9 @@ from .plainclass import (
 )
 
 NULL: Final = b"null"
+_NOT_FINITE: Final = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]")
+"""A double of MessagePack whose exponent is all ones."""
+
 _BUILTIN_TYPES: Final = frozenset({dict, list, str, int, float, bool, object, type(None)})
 
 AllowListSource: TypeAlias = Callable[[], AllowList]
@@ -134,6 +138,7 @@ class TypedCodec:
         self.type = type_
         self._allowed = allowed
         self._encoder = msgspec.json.Encoder(enc_hook=self._encode_other)
+        self._packer = msgspec.msgpack.Encoder(enc_hook=self._encode_other)
         try:
             self._decoder = msgspec.json.Decoder(type_, dec_hook=self._decode_other)
             self._plain_classes = plain_classes_in(type_)
@@ -213,7 +218,17 @@ class TypedCodec:
         except (TypeError, ValueError) as error:
             raise StateEncodeError(jsontext.reason(error)) from None
         # msgspec writes NaN and the infinities as null.
-        return self._encode_odd(value) if self._may_hold_nan and b"null" in text else text
+        may_be_odd = self._may_hold_nan and b"null" in text and self._holds_nan(value)
+        return self._encode_odd(value) if may_be_odd else text
+
+    def _holds_nan(self, value: object) -> bool:
+        """False when a value holds neither NaN nor an infinity; True when it does, or may."""
+        try:
+            # By far the fastest way to see every float: this form has a place for each.
+            packed = self._packer.encode(value)
+        except (TypeError, ValueError, OverflowError):
+            return True
+        return _NOT_FINITE.search(packed) is not None
 
     def _encode_odd(self, value: object) -> bytes:
         """NaN, the infinities and lone surrogates, which upstream stores too."""
