@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from .asking import plain
+from .asking import visible
 from .continuation import Position, from_token, to_token
 from .document import Document
 from .errors import StateDecodeError, StateKeyError, StateQueryError
@@ -152,7 +152,7 @@ async def with_data(
         document = Document(record.key, record.scope, policies)
         document.fill(item.data, item.etag, clock())
         try:
-            data = plain(document)
+            data = visible(document)
         except StateDecodeError as error:
             _log.warning("A scan could not read a document, and went on: %s", error)
             continue

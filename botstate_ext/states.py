@@ -7,13 +7,14 @@ from typing import Any
 
 from botbuilder.schema import ConversationReference
 
-from .asking import Query, TurnDocuments, as_query, ask_tree
+from .asking import Query, as_query
 from .conversation_end import ConversationEnd
 from .merge import OnConflict
 from .migration import Migration, MigrationReport, OnMigrated, Options
 from .outside import OutsideTurn, reference_to
 from .sweep import OnProgress, Sweep, SweepReport
 from .template import Template, TemplateNames, TemplateProblem
+from .tree import TurnDocuments, ask_tree
 from .turn_states import TurnStates
 from .view import StateView
 

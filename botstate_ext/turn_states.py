@@ -7,10 +7,10 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
-from .asking import document_of
 from .document import Document
 from .merge import OnConflict
 from .scope_set import ScopeSet
+from .tree import document_of
 from .work import UnitOfWork
 
 

@@ -209,6 +209,7 @@ async def test_what_would_be_moved_aside_is_absent(
     assert await states.render(turn, "{@user.bad|'none'}") == "none"
     await states.user.save_changes(turn)
     assert (await storage.get_many(["test/users/user"]))["test/users/user"].data == stored
+    assert [found.data async for found in states.user.scan(where="$.good")] == [{"good": 1}]
     with pytest.raises(StateDecodeError):
         await states.user.read_data(turn)  # it could be written back, without that
 
