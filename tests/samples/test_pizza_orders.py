@@ -42,7 +42,7 @@ async def test_friends_in_two_conversations_share_an_order_word_for_word() -> No
         assert await ann.say("order") == ["There is no pizza in order 54321 yet."]
 
 
-@pytest.mark.parametrize("kind", ["memory", "blob"])
+@pytest.mark.parametrize("kind", ["memory", pytest.param("blob", marks=pytest.mark.blob)])
 async def test_three_friends_order_at_once_and_every_pizza_is_in_the_order_once(
     kind: str, request: pytest.FixtureRequest, container_name: str
 ) -> None:
