@@ -8,6 +8,7 @@ SUITE_VERSION := 2.0.2
 VENV := .venv
 LATEST := .venv-blob-latest
 CORE := .venv-core
+SUCCESSOR := .venv-successor
 AZURITE_DIR := .azurite
 SUITE_DIR := .jsonpath-suite
 SAMPLE := samples/state_management_bot
@@ -18,7 +19,7 @@ export PORT
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help run pizza chat azurite test lint types unit blob-latest histories bench soak concurrency clean
+.PHONY: help run pizza chat azurite test lint types unit blob-latest histories bench soak concurrency successor clean
 .DELETE_ON_ERROR:
 
 help:
@@ -62,6 +63,13 @@ $(LATEST)/.installed: pyproject.toml
 $(CORE)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(CORE)
 	$(CORE)/bin/pip install -q -e .
+	@touch $@
+
+# The SDK that follows this one, which reads the same blobs. Its packages do not go with the others.
+$(SUCCESSOR)/.installed: Makefile
+	$(PYTHON) -m venv $(SUCCESSOR)
+	$(SUCCESSOR)/bin/pip install -q 'microsoft-agents-hosting-core==1.9.*' \
+		'microsoft-agents-storage-blob==1.9.*' || { rm -rf $(SUCCESSOR); exit 1; }
 	@touch $@
 
 $(AZURITE_DIR)/$(AZURITE_VERSION):
@@ -108,9 +116,12 @@ types: $(VENV)/.dev
 	cd $(PIZZA) && ../../$(VENV)/bin/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache .
 
 unit: $(VENV)/.dev $(CORE)/.installed $(SUITE_DIR)/$(SUITE_VERSION) $(if $(NODE),$(AZURITE_DIR)/$(AZURITE_VERSION))
+	@$(MAKE) --no-print-directory successor || echo "No successor SDK: its tests will be skipped."
 	$(VENV)/bin/pytest
 
 # Once more against the newest driver: only what talks to Blob.
+successor: $(SUCCESSOR)/.installed
+
 blob-latest: $(LATEST)/.installed $(if $(NODE),$(AZURITE_DIR)/$(AZURITE_VERSION))
 	$(LATEST)/bin/pytest -m blob
 
@@ -131,4 +142,4 @@ concurrency: $(VENV)/.bench $(AZURITE_DIR)/$(AZURITE_VERSION)
 	$(VENV)/bin/python -m benchmarks concurrency
 
 clean:
-	rm -rf $(VENV) $(LATEST) $(CORE) $(AZURITE_DIR) $(SUITE_DIR) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LATEST) $(CORE) $(SUCCESSOR) $(AZURITE_DIR) $(SUITE_DIR) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
