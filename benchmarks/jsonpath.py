@@ -1,15 +1,13 @@
 """Eight queries of a typical bot: this package beside two libraries and Python written by hand.
 
-    python -m benchmarks.jsonpath
-
-Needs jsonpath-ng and python-jsonpath. All paths are compiled beforehand, and all answers compared:
-a library that answers otherwise, or cannot express the query, is shown as such.
+Microseconds a call for this package, and how many times that the others take. All paths are
+compiled beforehand, and all answers compared: a library that answers otherwise, or cannot express
+the query, is shown as such.
 """
 
 from __future__ import annotations
 
 import json
-import platform
 import re
 import sys
 from collections.abc import Callable
@@ -22,6 +20,11 @@ import jsonpath_ng.ext
 import jsonpath_rfc9535
 
 from botstate_ext.jsonpath import JsonPath
+
+from . import report
+
+LIBRARIES = ("jsonpath-rfc9535", "python-jsonpath", "jsonpath-ng")
+HEADS = ("path", "us", "by hand")
 
 GOAL_MICROSECONDS = 5.0
 """What a singular path may take on a decoded document of 8 KB."""
@@ -73,25 +76,19 @@ QUERIES = [
 ]
 
 
-def main() -> int:
-    size = len(json.dumps(DOCUMENT))
-    print(f"JSONPath on a decoded document of {size / 1000:.1f} KB, compiled beforehand")
-    print(f"{platform.python_implementation()} {platform.python_version()} on {_machine()}")
-    names = ["jsonpath-rfc9535", "python-jsonpath", "jsonpath-ng"]
-    print(", ".join(f"{name} {version(name)}" for name in names))
-    print("Microseconds a call for this package; for the others, how many times that.\n")
-    print(f"{'':46}{'us':>8}{'by hand':>10}{'rfc9535':>10}{'python-jp':>10}{'jp-ng':>10}")
-    slowest = 0.0
+def main() -> None:
+    size = len(json.dumps(DOCUMENT)) / 1000
+    rows, slowest = [], 0.0
     for query in QUERIES:
         path = JsonPath(query.path)
         ours = _microseconds(path.find)
         if path.singular:
             slowest = max(slowest, ours)
-        others = [_ratio(find, query, ours) for find in _others(query)]
-        print(f"{query.path:46}{ours:8.2f}" + "".join(f"{other:>10}" for other in others))
-    met = slowest < GOAL_MICROSECONDS
-    print(f"\nA singular path: {slowest:.2f} us at most; the goal is {GOAL_MICROSECONDS}.")
-    return 0 if met else 1
+        ratios = [_ratio(find, query, ours) for find in _others(query)]
+        rows.append([f"`{query.path}`", f"{ours:.2f}", *ratios])
+    names = [f"{name} {version(name)}" for name in LIBRARIES]
+    print(report.table(f"JSONPath on a decoded document of {size:.1f} KB", [*HEADS, *names], rows))
+    print(f"A singular path takes {slowest:.2f} us at most; the goal is {GOAL_MICROSECONDS:g}.\n")
 
 
 def _others(query: Query) -> list[Find | None]:
@@ -127,14 +124,6 @@ def _ratio(find: Find | None, query: Query, ours: float) -> str:
 
 def _microseconds(find: Find) -> float:
     calls = 20
-    while (seconds := min(repeat(lambda: find(DOCUMENT), number=calls, repeat=3))) < 0.01:
+    while (seconds := min(repeat(lambda: find(DOCUMENT), number=calls, repeat=9))) < 0.01:
         calls *= 4
     return seconds / calls * 1e6
-
-
-def _machine() -> str:
-    return f"{platform.system()} {platform.machine()}"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

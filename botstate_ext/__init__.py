@@ -30,8 +30,11 @@ from .expired import ExpiredState
 from .jsonpath import JsonPath
 from .locks import BlobLeaseLock, InProcessTurnLock, TurnLock
 from .middleware import StateMiddleware
+from .migration import MigrationReport
+from .named import StateRecord
 from .properties import StateProperty
 from .query import StateQuery
+from .records import DocumentPage, DocumentRecord
 from .replay import turn_is_replay
 from .scopes import (
     BotScopeState,
@@ -43,17 +46,23 @@ from .scopes import (
 )
 from .states import StateScopes
 from .sweep import SweepReport
+from .view import StateView
+from .whole import StateData
 
 __all__ = [
     "BlobLeaseLock",
     "BotScopeState",
     "ConversationState",
+    "DocumentPage",
+    "DocumentRecord",
     "ExpiredState",
     "InProcessTurnLock",
     "JsonPath",
+    "MigrationReport",
     "PrivateConversationState",
     "SharedState",
     "StateConflictError",
+    "StateData",
     "StateDecodeError",
     "StateEncodeError",
     "StateError",
@@ -63,9 +72,11 @@ __all__ = [
     "StateProperty",
     "StateQuery",
     "StateQueryError",
+    "StateRecord",
     "StateScopes",
     "StateStorageError",
     "StateTooLargeError",
+    "StateView",
     "SweepReport",
     "TurnLock",
     "UserState",

@@ -13,11 +13,13 @@ import uuid
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from types import GenericAlias
-from typing import Final
+from typing import Final, TypeAlias
 
 from .sdk_types import SDK_TYPES
 
-__all__ = ["STANDARD_TYPES", "AllowList", "name_of"]
+__all__ = ["STANDARD_TYPES", "AllowList", "Types", "allow_list", "name_of"]
+
+Types: TypeAlias = Iterable[type] | Mapping[str, type]
 
 
 def name_of(cls: type) -> str:
@@ -105,6 +107,14 @@ class AllowList:
     def extended(self, *types: type) -> AllowList:
         """A list that also allows these classes; this one stays as it is."""
         return AllowList((*self._types.values(), *types), self._aliases)
+
+
+def allow_list(types: Types) -> AllowList:
+    """The list of what ``StateScopes(types=...)`` was given: classes, or classes by the names under
+    which they are or once were stored."""
+    if isinstance(types, Mapping):
+        return AllowList(types.values(), types)
+    return AllowList(types)
 
 
 def _modern(name: str) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from botbuilder.core import BotState, Storage
 
 from .document import ABSENT, Document
 from .errors import StateKeyError
+from .owner import NOBODY, owner_of
 from .policy import Policies
 from .work import UnitOfWork
 from .workspace import Workspace
@@ -40,6 +41,8 @@ class DocumentBotState(BotState):
     """
 
     policies: Policies
+    owner_parts: ClassVar[tuple[str, ...]] = ()
+    """What in an activity says whose a document is, where the key is upstream's."""
 
     def __init__(self, storage: Storage | Workspace, scope_name: str) -> None:
         workspace = storage if isinstance(storage, Workspace) else Workspace(storage)
@@ -120,8 +123,13 @@ class DocumentBotState(BotState):
 
         :raises StateKeyError: the scope has no key in this turn.
         """
-        work = self._workspace.work_of(turn)
-        return work.document(self.get_storage_key(turn), self.scope_name, self.policies)
+        key = self.get_storage_key(turn)
+        document = self._workspace.work_of(turn).document(key, self.scope_name, self.policies)
+        if document.owner is None:
+            # Where a key of our own holds an id, there is nothing that it leaves open.
+            has_own_key = key.count("/") == 1
+            document.owner = NOBODY if has_own_key else owner_of(turn.activity, self.owner_parts)
+        return document
 
     async def document(self, turn: Any) -> Document:
         """This turn's document of this scope, loaded."""

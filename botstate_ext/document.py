@@ -13,101 +13,53 @@ meanwhile.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Any, Final
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, Final, TypeVar
 
-from .attempts import Attempts, Changes
+from .attempts import Changes
 from .errors import StateDecodeError, StateEncodeError
-from .lives import Lives
 from .merge import differ
-from .metadata import NO_METADATA, RESERVED, UPSTREAM_ETAG, Metadata, parse_document
+from .metadata import Metadata, is_reserved
 from .policy import Policies, PropertyPolicy
+from .quarantine import quarantined, quarantined_name
+from .stored_document import StoredDocument
+from .values import Values
+from .versions import FIRST
 
 ABSENT: Final[Any] = type("Absent", (), {"__repr__": lambda self: "ABSENT", "__slots__": ()})()
 """What :meth:`Document.get` returns for a property that is not there."""
 
+T = TypeVar("T")
+_log: Final = logging.getLogger("botstate_ext")
 
-class Document:
+
+class Document(StoredDocument):
     """See the module. One unit of work holds one Document a key; two never share a live value."""
 
     def __init__(self, key: str, scope: str, policies: Policies) -> None:
-        self.key, self.scope, self.policies = key, scope, policies
-        self.id: str | None = None
-        """The id that chose it, where one did: its key may hold but a hash of that."""
-        self.etag: str | None = None
-        self.is_loaded = False
-        self.was_read = False
+        super().__init__(key, scope, policies)
         self.live: dict[str, Any] = {}
-        self._base: dict[str, bytes | None] = {}
-        self._hints: dict[str, PropertyPolicy] = {}
-        self.lives = Lives(policies)
-        self.marks: dict[str, timedelta] = {}
-        """What was handled, to be noted by the next save, and for how long it is to be known."""
-        self._attempts = Attempts()
-        self._text: bytes | None = None
-        self._stored: dict[str, bytes] = {}
-        self._metadata = NO_METADATA
-        self._all_ours = True
-        self.now: datetime | None = None
+        self._versions: dict[str, int] = {}
+        self.values = Values(policies)
+
+    def unread(self) -> Document:
+        """A document of its own for the same key, of which nothing was read."""
+        other = Document(self.key, self.scope, self.policies)
+        other.id, other.owner = self.id, self.owner
+        return other
 
     def belong(self, scope: str, policies: Policies) -> None:
         """Take note of the scope of a document that was found by its key alone."""
-        self.scope, self.policies = scope, policies
-        self.lives.policies = policies
-
-    # What storage holds
-
-    def fill(self, text: bytes | None, etag: str | None, now: datetime) -> None:
-        """Take what storage holds now (None: nothing). Values handed out stay as they are."""
-        if self.is_loaded and self._text is None:
-            self.lives.leave(self._base, self._stored, self._metadata)
-        self._text, self.etag, self.is_loaded = text, etag, True
-        # What this unit of work has seen expire does not come back when the clock does.
-        self.now = now if self.now is None else max(self.now, now)
-        self._stored, self._metadata = {}, NO_METADATA
-
-    @property
-    def stored(self) -> dict[str, bytes]:
-        """The texts of the stored properties that have not expired. Who asks has read them.
-
-        :raises StateDecodeError: the stored text is not a document.
-        """
-        self.was_read = True
-        if self._text is not None:
-            self._split(self._text)
-        return self._stored
-
-    @property
-    def metadata(self) -> Metadata:
-        """What ``$state`` says.
-
-        :raises StateDecodeError: the stored text is not a document.
-        """
-        if self._text is not None:
-            self._split(self._text)
-        return self._metadata
-
-    def _split(self, text: bytes) -> None:
-        try:
-            stored, metadata, is_ours = parse_document(text)
-        except StateDecodeError as error:
-            reason = error.reason
-        else:
-            self._take_split(stored, metadata, is_ours)
-            return
-        # Outside of the handler: what led to it may show the text, so nothing is chained.
-        raise StateDecodeError(reason, scope=self.scope, key=self.key)
-
-    def _take_split(self, stored: dict[str, bytes], metadata: Metadata, is_ours: bool) -> None:
-        if self.now is not None:
-            self.lives.part(stored, metadata, self.now)
-        self._text, self._stored, self._metadata = None, stored, metadata
-        self._all_ours = self._all_ours and is_ours
+        super().belong(scope, policies)
+        self.values.policies = policies
 
     # What the bot sees
 
     def get(self, name: str, hint: PropertyPolicy | None = None) -> Any:
-        """The live value of a property, the same object each time; ``ABSENT`` if there is none.
+        """The live value of a property, the same object each time; ``ABSENT`` if there is none, or
+        if the property's values are moved aside when they cannot be read, and this one was.
 
         :raises StateDecodeError: the stored text does not fit the property.
         """
@@ -120,8 +72,15 @@ class Document:
         text = self.stored.get(name)
         if text is None:
             return ABSENT
-        value = self.decode(name, text)
-        self._base[name], self.live[name] = text, value
+        version = self._version(name)
+        try:
+            value = self.decode(name, text, version)
+        except StateDecodeError as error:
+            if not self.values.is_set_aside(name, error):
+                raise
+            self._set_aside(name, text, version, error.reason)
+            return ABSENT
+        self._base[name], self._versions[name], self.live[name] = text, version, value
         if self.now is not None:
             self.lives.use(name, self.metadata.props.get(name), self.now)
         return value
@@ -129,12 +88,15 @@ class Document:
     def text(self, name: str) -> bytes | None:
         """The JSON text of a property as the bot sees it, unsaved changes included; None if absent.
 
+        One that is stored in an older version is brought forward.
+
         :raises StateEncodeError: its value cannot be stored.
+        :raises StateDecodeError: newer code stored it, or it cannot be brought forward.
         """
         touched = name in self._base or name in self.live
         if touched and not self._is_overtaken(name):
             return self._encoded(name, self._base.get(name))
-        return self.stored.get(name)
+        return self._current(name, self.stored.get(name), self._version(name))
 
     def names(self) -> list[str]:
         """The names of the properties that the bot sees."""
@@ -152,9 +114,14 @@ class Document:
     ) -> None:
         """Give a property a value, for the property's lifetime or another; one that is a change of
         the stored value keeps the lifetime which that was given. Encoded, and so checked, when the
-        document is saved."""
+        document is saved.
+
+        :raises StateDecodeError: newer code than this stored what is to be replaced.
+        """
         if hint is not None:
-            self._hints[name] = hint
+            self.values.hints[name] = hint
+        if name in self.stored:
+            self._placed(name, self.values.check_version, name, self._version(name))
         if not is_change:
             self.lives.give(name, lifetime)
         self._touch(name)
@@ -181,8 +148,11 @@ class Document:
         """Detach what was handed out of one property, or of all: the next `get` reads it anew."""
         for touched in [name] if name is not None else [*self._base, *self.live]:
             self._base.pop(touched, None)
+            self._versions.pop(touched, None)
             self.live.pop(touched, None)
             self.lives.forget(touched)
+        if name is None:
+            self.retagged = {}
 
     # What changed
 
@@ -193,7 +163,7 @@ class Document:
         """
         changed: dict[str, bytes | None] = {}
         for name in [*self._base, *(name for name in self.live if name not in self._base)]:
-            if name in (RESERVED, UPSTREAM_ETAG):
+            if is_reserved(name):
                 raise self._cannot_store(name, "this name is reserved: choose another")
             base = self._base.get(name)
             mine = self._encoded(name, base)
@@ -211,33 +181,23 @@ class Document:
         except StateEncodeError:
             return True  # it was given a value that no save can store
 
-    def needs_upkeep(self) -> bool:
-        """True when the bot changed nothing, and yet something is to be written: a mark, or that
-        what it looked at has expired, or was used long enough after it was last renewed."""
-        if self.marks:
-            return True
-        return self._text is None and self.lives.need_upkeep(self._stored)
+    def sides(self, name: str) -> tuple[bytes | None, bytes | None]:
+        """The text that a touched property's value came from, and the one that is stored now; None
+        where it was or is absent. If they differ, both are in the version that this code knows.
 
-    def has_expired(self, name: str | None = None) -> bool:
-        """True when what was read of a property, or of the whole document, before the last look at
-        it is past its time now, and so may be gone although nobody removed it."""
-        if self.now is None:
-            return False
-        if name is None:
-            return self.lives.had_all_ended(self.now)
-        return self.lives.had_ended(name, self.now)
-
-    def is_handled(self, mark: str) -> bool:
-        """True when storage says that what this mark stands for was handled."""
-        return self.now is not None and mark in self.metadata.handled_at(self.now)
+        :raises StateDecodeError: newer code stored it, or it cannot be brought forward.
+        """
+        base, stored = self._base.get(name), self.stored.get(name)
+        if not differ(base, stored):
+            return base, stored
+        return (
+            self._current(name, base, self._versions.get(name, FIRST)),
+            self._current(name, stored, self._version(name)),
+        )
 
     def base(self, name: str) -> bytes | None:
         """The text that a touched property's value came from; None if it was absent."""
         return self._base.get(name)
-
-    def attempt(self, write_id: str, changes: Changes, *, removes: bool) -> None:
-        """Note that a write with this id, holding these changes, is on its way; or a removal."""
-        self._attempts.add(write_id, self.etag, changes, removes=removes)
 
     def settle(self) -> bool:
         """After a fresh `fill`: True if a write that was on its way is found to be stored.
@@ -249,6 +209,7 @@ class Document:
             self.agree(changes)
         if arrived:
             self.marks = {m: keep for m, keep in self.marks.items() if not self.is_handled(m)}
+            self._agree_on_tags()
         return bool(arrived)
 
     def agree(self, changes: Changes) -> None:
@@ -257,6 +218,7 @@ class Document:
             # What was forgotten while the write was on its way is not touched any more.
             if name in self._base or name in self.live:
                 self._base[name] = text
+                self._versions[name] = self.policy(name).versions.current
 
     def take(self, fresh: Document, name: str) -> bool:
         """Take what storage holds from a fresher look at it, in which this property was changed.
@@ -281,6 +243,7 @@ class Document:
         self._attempts.clear()
         self.lives.saved(changes)
         self.marks.clear()
+        self._agree_on_tags()
 
     def _encoded(self, name: str, base: bytes | None) -> bytes | None:
         """The text of a live value: ``base`` itself when the value has not changed."""
@@ -288,31 +251,17 @@ class Document:
         if value is ABSENT:
             return None
         try:
-            mine = self._policy_for(name, value).codec.encode(value, base)
+            return self.values.encode(name, value, base, is_ours=self._all_ours)
         except StateEncodeError as error:
             reason = error.reason
-        else:
-            same = base is not None and mine is not base and self._says_the_same(name, base, mine)
-            return base if same else mine
         raise self._cannot_store(name, reason)
 
     def _cannot_store(self, name: str, reason: str) -> StateEncodeError:
         return StateEncodeError(reason, scope=self.scope, key=self.key, property_name=name)
 
-    def _says_the_same(self, name: str, base: bytes, mine: bytes) -> bool:
-        """Texts differ also by upstream's spaces and escapes, and by a field that a class gained:
-        so compare with what was loaded, encoded again."""
-        codec = self.policy(name).codec
-        if codec.is_stable and self._all_ours:
-            return False
-        try:
-            return codec.normal(base) == mine
-        except (StateDecodeError, StateEncodeError):
-            return False
-
     def _touch(self, name: str) -> None:
         if name not in self._base:
-            self._base[name] = self.stored.get(name)
+            self._base[name], self._versions[name] = self.stored.get(name), self._version(name)
 
     def _is_overtaken(self, name: str) -> bool:
         """True when someone else changed a property that this unit of work did not change."""
@@ -322,8 +271,8 @@ class Document:
     # One value
 
     def _take_hint(self, name: str, hint: PropertyPolicy) -> None:
-        before = self._hints.get(name)
-        self._hints[name] = hint
+        before = self.values.hints.get(name)
+        self.values.hints[name] = hint
         cls = hint.hinted_type
         if cls is None or before is not None or isinstance(self.live.get(name, ABSENT), cls):
             return
@@ -331,27 +280,41 @@ class Document:
         if not self.has_changed(name):
             self.forget(name)
 
-    def decode(self, name: str, text: bytes) -> Any:
-        """A text as the value of this property.
+    def decode(self, name: str, text: bytes, version: int) -> Any:
+        """A text that is stored in this version, as the value of this property.
 
         :raises StateDecodeError: it does not fit the property.
         """
-        policy = self.policy(name)
-        try:
-            return policy.codec.decode(text)
-        except StateDecodeError as error:
-            reason = error.reason
-        # Outside of the handler: what led to it may show the value, so nothing is chained.
-        raise StateDecodeError(reason, scope=self.scope, key=self.key, property_name=name)
+        return self._placed(name, self.values.decode, name, text, version)
 
     def policy(self, name: str) -> PropertyPolicy:
         """The policy of a property: declared, or named by the class that a default gave."""
-        declared = self.policies.of(name)
-        return declared if declared.declared_type else self._hints.get(name, declared)
+        return self.values.policy(name)
 
-    def _policy_for(self, name: str, value: Any) -> PropertyPolicy:
-        """A class named only by a default binds its own instances and nothing else."""
-        policy = self.policy(name)
-        if policy.declared_type or policy.hinted_type is None:
-            return policy
-        return policy if isinstance(value, policy.hinted_type) else self.policies.of(name)
+    def _current(self, name: str, text: bytes | None, version: int) -> bytes | None:
+        if text is None:
+            return None
+        return self._placed(name, self.values.current, name, text, version)
+
+    def _placed(self, name: str, read: Callable[..., T], *args: Any) -> T:
+        """What ``read`` returns; what it raises gets its place."""
+        try:
+            return read(*args)
+        except StateDecodeError as error:
+            located = error.located(scope=self.scope, key=self.key, property_name=name)
+        # Outside of the handler: what led to it may show the value, so nothing is chained.
+        raise located
+
+    def _set_aside(self, name: str, text: bytes, version: int, reason: str) -> None:
+        aside = quarantined_name(name, text)
+        self._touch(name)
+        self._touch(aside)
+        self.live[aside] = quarantined(text, version, reason)
+        _log.warning(
+            "A stored value was moved aside (property %r, scope %r, key %r); it is %r now: %s",
+            name,
+            self.scope,
+            self.key,
+            aside,
+            reason,
+        )

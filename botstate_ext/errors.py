@@ -149,7 +149,8 @@ class StateKeyError(StateError, TypeError):
 
 
 class StateQueryError(StateError, ValueError):
-    """A JSONPath or a template is malformed, or goes over a limit, which the text names."""
+    """A JSONPath, a template or a continuation token is malformed, or goes over a limit, which the
+    text names."""
 
 
 class StateStorageError(StateError):

@@ -26,7 +26,7 @@ class PropertyTimes(msgspec.Struct, omit_defaults=True):
     """What ``$state`` says of one property.
 
     ``lifetime``: what ``set(expires_after=)`` gave this value; None: the property's own.
-    ``handled``: there is a handler for its end, so it is not simply dropped.
+    ``handler``: there is one for its end, so it is not simply dropped.
     ``reference``: the conversation of its last write, where the property keeps it.
     """
 
@@ -35,7 +35,7 @@ class PropertyTimes(msgspec.Struct, omit_defaults=True):
     expires: Moment | None = None
     version: int = 1
     lifetime: timedelta | None = None
-    handled: bool = False
+    handler: bool = False
     reference: dict[str, Any] | None = None
 
 
@@ -52,6 +52,7 @@ class Expiring(msgspec.Struct, omit_defaults=True):
     until: Moment | None = None
     attempts: int = 0
     reference: dict[str, Any] | None = None
+    version: int = 1
 
     @property
     def due(self) -> datetime:
@@ -69,6 +70,7 @@ def waiting(name: str, text: bytes, times: PropertyTimes, now: datetime) -> Expi
         created=times.created,
         updated=times.updated,
         reference=times.reference,
+        version=times.version,
     )
 
 

@@ -57,7 +57,7 @@ def _expired_state(document: Document, claim: Expiring) -> ExpiredState:
         scope=document.scope,
         key=document.key,
         name=claim.name,
-        value=document.decode(claim.name, bytes(claim.value)),
+        value=document.decode(claim.name, bytes(claim.value), claim.version),
         created=claim.created,
         updated=claim.updated,
         expired=claim.expired,

@@ -52,10 +52,22 @@ def dumps(value: Any) -> bytes:
         encoded = msgspec.json.encode(value)
     except (UnicodeEncodeError, TypeError, RecursionError):
         return _slow_dumps(value)
-    # msgspec writes null for NaN and the infinities; a value without null cannot have held one.
-    if b"null" in encoded:
-        return _slow_dumps(value) if _holds_non_finite(value) else encoded
+    if may_lie(encoded, value) and _holds_non_finite(value):
+        return _slow_dumps(value)
     return encoded
+
+
+def may_lie(text: bytes, value: Any) -> bool:
+    """Whether a null in msgspec's text of this value may stand for NaN or an infinity, for which it
+    writes null too. Never a false no."""
+    if b"null" not in text:
+        return False
+    try:
+        # MessagePack has them all: 0xCB, then the sign and an exponent of ones.
+        packed = msgspec.msgpack.encode(value)
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return True
+    return b"\xcb\x7f" in packed or b"\xcb\xff" in packed
 
 
 def is_plain(value: Any) -> bool:

@@ -10,6 +10,7 @@ at least two, so the two kinds never meet; and two different (scope, id) never s
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from hashlib import sha256
 from typing import Final
@@ -23,6 +24,8 @@ MAX_KEY_LENGTH: Final = 1024
 """Characters of the longest blob name Azure accepts."""
 
 _MAX_ESCAPED_LENGTH: Final = 512
+_OWN_KEYS: Final = frozenset({"user", "conversation", "bot", "workflow", "shared"})
+_PRIVATE_IDS: Final = re.compile(r".+/users/.+/.*", re.DOTALL)
 _HASHED: Final = "="  # quote() never leaves one, so a hashed id cannot equal an escaped one
 
 
@@ -104,6 +107,31 @@ def escape(text: str) -> str:
     if encoded.endswith("."):
         encoded = encoded[:-1] + "%2E"
     return encoded if len(encoded) <= _MAX_ESCAPED_LENGTH else _HASHED + _digest(text)
+
+
+def is_hashed(escaped: str) -> bool:
+    """True for what `escape` gave instead of an id that is too long: the id is lost."""
+    return escaped.startswith(_HASHED)
+
+
+def scope_of_key(key: str) -> str | None:
+    """The name of the scope whose documents have keys like this one; None if none has.
+
+    Of a conversation whose id holds ``/users/`` it says that it is private: the keys are the same.
+    """
+    first, _, rest = key.partition("/")
+    if not first or not rest:
+        return None
+    if "/" not in rest:
+        if first.startswith("scope."):
+            return first.removeprefix("scope.") or None
+        return first if first in _OWN_KEYS else None
+    kind, _, ids = rest.partition("/")
+    if not ids:
+        return None
+    if kind == "conversations":
+        return "private" if _PRIVATE_IDS.fullmatch(ids) else "conversation"
+    return "user" if kind == "users" else None
 
 
 def _is_name(value: object) -> bool:

@@ -120,7 +120,7 @@ class Lives:
         return [
             expiring.waiting(name, ended.text, ended.times, now)
             for name, ended in self.ended.items()
-            if ended.times.handled or self.policies.is_handled(name)
+            if ended.times.handler or self.policies.has_handler(name)
         ]
 
     def _times_written(
@@ -137,9 +137,9 @@ class Lives:
             created=before.created or now,
             updated=now,
             expires=None if lifetime is None else expiry.end_of(now, lifetime),
-            version=before.version,
+            version=policy.versions.current,
             lifetime=own,
-            handled=before.handled or self.policies.is_handled(name),
+            handler=before.handler or self.policies.has_handler(name),
             reference=(reference or before.reference) if policy.keep_reference else None,
         )
 

@@ -8,10 +8,11 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from . import jsontext, legacy
+from . import jsontext, legacy, tags
 from .errors import StateDecodeError
 from .expiring import Expiring, PropertyTimes
 from .expiry import Moment, is_expired
+from .legacy.tags import PREFIX
 
 RESERVED: Final = "$state"
 """The one entry of a document that is not a property. Always the last."""
@@ -27,6 +28,14 @@ NEXT_EXPIRY: Final = "statenextexpiry"
 """Blob metadata: when the first property of the document ends, or the next handler is due: a time
 whose text sorts as times do; or `NEVER`. What has no such entry was written by someone else."""
 
+SCOPE: Final = "statescope"
+CREATED: Final = "statecreated"
+UPDATED: Final = "stateupdated"
+EXPIRES: Final = "stateexpires"
+TAGS: Final = "statetags"
+"""Blob metadata: what a listing tells. ``stateexpires``: when the last property ends, where all do.
+Beside these, ``statechannel``, ``stateuser`` and ``stateconversation``: whose it is."""
+
 NEVER: Final = "never"
 """Sorts after every time."""
 
@@ -37,11 +46,13 @@ HANDLED_KEPT: Final = 32
 
 class Metadata(msgspec.Struct, omit_defaults=True):
     """The content of ``$state``. ``writes``: the ids of the last writes, the newest last.
-    ``scope``: the name of the scope that wrote it. ``expiring``: what waits for its handler.
+    ``scope``: the name of the scope that wrote it. ``owner``: see `owner.Owner`. ``expiring``: what
+    waits for its handler.
     ``handled``: the marks of activities that were handled lately, and until when each counts."""
 
     v: int = 0  # written always, because it is never 0
     scope: str = ""
+    owner: dict[str, str] = {}
     created: Moment | None = None
     updated: Moment | None = None
     props: dict[str, PropertyTimes] = {}
@@ -90,6 +101,12 @@ class Parsed(NamedTuple):
     is_ours: bool
 
 
+def is_reserved(name: str) -> bool:
+    """True for a name that no property can have: an entry of ours or of upstream's adapters, or a
+    tag of jsonpickle's, which would make the whole document look like an object."""
+    return name in (RESERVED, UPSTREAM_ETAG) or str(name).startswith(PREFIX)
+
+
 def parse_document(text: bytes) -> Parsed:
     """The text of each property, and the metadata (empty for a document that upstream wrote).
 
@@ -133,11 +150,18 @@ def _is_text(name: str) -> bool:
 
 
 def storage_metadata(stored: Mapping[str, bytes], metadata: Metadata) -> dict[str, str]:
-    """What a sweep needs to know without reading the body."""
-    entries = {NEXT_EXPIRY: expiry_text(metadata.next_expiry())}
+    """What a sweep, a listing or an erasure needs to know without reading the body."""
     end = metadata.last_expiry(stored)
+    entries = {NEXT_EXPIRY: expiry_text(metadata.next_expiry())}
+    if metadata.scope:
+        entries[SCOPE] = metadata.scope
+    entries |= {f"state{part}": text for part, text in metadata.owner.items()}
+    times = {CREATED: metadata.created, UPDATED: metadata.updated, EXPIRES: end}
+    entries |= {name: expiry_text(time) for name, time in times.items() if time is not None}
+    if metadata.tags:
+        entries[TAGS] = tags.packed(metadata.tags)
     # Whoever removes the item at that time runs no handler, so what has one names no such time.
-    if end is not None and not metadata.expiring and not _has_handled(metadata):
+    if end is not None and not metadata.expiring and not _has_handler(metadata):
         entries[EXPIRES_AT] = end.isoformat()
     return entries
 
@@ -149,8 +173,8 @@ def expiry_text(moment: datetime | None) -> str:
     return moment.astimezone(timezone.utc).isoformat(timespec="microseconds")
 
 
-def _has_handled(metadata: Metadata) -> bool:
-    return any(entry.handled for entry in metadata.props.values())
+def _has_handler(metadata: Metadata) -> bool:
+    return any(entry.handler for entry in metadata.props.values())
 
 
 def _parse_metadata(raw: bytes) -> Metadata:

@@ -85,6 +85,7 @@ class StateMiddleware(Middleware):
         """Run the rest of the turn between one load and one save."""
         if self._states.has_work(context):
             return await logic()  # used twice on one adapter: the outer one loads and saves
+        await self._states.save_early(context)
         async with self._deliveries.delivery(context) as delivery, self._place(context):
             if self._on_conflict == "replay":
                 return await replayed(context, lambda: self._turn(context, logic, delivery))

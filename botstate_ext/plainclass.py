@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from types import FunctionType
 from typing import Any, Final
@@ -12,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from . import jsontext, legacy
-from .allowlist import AllowList
+from .allowlist import AllowList, name_of
 from .errors import StateDecodeError, StateEncodeError
 
 _MAY_BE_FLOAT: Final = (
@@ -20,6 +21,7 @@ _MAY_BE_FLOAT: Final = (
     msgspec.inspect.CustomType,
     msgspec.inspect.FloatType,
 )
+_CONTAINERS: Final = frozenset((dict, list))
 
 
 @lru_cache(maxsize=1024)
@@ -53,6 +55,25 @@ def may_hold_floats(type_: Any) -> bool:
     )
 
 
+def classes_in(type_: Any) -> frozenset[type]:
+    """Every class of an app's own that a type annotation reaches."""
+    return frozenset(
+        node.cls
+        for node in _nodes(msgspec.inspect.type_info(type_), set())
+        if isinstance(getattr(node, "cls", None), type)
+        and not isinstance(node, msgspec.inspect.TypedDictType)
+    )
+
+
+def field_names_in(type_: Any) -> dict[str, tuple[str, ...]]:
+    """The fields of every dataclass that a type annotation reaches, by the name of the class."""
+    return {
+        name_of(cls): tuple(field.name for field in fields(cls))
+        for cls in classes_in(type_)
+        if is_dataclass(cls)
+    }
+
+
 def attributes(instance: object) -> dict[str, Any]:
     """What an instance of a plain class holds, from its ``__dict__`` and its ``__slots__``."""
     return dict(legacy.attributes_of(instance))
@@ -64,21 +85,24 @@ def _holds_attributes_only(cls: type) -> bool:
     return new is object.__new__ or isinstance(new, FunctionType)
 
 
-def rebuild(cls: Any, stored: Any, allowed: AllowList) -> Any:
+def rebuild(cls: Any, stored: Any, allowed: AllowList, *, tagged: bool = False) -> Any:
     """An instance of a plain class from its stored attributes.
 
     Made by ``cls()`` where that needs no argument, so that an attribute which a newer version of
-    the class adds has its default; otherwise without calling ``__init__``.
+    the class adds has its default; otherwise without calling ``__init__``. ``tagged``: the
+    attributes may hold jsonpickle's tags.
 
     :raises StateDecodeError: what is stored is not a JSON object of attributes.
     """
     if not isinstance(stored, dict):
         raise StateDecodeError(f"Expected `object`, got `{type(stored).__name__}`")
     instance = cls() if _needs_no_argument(cls) else cls.__new__(cls)
-    for name, item in _without_tags(stored).items():
+    if isinstance(stored, legacy.Instance):
+        stored, tagged = stored.stored, True
+    for name, item in without_tags(stored).items():
         if name.startswith("py/"):
             raise StateDecodeError(f"it holds an attribute {name!r}, which is not allowed")
-        value = legacy.restore(item, allowed) if isinstance(item, (dict, list)) else item
+        value = legacy.restore(item, allowed) if tagged and type(item) in _CONTAINERS else item
         legacy.set_attribute(instance, name, value)
     return instance
 
@@ -125,8 +149,10 @@ def _needs_no_argument(cls: Any) -> bool:
     return True
 
 
-def _without_tags(stored: dict[str, Any]) -> dict[str, Any]:
+def without_tags(stored: Any) -> Any:
     """The attributes beside the class name that upstream wrote; which class it is, is not asked."""
+    if not isinstance(stored, dict):
+        return stored
     state = stored.get("py/state")
     if isinstance(state, dict):
         return state

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from . import jsontext, merge
-from .codec import NULL, Codec
+from .codec import NULL, Codec, JsonCodec
 from .errors import StateDecodeError
+from .limits import Limits
+from .quarantine import OnUndecodable, is_quarantined
+from .versions import UNVERSIONED, Versions
 
 ExpiryHandler: TypeAlias = Callable[[Any], Any]
 """Called with an ``ExpiredState``; may be async."""
 
 Trim: TypeAlias = Callable[[Any], Any]
 """Shortens a value that was merged, for example to its newest items."""
+
+NO_LIMITS: Final = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,9 @@ class PropertyPolicy:
     keep_reference: bool = False
     merge: merge.Merge | None = None
     trim: Trim | None = None
+    max_bytes: int | None = None
+    versions: Versions = UNVERSIONED
+    on_undecodable: OnUndecodable = "raise"
 
     def merged(self, base: bytes | None, mine: bytes | None, theirs: bytes | None) -> bytes | None:
         """The three texts as one, by this property's ``merge`` and then its ``trim``.
@@ -68,21 +76,27 @@ class Policies:
     """The policies of a scope's properties by name, with one for names that nobody declared, and
     the handlers of their ends."""
 
-    __slots__ = ("declared", "handlers", "handlers_of_all", "undeclared")
+    __slots__ = ("_aside", "declared", "handlers", "handlers_of_all", "limits", "undeclared")
 
-    def __init__(self, undeclared: PropertyPolicy) -> None:
+    def __init__(self, undeclared: PropertyPolicy, limits: Limits = NO_LIMITS) -> None:
         self.declared: dict[str, PropertyPolicy] = {}
         self.undeclared = undeclared
+        self.limits = limits
+        self._aside = replace(undeclared, codec=JsonCodec())
         self.handlers: dict[str, list[ExpiryHandler]] = {}
         self.handlers_of_all: list[ExpiryHandler] = []
 
     def of(self, name: str) -> PropertyPolicy:
-        return self.declared.get(name, self.undeclared)
+        """The policy under which a property of this name is stored."""
+        found = self.declared.get(name)
+        if found is None:
+            return self._aside if is_quarantined(name) else self.undeclared
+        return found
 
     def handlers_of(self, name: str) -> list[ExpiryHandler]:
         """What to call when this property has expired: its own handlers, then the scope's."""
         return [*self.handlers.get(name, ()), *self.handlers_of_all]
 
-    def is_handled(self, name: str) -> bool:
+    def has_handler(self, name: str) -> bool:
         """Whether this process has a handler for the end of this property."""
         return name in self.handlers or bool(self.handlers_of_all)

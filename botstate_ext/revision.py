@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from . import tags
 from .attempts import Changes
 from .document import Document
 from .errors import StateDecodeError, StateEncodeError
 from .expiring import Expiring
+from .limits import (
+    Place,
+    check_depth,
+    check_document,
+    check_property,
+    warn_of_document,
+    warn_of_property,
+)
 from .merge import OnConflict, Unmergeable, differ
 from .metadata import (
     FORMAT,
@@ -19,6 +29,7 @@ from .metadata import (
     render_document,
     storage_metadata,
 )
+from .owner import NOBODY, owner_after
 
 
 class ConflictingProperties(Exception):
@@ -52,7 +63,7 @@ def merged(document: Document, changes: Changes, on_conflict: OnConflict) -> dic
     conflicting = []
     for name, mine in changes.items():
         try:
-            text = _merge_one(document, name, mine, result.get(name), on_conflict)
+            text = _merge_one(document, name, mine, on_conflict)
         except Unmergeable:
             conflicting.append(name)
             continue
@@ -63,6 +74,35 @@ def merged(document: Document, changes: Changes, on_conflict: OnConflict) -> dic
     if conflicting:
         raise ConflictingProperties(conflicting)
     return result
+
+
+def changed(document: Document, changes: Changes) -> dict[str, bytes]:
+    """The texts that were loaded, with these changes."""
+    texts = {**document.stored, **changes}
+    return {name: text for name, text in texts.items() if text is not None}
+
+
+def check_limits(document: Document, stored: Mapping[str, bytes], changes: Changes) -> None:
+    """:raises StateTooLargeError: these texts, of which some are changes, are over a limit."""
+    limits, place = document.policies.limits, Place(document.scope, document.key)
+    for name in changes:
+        text = stored.get(name)
+        if text is not None:
+            before, where = document.stored.get(name), place._replace(property_name=name)
+            check_property(before, text, document.policy(name).max_bytes, where)
+            check_depth(before, text, limits.max_depth, where)
+    check_document(document.stored, stored, limits.max_bytes, place)
+
+
+def warn_of_limits(before: Mapping[str, bytes], document: Document, changes: Changes) -> None:
+    """Log a warning when what was written has come close to a limit. ``before``: the texts that
+    were stored before."""
+    place = Place(document.scope, document.key)
+    for name, text in changes.items():
+        if text is not None:
+            limit, where = document.policy(name).max_bytes, place._replace(property_name=name)
+            warn_of_property(before.get(name), text, limit, where)
+    warn_of_document(before, document.stored, document.policies.limits.max_bytes, place)
 
 
 def revise(
@@ -81,7 +121,10 @@ def revise(
     What has expired is left out; what has a handler waits for it in ``$state``. ``reference``: the
     conversation of this write. ``expiring``: what is to wait instead. ``disposes``: a document of
     which nothing is left is removed even if nothing of it has expired.
+
+    :raises StateTooLargeError: a change takes the document, or a property, over its limit.
     """
+    check_limits(document, stored, changes)
     before, lives = document.metadata, document.lives
     start = now if before.updated is None else max(now, before.updated)
     if expiring is None:
@@ -89,14 +132,15 @@ def revise(
     metadata = Metadata(
         v=FORMAT,
         scope=document.scope,
+        owner=dict(owner_after(before.owner, document.owner or NOBODY)),
         created=before.created or start,
-        updated=start if changes else before.updated or start,
+        updated=start if changes or document.retagged else before.updated or start,
         props={
             name: lives.times(name, before, start, is_written=name in changes, reference=reference)
             for name in stored
         },
         writes=[*before.writes, write_id][-WRITES_KEPT:],
-        tags=before.tags,
+        tags=tags.within_limits(tags.applied(before.tags, document.retagged)),
         expiring=expiring,
         handled=_handled(document, start),
     )
@@ -110,10 +154,9 @@ def _merge_one(
     document: Document,
     name: str,
     mine: bytes | None,
-    theirs: bytes | None,
     on_conflict: OnConflict,
 ) -> bytes | None:
-    base = document.base(name)
+    base, theirs = document.sides(name)
     if on_conflict == "last_writer_wins" or not differ(base, theirs):
         return mine
     if theirs is None and document.has_expired(name):

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, TypeVar, overload
 
 from botbuilder.core import Storage
 
 from .asking import Query, as_query, ask
-from .bot_state import DocumentBotState
 from .codec import Codec
 from .document import Document
 from .errors import StateKeyError
 from .expiry import positive
 from .keys import document_key
+from .limits import positive_limit
+from .listed_scope import ListedScope
 from .merge import Merge
-from .metadata import RESERVED, UPSTREAM_ETAG
+from .metadata import is_reserved
+from .named import NamedStates
 from .policy import ExpiryHandler, Policies, PropertyPolicy, Trim
 from .properties import StateProperty
+from .quarantine import CHOICES, OnUndecodable
+from .versions import Migration, versions_of
+from .whole import WholeDocuments
 from .workspace import Workspace
 
 T = TypeVar("T")
@@ -26,7 +32,7 @@ Self = TypeVar("Self", bound="StateScope")
 H = TypeVar("H", bound=ExpiryHandler)
 
 
-class StateScope(DocumentBotState):
+class StateScope(NamedStates, WholeDocuments, ListedScope):
     """One document for each key, and its properties: a drop-in for ``botbuilder.core.BotState``."""
 
     def __init__(
@@ -40,7 +46,7 @@ class StateScope(DocumentBotState):
         undeclared = PropertyPolicy(
             self._workspace.codec(None), expires_after=positive(expires_after, "expires_after")
         )
-        self.policies = Policies(undeclared)
+        self.policies = Policies(undeclared, self._workspace.limits)
 
     @overload
     def create_property(
@@ -54,6 +60,11 @@ class StateScope(DocumentBotState):
         keep_reference: bool = False,
         merge: Merge | None = None,
         trim: Trim | None = None,
+        max_bytes: int | None = None,
+        version: int = 1,
+        migrations: Mapping[int, Migration] | None = None,
+        on_undecodable: OnUndecodable = "raise",
+        write_type_tags: bool = False,
     ) -> StateProperty[T]: ...
     @overload
     def create_property(
@@ -67,6 +78,11 @@ class StateScope(DocumentBotState):
         keep_reference: bool = False,
         merge: Merge | None = None,
         trim: Trim | None = None,
+        max_bytes: int | None = None,
+        version: int = 1,
+        migrations: Mapping[int, Migration] | None = None,
+        on_undecodable: OnUndecodable = "raise",
+        write_type_tags: bool = False,
     ) -> StateProperty[Any]: ...
     def create_property(
         self,
@@ -79,6 +95,11 @@ class StateScope(DocumentBotState):
         keep_reference: bool = False,
         merge: Merge | None = None,
         trim: Trim | None = None,
+        max_bytes: int | None = None,
+        version: int = 1,
+        migrations: Mapping[int, Migration] | None = None,
+        on_undecodable: OnUndecodable = "raise",
+        write_type_tags: bool = False,
     ) -> StateProperty[Any]:
         """Declare a property of this scope.
 
@@ -101,18 +122,37 @@ class StateScope(DocumentBotState):
         ``(base, mine, theirs)`` with values, None for an absent one. ``trim`` shortens what was
         merged. Without ``merge`` the later save raises `StateConflictError`.
 
+        ``max_bytes``: of its JSON text; a save that would go over it raises `StateTooLargeError`.
+
+        ``version``: of the values that this code knows; ``migrations``: ``{1: f, 2: g}``, one for
+        each version before it, ``(value) -> value`` on plain JSON (or in place, returning None).
+        What is stored in an older version is brought forward when it is first read, and written
+        with the turn. What has no version is of version 1; null is null in every version. A newer
+        one raises `StateDecodeError`, and is neither written over nor moved aside.
+
+        ``on_undecodable``: what to do with a stored value that cannot be read as this property.
+        ``"raise"``: `StateDecodeError`. ``"quarantine"``: a warning is logged, the property is
+        absent, and the turn's save moves the value whole to a property of its own,
+        ``{name}$quarantine.{digest}``: ``{"reason": ..., "version": ..., "value": ...}``.
+
+        ``write_type_tags``: write jsonpickle's tags as upstream does, so that an instance without
+        this package reads the value as its class. They are read either way.
+
         Declaring a name again replaces its declaration, except that ``create_property(name)`` alone
         gives one more accessor to what is declared.
 
         :raises TypeError: the name is empty, or the type cannot be stored.
-        :raises ValueError: the name is reserved, or ``expires_after`` is zero or negative.
+        :raises ValueError: the name is reserved; ``expires_after`` or ``max_bytes`` is not
+            positive; the migrations do not lead from version 1 to ``version``, each to the next.
         """
         if not name:
             raise TypeError("BotState.create_property(): name cannot be None or empty.")
-        if name in (RESERVED, UPSTREAM_ETAG):
+        if is_reserved(name):
             raise ValueError(f"{name!r} is a reserved name: choose another.")
+        if on_undecodable not in CHOICES:
+            raise ValueError(f"on_undecodable must be one of {CHOICES}, not {on_undecodable!r}.")
         policy = PropertyPolicy(
-            self._workspace.codec(type),
+            self._workspace.codec(type, tagged=write_type_tags),
             declared_type=type is not None,
             default=default,
             expires_after=positive(expires_after, "expires_after")
@@ -121,6 +161,9 @@ class StateScope(DocumentBotState):
             keep_reference=keep_reference,
             merge=merge,
             trim=trim,
+            max_bytes=positive_limit(max_bytes, "max_bytes"),
+            versions=versions_of(version, migrations),
+            on_undecodable=on_undecodable,
         )
         if policy != self.policies.undeclared:
             self._workspace.allow(type)

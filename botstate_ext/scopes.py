@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final, TypeAlias
 
@@ -13,6 +14,8 @@ from botframework.connector.auth import AuthenticationConstants
 
 from . import keys
 from .errors import StateKeyError
+from .keyreading import CONVERSATIONS, USERS
+from .listing import Shelf
 from .scope import ScopeByID, StateScope
 from .workspace import Workspace
 
@@ -25,6 +28,9 @@ _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
 
 class UserState(StateScope, sdk.UserState):
     """What the bot remembers of a user. Key: upstream's, ``{channel}/users/{user}``."""
+
+    owner_parts = ("channel", "user")
+    folder = USERS
 
     def __init__(
         self,
@@ -50,6 +56,9 @@ class ConversationState(StateScope, sdk.ConversationState):
     """What the bot remembers of a conversation. Key: upstream's,
     ``{channel}/conversations/{conversation}``."""
 
+    owner_parts = ("channel", "conversation")
+    folder = CONVERSATIONS
+
     def __init__(
         self,
         storage: Storage | Workspace,
@@ -72,6 +81,9 @@ class PrivateConversationState(StateScope, sdk.PrivateConversationState):
     """What the bot remembers of one user in one conversation. Key: upstream's,
     ``{channel}/conversations/{conversation}/users/{user}/{namespace}``."""
 
+    owner_parts = ("channel", "user", "conversation")
+    folder = CONVERSATIONS
+
     def __init__(self, storage: Storage | Workspace, namespace: str = "") -> None:
         StateScope.__init__(self, storage, "private")
         self.namespace = namespace
@@ -79,6 +91,9 @@ class PrivateConversationState(StateScope, sdk.PrivateConversationState):
     def get_storage_key(self, turn_context: Any) -> str:
         """:raises StateKeyError: the activity names no channel, conversation or user."""
         return keys.private_key(turn_context.activity, self.namespace)
+
+    def _shelf(self) -> Shelf:
+        return replace(super()._shelf(), namespace=self.namespace)
 
 
 class BotScopeState(StateScope):
@@ -158,6 +173,9 @@ class OwnScope(ScopeByID):
                 "no id. Use .at(id) to choose one."
             )
         return keys.document_key(f"scope.{self.scope_name}", document_id)
+
+    def _shelf(self) -> Shelf:
+        return Shelf(self.scope_name, f"scope.{self.scope_name}/")
 
 
 def _app_id(turn: Any) -> str | None:

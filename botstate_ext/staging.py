@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -105,7 +105,8 @@ class StagedStorage(StateStorage):
         that were ``read``. If nothing changed, nothing is asked.
 
         Everyone writes the first of several items in the order of their keys, so that of two who
-        write the same ones the slower has written nothing when it finds out.
+        write the same ones the slower has written nothing when it finds out. Deletions come last:
+        one is never taken back, as nothing tells whether someone else wants it to stay.
 
         :raises Overtaken: someone else was faster; what had been written is taken back.
         :raises StateConflictError: the same, but it could not be taken back; ``saved`` names it.
@@ -117,9 +118,9 @@ class StagedStorage(StateStorage):
             if item is not self._read[key]
         ]
         if writes:
-            await self._check({*read, *(write.key for write in writes)})
+            await self._check(self._read.keys() & {*read, *(write.key for write in writes)})
             written: dict[Write, str | None] = {}
-            for batch in (writes[:1], writes[1:]):
+            for batch in _batches(writes):
                 await self._write_batch(batch, written, writes)
         self._phase = "committed"
 
@@ -156,7 +157,7 @@ class StagedStorage(StateStorage):
         if kept and isinstance(error, Overtaken):
             error = StateConflictError(
                 "someone else wrote it while this turn was being saved, and what had been saved by "
-                "then has been built on already.",
+                "then cannot be taken back.",
                 key=error.key,
             )
         if isinstance(error, StateError):
@@ -172,9 +173,17 @@ class StagedStorage(StateStorage):
         return self._phase == "committed"
 
 
+def _batches(writes: list[Write]) -> Iterator[list[Write]]:
+    for kind in (
+        [write for write in writes if write.after is not None],
+        [write for write in writes if write.after is None],
+    ):
+        yield from (kind[:1], kind[1:])
+
+
 async def write_one(storage: StateStorage, write: Write) -> str | None:
-    """Write one item and return its new ETag; None where it is known to be written, but not as
-    what.
+    """Write one item and return its new ETag; None where it is deleted, or someone has written on
+    top of it.
 
     :raises Overtaken: someone else wrote it since it was read.
     :raises StateStorageError: the storage failed.
@@ -190,36 +199,35 @@ async def write_one(storage: StateStorage, write: Write) -> str | None:
     try:
         now = await storage.get(write.key)
     except StateStorageError as again:
-        if isinstance(failed, StateStorageError):
-            raise failed from again
-        # A lost race may be the trace of our own write, which the driver had sent twice.
-        again.maybe_written = True
-        raise
+        raise _unseen(again, after=failed) from again
     if _is_written(write, now):
         return None if now is None or now.data != _data(write.after) else now.etag
-    if isinstance(failed, StateStorageError) and _etag(now) == _etag(write.before):
+    # A write that is still on its way arrives only if the item is what it was. An ETag does not
+    # come back, but absence does: what creates an item may arrive whenever it is deleted again.
+    may_arrive = write.before is None or _etag(now) == write.before.etag
+    if isinstance(failed, StateStorageError) and may_arrive:
         raise failed
     raise Overtaken(_OVERTAKEN, key=write.key) from failed
 
 
 async def take_back(storage: StateStorage, write: Write, etag: str | None) -> StateError | None:
-    """Put one item back as it was. The error, if someone has written to it, or the storage failed.
+    """Put one item back as it was; the error, if that is not possible.
 
     ``etag``: what `write_one` returned.
     """
-    before, after = write.before, write.after
+    before = write.before
+    if etag is None:
+        return StateConflictError(_OVERTAKEN, key=write.key)
     try:
-        if after is not None and etag is None:
-            return StateConflictError(_OVERTAKEN, key=write.key)
         if before is None:
-            await storage.delete_if(write.key, etag=etag or ANY)
+            await storage.delete_if(write.key, etag=etag)
         else:
             await storage.put_if(write.key, before.data, etag=etag, metadata=before.metadata)
     except StateError as error:
         try:
             now = await storage.get(write.key)
-        except StateStorageError:
-            return error
+        except StateStorageError as again:
+            return _unseen(again, after=error)
         return error if _is_written(write, now) else None
     return None
 
@@ -244,6 +252,15 @@ def _is_written(write: Write, now: StoredItem | None) -> bool:
     except StateDecodeError:
         return False
     return bool(mine.metadata.writes) and mine.metadata.writes[-1] in stored.metadata.writes
+
+
+def _unseen(again: StateStorageError, *, after: StateError) -> StateError:
+    """The error of a write of which nobody could see what became."""
+    if isinstance(after, StateStorageError):
+        return after
+    # A lost race may be the trace of our own write, which the driver had sent twice.
+    again.maybe_written = True
+    return again
 
 
 def _weight(error: Exception) -> int:

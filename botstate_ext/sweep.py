@@ -182,7 +182,7 @@ class _Step:
         found = [*due, *ended]
         self.expired = len(document.lives.ended) + len(due)
         self.dropped = len(document.lives.ended) - len(ended)
-        mine = {e.id for e in found if policies.is_handled(e.name)}
+        mine = {e.id for e in found if policies.has_handler(e.name)}
         self.skipped = len(found) - len(mine)
         everything = [*document.metadata.expiring, *ended]
         left = [expiring.claimed(e, now) if e.id in mine else e for e in everything]

@@ -43,7 +43,7 @@ async def update(
     while attempt < MAX_ATTEMPTS and monotonic() < deadline:
         attempt += 1
         # A document of its own: another task of the turn may renew the shared one meanwhile.
-        fresh = Document(document.key, document.scope, document.policies)
+        fresh = document.unread()
         await refresh(work, fresh)
         value = await _changed(fresh, name, change, make_default, policy)
         async with work.writing(document):

@@ -14,6 +14,7 @@ from .expiry import Clock
 from .merge import OnConflict
 from .policy import Policies
 from .reference import Reference, no_reference
+from .revision import changed, check_limits
 from .storage.base import ANY, StateStorage
 
 _Plan: TypeAlias = tuple[Document, Changes]
@@ -105,6 +106,8 @@ class UnitOfWork:
         when the others are, so that it never says so of a turn that failed.
 
         :raises StateEncodeError: a value cannot be stored; nothing was written.
+        :raises StateTooLargeError: a change goes over a limit; nothing was written. Only where it
+            is merged with what someone else wrote, other documents may have been.
         :raises StateConflictError: a change could not be merged with what someone else wrote.
         :raises StateStorageError: the storage failed.
             ``saved`` and ``not_saved`` of the error tell which documents were written.
@@ -112,6 +115,8 @@ class UnitOfWork:
         chosen = self._documents.values() if documents is None else documents
         plans = [(d, d.changes()) for d in chosen if d.is_loaded]
         plans = [plan for plan in plans if force or plan[1] or plan[0].needs_upkeep()]
+        for document, changes in plans:
+            check_limits(document, changed(document, changes), changes)
         if len(plans) == 1:
             await commit(self, *plans[0], force=force)
         elif plans:

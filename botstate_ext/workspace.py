@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from typing import Any, Final
 
 from botbuilder.core import Storage
 
-from .allowlist import AllowList
-from .codec import Codec, codec_for
+from .allowlist import AllowList, Types, allow_list
+from .codec import Codec
 from .errors import StateEncodeError
 from .expiry import Clock, in_utc, never_back, system_clock
+from .limits import Limits
 from .merge import OnConflict
-from .policy import PropertyPolicy
+from .policy import NO_LIMITS, PropertyPolicy
 from .reference import no_reference, reference_of
 from .staged_work import StagedWork
 from .storage.adapt import as_state_storage
+from .tagged import codec_for
 from .work import UnitOfWork
 
 _ENDED: Final = object()
@@ -28,13 +29,19 @@ class Workspace:
     """A storage, a clock, and the classes that stored values may be restored to."""
 
     def __init__(
-        self, storage: Storage, *, types: Iterable[type] = (), clock: Clock | None = None
+        self,
+        storage: Storage,
+        *,
+        types: Types = (),
+        clock: Clock | None = None,
+        limits: Limits = NO_LIMITS,
     ) -> None:
         self.storage = as_state_storage(storage)
         self.clock: Clock = system_clock if clock is None else in_utc(clock)
         self._stamp = never_back(self.clock)
-        self._allowed = AllowList(types)
-        self._codecs: dict[Any, Codec] = {}
+        self.limits = limits
+        self._allowed = allow_list(types)
+        self._codecs: dict[tuple[Any, bool], Codec] = {}
         self._turn_key = f"botstate_ext.work.{id(self):x}"
 
     def work_of(self, turn: Any) -> UnitOfWork:
@@ -51,8 +58,14 @@ class Workspace:
         return work
 
     def has_work(self, turn: Any) -> bool:
-        """True while a unit of work is open in this turn."""
-        return isinstance(turn.turn_state.get(self._turn_key), UnitOfWork)
+        """True while a unit of work that `begin` opened is open in this turn."""
+        work = turn.turn_state.get(self._turn_key)
+        return isinstance(work, UnitOfWork) and work.is_saved_at_its_end
+
+    def early_work(self, turn: Any) -> UnitOfWork | None:
+        """The unit of work of what used state in this turn before `begin`; None if nothing did."""
+        work = turn.turn_state.get(self._turn_key)
+        return work if isinstance(work, UnitOfWork) and not work.is_saved_at_its_end else None
 
     def begin(self, turn: Any, on_conflict: OnConflict) -> UnitOfWork:
         """Open the unit of work of a turn."""
@@ -85,17 +98,18 @@ class Workspace:
             reference=no_reference if activity is None else lambda: reference_of(activity),
         )
 
-    def codec(self, type_: Any) -> Codec:
-        """The codec of a type, made once.
+    def codec(self, type_: Any, *, tagged: bool = False) -> Codec:
+        """The codec of a type, made once. ``tagged``: it writes jsonpickle's tags.
 
         :raises TypeError: values of this type cannot be stored.
         """
         try:
-            found = self._codecs.get(type_)
+            found = self._codecs.get((type_, tagged))
         except TypeError:  # an annotation that cannot be hashed
-            return codec_for(type_, lambda: self._allowed)
+            return codec_for(type_, lambda: self._allowed, tagged=tagged)
         if found is None:
-            found = self._codecs[type_] = codec_for(type_, lambda: self._allowed)
+            found = codec_for(type_, lambda: self._allowed, tagged=tagged)
+            self._codecs[type_, tagged] = found
         return found
 
     def default_codec(self, cls: type) -> Codec | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from .migrate import migrate
 from .sweep import sweep
 
 
@@ -18,4 +19,5 @@ def main() -> None:
     """
 
 
+main.add_command(migrate)
 main.add_command(sweep)

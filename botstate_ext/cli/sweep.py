@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
-from typing import TypeAlias
 
 import click
-from rich.console import Console
-from rich.logging import RichHandler
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ..states import StateScopes
 from ..sweep import SweepReport
+from .progress import progress
 from .target import on_states
-
-Show: TypeAlias = Callable[[SweepReport], None]
 
 
 @click.command()
@@ -39,38 +31,22 @@ async def sweep(
 
     Without --app, what has a handler is left for the app, and counted as skipped.
     """
-    with _progress() as show:
+    with progress() as show:
         report = await states.sweep(
-            dry_run, parallel=parallel, per_second=per_second, on_progress=show
+            dry_run,
+            parallel=parallel,
+            per_second=per_second,
+            on_progress=lambda report: show(_briefly(report)),
         )
     click.echo(json.dumps(asdict(report)) if as_json else _in_words(report, dry_run=dry_run))
     return 1 if report.failed else 0
 
 
-@contextmanager
-def _progress() -> Iterator[Show]:
-    """A bar on standard error, where that is a terminal; what is logged goes above it."""
-    console = Console(stderr=True)
-    logging.basicConfig(
-        level=logging.WARNING,
-        format="%(message)s",
-        handlers=[RichHandler(console=console, show_time=False, show_path=False, markup=False)],
+def _briefly(report: SweepReport) -> str:
+    return (
+        f"seen {report.seen:,}, expired {report.expired:,}, "
+        f"removed {report.removed:,}, failed {report.failed:,}"
     )
-    columns = (BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        # How many there are is known when all were seen, so the bar moves without an end.
-        task = bar.add_task("", total=None)
-
-        def show(report: SweepReport) -> None:
-            bar.update(
-                task,
-                description=f"seen {report.seen:,}, expired {report.expired:,}, "
-                f"removed {report.removed:,}, failed {report.failed:,}",
-            )
-
-        yield show
 
 
 def _in_words(report: SweepReport, *, dry_run: bool) -> str:

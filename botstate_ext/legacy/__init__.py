@@ -14,21 +14,23 @@ jsonpickle itself is not used: its decoder imports and calls what the data names
 
 from __future__ import annotations
 
-from .flatten import flatten, is_plain
+from .flatten import flatten
 from .instances import attributes_of, set_attribute
-from .plain import to_plain
+from .plain import Instance, to_plain, to_tree
 from .references import expand_references
 from .restore import restore
-from .tags import has_references, has_tags
+from .tags import OBJECT, has_references, has_tags
 
 __all__ = [
+    "OBJECT",
+    "Instance",
     "attributes_of",
     "expand_references",
     "flatten",
     "has_references",
     "has_tags",
-    "is_plain",
     "restore",
     "set_attribute",
     "to_plain",
+    "to_tree",
 ]

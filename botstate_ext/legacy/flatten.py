@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Mapping
 from datetime import date, datetime, time, tzinfo
 from enum import Enum
-from math import inf
 from typing import Any, Final
 from uuid import UUID
 
@@ -39,50 +38,9 @@ from .tags import (
 )
 
 _SCALARS: Final = frozenset((str, int, float, bool, type(None)))
-_LEAVES: Final = _SCALARS - {float}
-_CYCLE_CHECK: Final = 1000
 _NUMBERS: Final = frozenset((int, float, bool))
 _REDUCED: Final = frozenset(REDUCED.values())
 _RESERVED_ITEMS: Final = frozenset(("__dict__", "default_factory"))
-
-
-def is_plain(value: Any) -> bool:  # noqa: C901 - a call would cost more than the tests
-    """Whether the value is JSON as it stands: it needs no :func:`flatten` and no tags.
-
-    True for exactly dict (with str keys, none of which begins like a tag), list, str, int, finite
-    float, bool and None, all the way down. False for a cycle. What is shared may be either.
-    """
-    # Every value of every save comes by here: one loop, and one test for most values.
-    leaves = _LEAVES
-    if type(value) in leaves:
-        return True
-    todo = [value]
-    limit = _CYCLE_CHECK
-    for item in todo:
-        kind = type(item)
-        if kind is dict:
-            for key, member in item.items():
-                # Compared as text: cheaper than slicing every key.
-                if type(key) is not str or "py/" <= key < "py0":
-                    return False
-                if type(member) not in leaves:
-                    todo.append(member)
-        elif kind is list:
-            for member in item:
-                if type(member) not in leaves:
-                    todo.append(member)  # noqa: PERF401 - slower for short lists
-        elif kind is not float or not -inf < item < inf:
-            return False
-        if len(todo) > limit:
-            if _repeats(todo):
-                return False
-            limit = 2 * len(todo)
-    return True
-
-
-def _repeats(values: list[Any]) -> bool:
-    containers = [id(value) for value in values if type(value) is not float]
-    return len(set(containers)) < len(containers)
 
 
 def flatten(value: Any, allowed: AllowList) -> Any:

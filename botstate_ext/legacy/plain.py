@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import msgspec
 
@@ -22,6 +23,8 @@ from .tags import (
     too_deep,
 )
 
+_SCALARS: Final = frozenset((str, int, float, bool, type(None)))
+
 
 def to_plain(value: Any) -> Any:
     """The value without jsonpickle's tags; no class that it names is looked up or imported.
@@ -34,17 +37,62 @@ def to_plain(value: Any) -> Any:
     :raises StateDecodeError: it holds what is not data (a class, a function, a module), a
         reference, or what jsonpickle does not write.
     """
+    return _builtins(_read(value, {}))
+
+
+def to_tree(value: Any, fields: Mapping[str, Sequence[str]]) -> Any:
+    """As `to_plain`, but each object is an `Instance`, which remembers how it was stored, for a
+    class that reads that itself. ``fields``: by the names of classes, the names of their fields,
+    for those of which jsonpickle stored the values alone (frozen dataclasses with slots).
+
+    :raises StateDecodeError: see `to_plain`.
+    """
+    tree = _read(value, fields)
     try:
-        plain = Plainer().read(value, 1)
+        return _tree(tree)
     except RecursionError:
         raise too_deep() from None
+
+
+class Instance(dict[str, Any]):
+    """An object as the dictionary of its attributes. ``stored``: what it was in storage."""
+
+    stored: dict[str, Any]
+
+
+def _read(value: Any, fields: Mapping[str, Sequence[str]]) -> Any:
     try:
-        return msgspec.to_builtins(plain, str_keys=True, enc_hook=_deque)
+        return Plainer(fields).read(value, 1)
+    except RecursionError:
+        raise too_deep() from None
+
+
+def _tree(value: Any) -> Any:
+    kind = type(value)
+    if kind in _SCALARS:
+        return value
+    if kind is list:
+        return [_tree(item) for item in value]
+    if kind is dict:
+        return {name: _tree(member) for name, member in value.items()}
+    if kind is Instance:
+        instance = Instance({name: _tree(member) for name, member in value.items()})
+        instance.stored = value.stored
+        return instance
+    return _builtins(value)
+
+
+def _builtins(value: Any) -> Any:
+    try:
+        return msgspec.to_builtins(value, str_keys=True, enc_hook=_deque)
     except TypeError:
         raise StateDecodeError("it holds what JSON has no form for.") from None
 
 
 class Plainer(Reader):
+    def __init__(self, fields: Mapping[str, Sequence[str]]) -> None:
+        self._fields = fields
+
     def make_tuple(self, items: list[Any]) -> list[Any]:
         return items
 
@@ -63,6 +111,16 @@ class Plainer(Reader):
         raise AssertionError
 
     def make_object(self, name: str, value: dict[str, Any], depth: int) -> object:
+        made = self._made(name, value, depth)
+        if type(made) is list and STATE in value and len(made) == len(self._fields.get(name, ())):
+            made = dict(zip(self._fields[name], made, strict=True))
+        if type(made) is not dict:
+            return made
+        instance = Instance(made)
+        instance.stored = value
+        return instance
+
+    def _made(self, name: str, value: dict[str, Any], depth: int) -> object:
         attributes = {}
         for key, member in value.items():
             if key[:3] != PREFIX and not _is_factory(name, key, member):
@@ -93,6 +151,8 @@ def _state(state: Any, attributes: dict[str, Any]) -> Any:
     match state:
         case None:
             return attributes
+        case {"__dict__": dict() as own, "__pydantic_fields_set__": _} if not attributes:
+            return own
         case dict():
             return {**attributes, **state}
         case [dict() | None as own, dict() as slots]:

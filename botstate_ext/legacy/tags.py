@@ -111,7 +111,7 @@ def malformed(tag: str) -> StateDecodeError:
 def refused(name: str) -> StateDecodeError:
     return StateDecodeError(
         f"it names {shown(name)}, which is not allowed. If it is a class of yours, pass "
-        'types=[...] to StateScopes; if it moved, aliases={"old.Name": NewClass}.'
+        'types=[...] to StateScopes; if it moved, types={"old.module.Name": NewClass}.'
     )
 
 

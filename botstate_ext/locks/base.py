@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import timedelta
 from typing import Any, Final, TypeAlias
 
@@ -61,18 +61,23 @@ class TurnLock(ABC):
         :raises StateStorageError: what the lock is kept in failed; the turn fails with it.
         """
 
-    @asynccontextmanager
-    async def turn(self, turn: Any) -> AsyncIterator[None]:
+    def turn(self, turn: Any) -> AbstractAsyncContextManager[None]:
         """Run a block as this turn, after those before it."""
         key = self._key(turn)
         if key is None:
-            yield
-            return
+            return nullcontext()
         wait = self._wait_of(turn.activity)
         if wait is None or is_inside(self, key):
-            with inside(self, key):
-                yield
-            return
+            return self._beside(key)
+        return self._after_others(key, wait)
+
+    @asynccontextmanager
+    async def _beside(self, key: str) -> AsyncIterator[None]:
+        with inside(self, key):
+            yield
+
+    @asynccontextmanager
+    async def _after_others(self, key: str, wait: timedelta) -> AsyncIterator[None]:
         async with self.hold(key, wait) as is_held:
             if not is_held:
                 _log.warning(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 
 from .base import TurnKey, TurnLock
@@ -29,14 +28,23 @@ class InProcessTurnLock(TurnLock):
         super().__init__(wait=wait, invoke_wait=invoke_wait, by=by)
         self._places = Places(wait_for)
 
-    @asynccontextmanager
-    async def hold(self, key: str, wait: timedelta) -> AsyncIterator[bool]:
-        is_held = await self._places.take(key, wait.total_seconds())
-        try:
-            yield is_held
-        finally:
-            if is_held:
-                self._places.pass_on(key)
+    def hold(self, key: str, wait: timedelta) -> AbstractAsyncContextManager[bool]:
+        return _Hold(self._places, key, wait.total_seconds())
 
     def __repr__(self) -> str:
         return f"<InProcessTurnLock, {len(self._places)} held>"
+
+
+class _Hold(AbstractAsyncContextManager[bool]):
+    """One place, taken for a block. A class and no generator, for it is in every turn's path."""
+
+    def __init__(self, places: Places, key: str, seconds: float) -> None:
+        self._places, self._key, self._seconds = places, key, seconds
+
+    async def __aenter__(self) -> bool:
+        self._is_held = await self._places.take(self._key, self._seconds)
+        return self._is_held
+
+    async def __aexit__(self, *error: object) -> None:
+        if self._is_held:
+            self._places.pass_on(self._key)

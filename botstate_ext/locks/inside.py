@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Hashable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
@@ -19,17 +18,24 @@ class _Part:
 _parts: Final[ContextVar[tuple[_Part, ...]]] = ContextVar("botstate_ext.inside", default=())
 
 
-@contextmanager
-def inside(owner: object, key: Hashable) -> Iterator[None]:
-    """What runs in this block, and every task that it starts, is inside of this key."""
-    part = _Part(owner, key)
-    token = _parts.set((*_running(), part))
-    try:
-        yield
-    finally:
+class inside:  # noqa: N801  # it reads as the block that it opens
+    """What runs in this block, and every task that it starts, is inside of this key.
+
+    A class and no generator, for it is in the path of every turn.
+    """
+
+    __slots__ = ("_part", "_token")
+
+    def __init__(self, owner: object, key: Hashable) -> None:
+        self._part = _Part(owner, key)
+
+    def __enter__(self) -> None:
+        self._token = _parts.set((*_running(), self._part))
+
+    def __exit__(self, *error: object) -> None:
         # A task that outlives the block keeps its copy of the context, but is inside no more.
-        part.is_running = False
-        _parts.reset(token)
+        self._part.is_running = False
+        _parts.reset(self._token)
 
 
 def is_inside(owner: object, key: Hashable) -> bool:

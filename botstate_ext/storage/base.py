@@ -155,6 +155,13 @@ class StateStorage(Storage):
             if token is None:
                 return
 
+    async def list_folders(self) -> frozenset[str]:
+        """What comes before the first "/" of the keys, each once.
+
+        Here by listing all. A backend that can do so asks for them alone.
+        """
+        return frozenset([i.key.partition("/")[0] async for i in self.list_items() if "/" in i.key])
+
     async def list_due(self, entry: str, until: str) -> AsyncIterator[DueItems]:
         """The items whose metadata has no such entry, or one whose text is not after ``until``.
 

@@ -159,6 +159,18 @@ class BlobStorage(StateStorage):
                 return ItemPage(())
             raise failure.error() from failure.__cause__
 
+    async def list_folders(self) -> frozenset[str]:
+        async def walk(container: Any, options: dict[str, Any]) -> frozenset[str]:
+            found = container.walk_blobs(delimiter="/", **options)
+            return frozenset([e.name[:-1] async for e in found if e.name.endswith("/")])
+
+        try:
+            return await self._requests.run("list", None, walk)
+        except RequestFailed as failure:
+            if self._is_absence(failure):
+                return frozenset()
+            raise failure.error() from failure.__cause__
+
     def leases(self) -> BlobLeases:
         """Leases on the blobs of this container."""
         return BlobLeases(self._requests)

@@ -35,6 +35,11 @@ def page_of(keys: Iterable[str], limit: int | None, info_of: Callable[[str], Ite
     return ItemPage(tuple(map(info_of, found[:size])), token)
 
 
+def folders_of(keys: Iterable[str]) -> frozenset[str]:
+    """What comes before the first "/" of these keys."""
+    return frozenset(key.partition("/")[0] for key in keys if "/" in key)
+
+
 def page_size(limit: int | None) -> int:
     """``limit``, or the largest page that Azure gives.
 
@@ -103,6 +108,9 @@ class MemoryStorage(StateStorage):
     ) -> ItemPage:
         keys = self._keys_from(prefix, continuation_token)
         return page_of(keys, limit, lambda key: self._items[key].info(key))
+
+    async def list_folders(self) -> frozenset[str]:
+        return folders_of(self._keys)
 
     async def list_due(self, entry: str, until: str) -> AsyncIterator[DueItems]:
         if self._due is None or self._due.entry != entry:

@@ -11,7 +11,7 @@ from ..expiry import Clock, system_clock
 from .base import ANY, DueItems, ItemInfo, ItemPage, StateStorage, StoredItem
 from .etags import check_condition, new_etag
 from .keycheck import check_etag, check_key, check_put
-from .memory import NO_METADATA, frozen_metadata, page_of
+from .memory import NO_METADATA, folders_of, frozen_metadata, page_of
 from .upstream_items import fingerprint, to_bytes, to_item
 
 
@@ -78,6 +78,9 @@ class SharedMemoryStorage(StateStorage):
             key for key in self._memory if key.startswith(prefix) and (after is None or key > after)
         )
         return page_of(sorted(keys), limit, self._info)
+
+    async def list_folders(self) -> frozenset[str]:
+        return folders_of(self._memory)
 
     async def list_due(self, entry: str, until: str) -> AsyncIterator[DueItems]:
         # What is kept beside an item answers for it: the object need not be encoded to be passed.

@@ -51,6 +51,9 @@ class StorageWrapper(StateStorage):
             ),
         )
 
+    async def list_folders(self) -> frozenset[str]:
+        return await self._run("list", None, self._storage.list_folders)
+
     async def aclose(self) -> None:
         await self._storage.aclose()
 

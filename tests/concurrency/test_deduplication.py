@@ -198,9 +198,9 @@ async def test_a_document_of_marks_alone_ends_with_them(storage: storages.Memory
     await channel.deliver("1")
     item = await storage.get(CONVERSATION)
     assert item is not None
-    ends = {name: datetime.fromisoformat(value) for name, value in item.metadata.items()}
     until = START + TEN_MINUTES
-    assert ends == {"agentsstorageexpiresat": until, "statenextexpiry": until}
+    for name in ("agentsstorageexpiresat", "statenextexpiry", "stateexpires"):
+        assert datetime.fromisoformat(item.metadata[name]) == until
 
     lasting = channel.states.conversation.create_property("lasting")
 
@@ -210,7 +210,8 @@ async def test_a_document_of_marks_alone_ends_with_them(storage: storages.Memory
     await channel.deliver("2", write)
     item = await storage.get(CONVERSATION)
     assert item is not None
-    assert item.metadata == {"statenextexpiry": "never"}, "what lives on does not end with them"
+    assert item.metadata["statenextexpiry"] == "never", "what lives on does not end with them"
+    assert not {"agentsstorageexpiresat", "stateexpires"} & {*item.metadata}
 
 
 async def test_sweeps_remove_a_document_of_marks_alone(
@@ -308,6 +309,43 @@ async def test_two_processes_at_once_the_later_save_is_refused(
     assert (await one.stored())["order"] == ["by one"]
     await two.deliver("1", second)
     assert (one.handled, two.handled) == (["1"], ["1"])
+
+
+async def test_two_processes_at_once_with_replay_the_later_one_is_skipped(
+    storage: storages.MemoryStorage,
+) -> None:
+    one = Channel(CountingStorage(storage), on_conflict="replay")
+    two = Channel(CountingStorage(storage), on_conflict="replay")
+
+    async def first(turn: TurnContext) -> None:
+        await one.add_one(turn)
+
+    async def second(turn: TurnContext) -> None:
+        await two.add_one(turn)
+        await turn.send_activity("never said")
+        await one.deliver("1", first)
+
+    await two.deliver("1", second)
+    assert (one.handled, two.handled) == (["1"], ["1"])
+    assert await one.count.get(context()) == 1
+    assert two.bot.adapter.get_next_activity() is None
+
+
+async def test_of_a_conversation_that_has_ended_only_the_note_is_left(
+    storage: storages.MemoryStorage,
+) -> None:
+    channel = Channel(storage, end_conversation=True)
+    topic = channel.states.conversation.create_property("topic")
+
+    async def talk(turn: TurnContext) -> None:
+        await topic.set(turn, "pizza")
+
+    await channel.deliver("1", talk)
+    await channel.deliver("2", type="endOfConversation")
+    assert list(await channel.stored()) == ["$state"]
+    await channel.deliver("1", talk)
+    await channel.deliver("2", type="endOfConversation")
+    assert channel.handled == ["1", "2"]
 
 
 async def test_someone_elses_write_is_no_conflict_for_a_mark(

@@ -10,7 +10,9 @@ import pytest
 from botbuilder.core import MemoryStorage as UpstreamMemoryStorage
 from botbuilder.core import Storage
 
+from botstate_ext.scope import StateScope
 from botstate_ext.storage import BlobStorage, MemoryStorage, as_state_storage
+from tests.turns import context
 
 BACKENDS = ("memory", "upstream memory", "blob", "upstream blob")
 
@@ -29,8 +31,11 @@ def make(kind: str, request: pytest.FixtureRequest) -> Storage:
         return MemoryStorage()
     if kind == "upstream memory":
         return UpstreamMemoryStorage()
-    connection = request.getfixturevalue("azurite")
-    container = f"test-{uuid.uuid4().hex}"
+    return blob(kind, request.getfixturevalue("azurite"), f"test-{uuid.uuid4().hex}")
+
+
+def blob(kind: str, connection: str, container: str) -> Storage:
+    """The storage of this kind over this container."""
     if kind == "blob":
         return BlobStorage(connection_string=connection, container_name=container)
     upstream: Any = pytest.importorskip("botbuilder.azure")
@@ -50,3 +55,10 @@ async def plant(storage: Storage, key: str, data: bytes) -> bytes:
     stored = await body(storage, key)
     assert stored is not None
     return stored
+
+
+async def read_all(scope: StateScope) -> dict[str, Any]:
+    """All properties of the usual turn's document, as the next turn sees them."""
+    turn = context()
+    await scope.load(turn)
+    return scope.get(turn) or {}

@@ -266,6 +266,28 @@ async def test_the_middleware_used_twice_is_one_turn() -> None:
     assert counting.round_trips == 2
 
 
+@pytest.mark.parametrize("on_conflict", ["merge", "raise", "last_writer_wins", "replay"])
+async def test_a_middleware_that_uses_state_before_ours(
+    states: StateScopes, on_conflict: Any
+) -> None:
+    """Its look at state is no turn: ours loads and saves all the same, and what it set is kept."""
+    name, visits = states.user.create_property("name"), states.user.create_property("visits", int)
+
+    class Early:
+        async def on_turn(self, turn: TurnContext, logic: Any) -> None:
+            await visits.set(turn, await visits.get(turn, 0) + 1)
+            await logic()
+
+    async def logic(turn: TurnContext) -> None:
+        await name.set(turn, f"Ann {await visits.get(turn)}")
+
+    bot = Bot(Early(), StateMiddleware(states, on_conflict=on_conflict))
+    await bot.turn(logic)
+    await bot.turn(logic)
+    after = context()
+    assert (await name.get(after), await visits.get(after)) == ("Ann 2", 2)
+
+
 async def test_continue_conversation_loads_and_saves(states: StateScopes, bot: Bot) -> None:
     count = states.conversation.create_property("count", int)
     reference = TurnContext.get_conversation_reference(message())

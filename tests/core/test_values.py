@@ -415,14 +415,17 @@ async def test_what_cannot_be_stored_is_said_before_anything_is_written(
     assert counting.operations["put"] == 0
 
 
-async def test_a_reserved_name_in_the_live_mapping_is_refused_before_anything_is_written() -> None:
+@pytest.mark.parametrize("name", ["$state", "e_tag", "py/id"])
+async def test_a_reserved_name_in_the_live_mapping_is_refused_before_anything_is_written(
+    name: str,
+) -> None:
     counting = CountingStorage(MemoryStorage())
     states, turn = StateScopes(counting), context()
     await states.conversation.create_property("good").set(turn, 1)
     await states.user.load(turn)
     mapping = states.user.get(turn)
     assert mapping is not None
-    mapping["$state"] = {}
+    mapping[name] = {}
     with pytest.raises(StateEncodeError, match="reserved"):
         await states.save(turn)
     assert counting.operations["put"] == 0

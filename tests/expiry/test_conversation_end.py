@@ -279,3 +279,43 @@ async def test_what_ended_it_is_not_handled_again() -> None:
     world.clock.advance(HOUR)
     assert (await world.states.sweep()).expired == 0
     assert await world.body() is None
+
+
+async def test_a_turn_that_may_run_again_ends_it_once_it_is_saved() -> None:
+    world = World()
+    world.bot = Bot(StateMiddleware(world.states, on_conflict="replay"))
+    await fill(world.states, world.bot, message())
+    name = world.states.user.create_property("name")
+    ran = 0
+
+    async def completes(turn: TurnContext) -> None:
+        nonlocal ran
+        ran += 1
+        await world.states.complete_conversation(turn)
+        await name.set(turn, ran)
+        if ran == 1:
+            other = context()
+            await name.set(other, "someone else")
+            await world.states.user.save_changes(other)
+            assert KEY in await keys(world)
+
+    await world.bot.turn(completes)
+    assert ran == 2
+    assert await keys(world) == {"test/users/user"}
+    assert await name.get(context()) == 2
+
+
+async def test_it_is_in_conflict_with_nobody_over_what_it_removes() -> None:
+    world = World()
+    await fill(world.states, world.bot, message())
+    x = world.states.conversation.create_property("x")
+
+    async def completes(turn: TurnContext) -> None:
+        await x.set(turn, "mine")
+        other = context()
+        await x.set(other, "theirs")
+        await world.states.conversation.save_changes(other)
+        await world.states.complete_conversation(turn)
+
+    await world.bot.turn(completes)
+    assert await keys(world) == {"test/users/user"}

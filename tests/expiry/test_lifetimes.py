@@ -262,6 +262,23 @@ async def test_a_read_with_an_earlier_clock_does_not_renew_to_an_earlier_end(wor
     assert await world.expires("cart") == end
 
 
+async def test_nor_does_a_clock_that_goes_back_during_the_turn(world: World) -> None:
+    cart = world.states.conversation.create_property("cart", expires_after=HOUR, sliding=True)
+    await world.write(cart, 1)
+    world.clock.advance(HOUR / 2)
+    await world.read(cart)
+    world.clock.advance(HOUR / 4)
+    end = await world.expires("cart")
+    # Another process, which has written nothing yet: no time that it gave is known to it.
+    states = StateScopes(world.memory, clock=world.clock)
+    cart = states.conversation.create_property("cart", expires_after=HOUR, sliding=True)
+    turn = context()
+    assert await cart.get(turn) == 1
+    world.clock.advance(-HOUR / 2)
+    await states.conversation.save_changes(turn)
+    assert await world.expires("cart") == end
+
+
 async def test_daylight_saving_time_adds_and_takes_no_hour() -> None:
     berlin = ZoneInfo("Europe/Berlin")
     # The night in which clocks there go from 2 to 3.
@@ -316,3 +333,66 @@ async def test_a_read_only_turn_does_not_fail_because_its_upkeep_lost_a_race() -
 
     await world.bot.turn(logic)
     assert await world.expires("cart") == world.clock() + HOUR
+
+
+async def test_queries_and_templates_do_not_see_it(world: World) -> None:
+    scope = world.states.conversation
+    await world.write(scope.create_property("cart", expires_after=HOUR), {"item": "pizza"})
+    await world.write(scope.create_property("name"), "Ann")
+    assert await world.states.query(context(), "$.conversation.cart.item") == "pizza"
+    world.clock.advance(HOUR)
+    turn = context()
+    assert await scope.query(turn, "$") == {"name": "Ann"}
+    assert await world.states.query(turn, "$.conversation.cart.item") is None
+    text = "{@conversation.name}: {@conversation.cart.item|'nothing'}"
+    assert await world.states.render(turn, text) == "Ann: nothing"
+
+
+async def test_in_a_turn_that_may_run_again_it_ends_as_in_any_other() -> None:
+    world = World()
+    world.bot = Bot(StateMiddleware(world.states, on_conflict="replay"))
+    cart = world.states.conversation.create_property("cart", expires_after=HOUR, sliding=True)
+    await world.write(cart, 1)
+    world.clock.advance(HOUR / 2)
+    assert await world.read(cart) == 1
+    assert await world.expires("cart") == world.clock() + HOUR
+    world.clock.advance(HOUR)
+    assert await world.read(cart) is None
+    assert await world.body() is None
+
+
+async def test_the_storage_knows_when_a_document_ends_and_when_something_is_due(
+    world: World,
+) -> None:
+    async def beside() -> dict[str, str]:
+        item = await world.memory.get(KEY)
+        assert item is not None
+        ends = ("statenextexpiry", "agentsstorageexpiresat")
+        return {name: text for name, text in item.metadata.items() if name in ends}
+
+    scope = world.states.conversation
+    await world.write(scope.create_property("cart", expires_after=2 * HOUR), 1)
+    await world.write(scope.create_property("code", expires_after=HOUR), 1)
+    due = "2024-03-01T13:00:00.000000+00:00"
+    assert await beside() == {
+        "statenextexpiry": due,
+        "agentsstorageexpiresat": "2024-03-01T14:00:00+00:00",
+    }
+    name = scope.create_property("name")
+    await world.write(name, "Ann")
+    assert await beside() == {"statenextexpiry": due}, "it does not end as a whole"
+    await world.bot.turn(name.delete)
+    assert "agentsstorageexpiresat" in await beside()
+    code = scope.create_property("code")
+    code.on_expired(lambda state: None)
+    await world.write(code, 2)
+    assert await beside() == {"statenextexpiry": due}, "whoever removed it would call no handler"
+    world.clock.advance(HOUR)
+    await world.read(code)
+    assert await beside() == {"statenextexpiry": due}, "one still waits for its handler"
+    await world.bot.turn(scope.clear_state)
+    assert await beside() == {"statenextexpiry": due}
+    await world.states.sweep()
+    assert await world.memory.get(KEY) is None
+    await world.write(name, "Ann")
+    assert await beside() == {"statenextexpiry": "never"}

@@ -342,6 +342,21 @@ async def test_a_turn_and_a_sweep_race_over_a_whole_document_without_handlers(
     assert await world.read(count) == 2
 
 
+async def test_a_turn_that_found_nothing_races_the_removal_of_what_it_did_not_find() -> None:
+    world = World()
+    cart = world.states.conversation.create_property("cart", expires_after=HOUR)
+    count = world.states.conversation.create_property("count", int)
+    await world.write(cart, 1)
+    world.clock.advance(HOUR)
+
+    async def writes(turn: TurnContext) -> None:
+        await count.set(turn, 1)
+        assert (await world.states.sweep()).removed == 1
+
+    await world.bot.turn(writes)
+    assert await world.read(count) == 1
+
+
 async def test_many_writers_race_many_sweepers_and_nothing_is_lost(world: World) -> None:
     """Every value that was stored is there in the end, or was given to the handler."""
     lost_and_found: list[Any] = []
@@ -418,6 +433,43 @@ async def test_a_claim_that_nobody_renews_is_taken_over() -> None:
     world.clock.advance(HOUR / 60)
     assert (await other.sweep()).handlers_run == 1
     assert [state.attempt for state in handled.states] == [2]
+
+
+async def test_who_lost_a_claim_does_not_touch_it_when_it_fails_in_the_end() -> None:
+    world = World()
+    slow = Blocked(RuntimeError("too late"))
+    world.states.conversation.create_property("cart", expires_after=HOUR).on_expired(slow)
+    await world.write(world.states.conversation.create_property("cart"), 1)
+    world.clock.advance(HOUR)
+    # Its waits never end, so its claim is never renewed.
+    first = asyncio.ensure_future(swept(world, Renewals().sleep))
+    await slow.begun.wait()
+    world.clock.advance(HOUR / 60)
+    other = StateScopes(world.memory, clock=world.clock)
+    other.conversation.create_property("cart").on_expired(quick := Blocked(None))
+    second = asyncio.ensure_future(other.sweep())
+    await quick.begun.wait()
+    before = await world.body()
+    slow.end.set()
+    assert (await first).failed == 1
+    assert await world.body() == before
+    quick.end.set()
+    assert (await second).handlers_run == 1
+    assert await world.body() is None
+
+
+@pytest.mark.parametrize(("operation", "at"), [("put", 1), ("delete", 1)])
+async def test_a_write_whose_answer_was_lost_is_known_again(operation: Any, at: int) -> None:
+    """The claim, and the removal of the document after it."""
+    world = World()
+    cart = world.states.conversation.create_property("cart", expires_after=HOUR)
+    cart.on_expired(handled := Handled())
+    await world.write(cart, 1)
+    world.clock.advance(HOUR)
+    world.faults.lose_answer(operation, at=at)
+    report = await world.states.sweep()
+    assert (report.handlers_run, report.failed, len(handled.states)) == (1, 0, 1)
+    assert await world.body() is None
 
 
 @pytest.mark.parametrize("operation", ["get", "put", "delete"])
@@ -558,6 +610,19 @@ async def test_messages_of_a_conversation_that_names_no_service_keep_the_referen
     )
 
 
+class Blocked:
+    """A handler that waits for the test, and may raise then."""
+
+    def __init__(self, error: Exception | None) -> None:
+        self.begun, self.end, self._error = asyncio.Event(), asyncio.Event(), error
+
+    async def __call__(self, state: ExpiredState) -> None:
+        self.begun.set()
+        await self.end.wait()
+        if self._error is not None:
+            raise self._error
+
+
 class Renewals:
     """The waits of a sweep, which pass when the test says so."""
 
@@ -587,3 +652,39 @@ async def swept(world: World, sleep: Sleep, per_second: float = 1_000_000) -> Sw
         on_progress=None,
         sleep=sleep,
     ).run()
+
+
+async def test_what_update_finds_expired_is_handed_to_the_sweep_too() -> None:
+    world = World()
+    count = world.states.conversation.create_property("count", int, expires_after=HOUR)
+    count.on_expired(handled := Handled())
+    await world.write(count, 5)
+    world.clock.advance(HOUR)
+    assert await count.update(context(), lambda value: value + 1, default=0) == 1
+    assert (await world.states.sweep()).removed == 1
+    assert handled.values == [5]
+    assert await world.read(count) == 1
+
+
+async def test_a_turn_that_may_run_again_leaves_it_to_the_sweep_once() -> None:
+    world = World()
+    world.bot = Bot(StateMiddleware(world.states, on_conflict="replay"))
+    cart = world.states.conversation.create_property("cart", expires_after=HOUR)
+    cart.on_expired(handled := Handled())
+    await world.write(cart, "old")
+    world.clock.advance(HOUR)
+    ran = 0
+
+    async def logic(turn: TurnContext) -> None:
+        nonlocal ran
+        ran += 1
+        assert await cart.get(turn) is None
+        await cart.set(turn, "new")
+        if ran == 1:
+            assert (await world.states.sweep()).handlers_run == 1
+
+    await world.bot.turn(logic)
+    assert ran == 2
+    assert (await world.states.sweep()).expired == 0
+    assert handled.values == ["old"]
+    assert await world.read(cart) == "new"

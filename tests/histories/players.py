@@ -167,17 +167,17 @@ class Turn:
             await getattr(self, f"_{step.action}")(context, step)
         self._is_saving = True
 
-    async def _read(self, context: TurnContext, step: Step) -> Any:
-        prop = self._process.property(step)
-        value = await prop.get(context, list)
+    async def _read(self, context: TurnContext, step: Step, default: Any = None) -> Any:
+        # No default where nothing is appended: it would be stored.
+        value = await self._process.property(step).get(context, default)
         place = self._place(context, step)
         self._history.reads.append(
-            Read(self._name, place, tuple(value), self._since, self._history.now())
+            Read(self._name, place, tuple(value or ()), self._since, self._history.now())
         )
         return value
 
     async def _append(self, context: TurnContext, step: Step) -> None:
-        value = await self._read(context, step)
+        value = await self._read(context, step, list)
         mark = self._mark(context, step)
         self._unsaved.append(mark)
         value.append(mark.name)

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from botstate_ext.allowlist import AllowList
 from botstate_ext.errors import StateDecodeError
-from botstate_ext.legacy import expand_references, flatten, is_plain, restore, to_plain
+from botstate_ext.jsontext import is_plain
+from botstate_ext.legacy import expand_references, flatten, restore, to_plain
 from tests.legacy import models, strategies
 
 ALLOWED = AllowList(models.TYPES)

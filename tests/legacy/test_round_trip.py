@@ -17,7 +17,8 @@ from hypothesis import given, settings
 
 from botstate_ext.allowlist import AllowList
 from botstate_ext.errors import StateDecodeError, StateEncodeError
-from botstate_ext.legacy import expand_references, flatten, is_plain, restore
+from botstate_ext.jsontext import is_plain
+from botstate_ext.legacy import expand_references, flatten, restore
 from tests.legacy import strategies
 from tests.legacy.models import (
     TYPES,

@@ -197,6 +197,34 @@ async def test_a_value_that_cannot_be_read_is_named_and_not_shown(
         assert raised.value.__cause__ is None
 
 
+async def test_what_would_be_moved_aside_is_absent(
+    states: StateScopes, storage: CountingStorage
+) -> None:
+    stored = b'{"bad": {"py/function": "secret.name"}, "good": 1}'
+    await storage.put_if("test/users/user", stored, etag=None)
+    bad = states.user.create_property("bad", Order, on_undecodable="quarantine")
+    turn = context()
+    assert await states.user.query(turn, "$.*") == [1]
+    assert await bad.query(turn, "$.items") is None
+    assert await states.render(turn, "{@user.bad|'none'}") == "none"
+    await states.user.save_changes(turn)
+    assert (await storage.get_many(["test/users/user"]))["test/users/user"].data == stored
+    assert [found.data async for found in states.user.scan(where="$.good")] == [{"good": 1}]
+    with pytest.raises(StateDecodeError):
+        await states.user.read_data(turn)  # it could be written back, without that
+
+
+async def test_an_older_version_is_asked_as_the_one_that_the_code_knows(
+    states: StateScopes,
+) -> None:
+    turn = context()
+    await states.user.create_property("name").set(turn, "Ann Bee")
+    await states.user.save_changes(turn)
+    states.user.create_property("name", dict, version=2, migrations={1: lambda old: {"full": old}})
+    assert await states.user.query(context(), "$.name.full") == "Ann Bee"
+    assert await states.render(context(), "{@user.name.full}") == "Ann Bee"
+
+
 async def test_looking_at_a_sliding_property_does_not_renew_it(
     states: StateScopes, storage: CountingStorage, clock: ManualClock
 ) -> None:
@@ -223,6 +251,26 @@ async def test_an_own_scope_is_in_templates_and_cannot_take_a_name_of_the_tree(
     assert await states.render(turn, "{@my-team('red').name}{@my-team.name}") == "Reds"
     with pytest.raises(ValueError, match="turn"):
         states.scope("turn")
+
+
+async def test_an_alias_may_be_for_a_scope_that_is_made_later() -> None:
+    states = StateScopes(storages.MemoryStorage(), aliases={"crew": "team"})
+    with pytest.raises(StateQueryError, match="'team', which is no scope"):
+        states.check_template("{@crew.name}")
+    team = states.scope("team", key=lambda turn: "red")
+    turn = context()
+    await team.create_property("name").set(turn, "Reds")
+    assert await states.render(turn, "{@crew.name}") == "Reds"
+
+
+async def test_outside_any_turn_the_same_is_asked(states: StateScopes) -> None:
+    name = states.user.create_property("name")
+    async with states.unit_of_work(channel_id="test", user_id="user") as work:
+        await name.set(work, "Ann")
+        assert await states.query(work, "$.user.name") == "Ann"
+        assert await states.query(work, "$.turn.channelId") == "test"
+        assert await states.render(work, "{@user.name}{@session.none}") == "Ann"
+    assert await states.user.query(context(), "$.name") == "Ann"
 
 
 async def test_an_activity_that_is_no_json_is_a_typed_error(states: StateScopes) -> None:
@@ -288,6 +336,24 @@ async def test_a_template_reads_one_batch_of_shared_documents(
     assert storage.round_trips == 1
     with pytest.raises(StateQueryError, match="no value"):
         await states.render(turn, "{@user.none}", strict=True)
+
+
+async def test_the_seeds_context_variables_word_for_word(states: StateScopes) -> None:
+    first_name = states.shared.create_property("firstName")
+    turn = context()
+    await states.conversation.create_property("orderCode").set(turn, "12345")
+    await states.user.create_property("firstName").set(turn, "Ann")
+    await first_name.at("test").set(turn, "Bob")
+    await first_name.at("12345").set(turn, "Cas")
+    for template, expected in {
+        "{@session.orderCode}": "12345",
+        "{@chat.firstName}": "Ann",
+        "{@shared('test').firstName}": "Bob",
+        "{@shared(@session.orderCode).firstName}": "Cas",
+        "{@session.doesNotExist}": "",
+    }.items():
+        assert states.check_template(template) == []
+        assert await states.render(turn, template) == expected
 
 
 async def test_a_template_reads_the_activity(states: StateScopes) -> None:

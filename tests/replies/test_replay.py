@@ -308,6 +308,28 @@ async def test_what_the_turn_only_read_counts_too(
     assert await others.items() == ["limit"]
 
 
+async def test_a_whole_document_counts_and_is_committed_with_the_turn(
+    states: StateScopes, bot: Bot, others: Others, memory: MemoryStorage
+) -> None:
+    attempts: list[Any] = []
+
+    async def logic(turn: TurnContext) -> None:
+        limit = (await states.user.read_data(turn)).get("items")
+        order = states.shared.at("1")
+        data = await order.read_data(turn)
+        data.set("limit", [limit])
+        await order.write_data(turn, data)
+        assert await memory.get("shared/1") is None
+        if not attempts:
+            await others.append("limit", scope="user")
+        attempts.append(limit)
+
+    await bot.turn(logic)
+    assert attempts == [None, ["limit"]]
+    order = states.shared.create_property("limit").at("1")
+    assert await order.get(context()) == [["limit"]]
+
+
 async def test_what_the_turn_loaded_and_never_looked_at_does_not(
     states: StateScopes, bot: Bot, others: Others
 ) -> None:
@@ -358,6 +380,27 @@ async def test_what_was_created_is_taken_back_too(
     await turn
     assert gone == [None, None]
     assert await others.items() == ["mine"]
+
+
+async def test_a_deletion_comes_last_and_stays(
+    states: StateScopes, bot: Bot, others: Others, storage: FaultyStorage, memory: MemoryStorage
+) -> None:
+    """To take it back might bring back what someone else deleted meanwhile, too."""
+
+    async def logic(turn: TurnContext) -> None:
+        await states.conversation.delete(turn)
+        (await states.user.create_property("items").get(turn, list)).append("mine")
+
+    await others.append("old")
+    turn = asyncio.ensure_future(bot.turn(logic))
+    held = storage.hold("delete")
+    await held.reached()
+    assert await others.items("user") == ["mine"]
+    await others.append("theirs")
+    held.release()
+    assert turn_is_replay(await turn)
+    assert await others.items("user") == ["mine"]
+    assert await memory.get(KEY) is None
 
 
 async def test_what_cannot_be_taken_back_is_told_and_not_applied_twice(
@@ -419,6 +462,32 @@ async def test_a_lost_answer_of_a_write_that_never_arrived(
     with pytest.raises(StateStorageError, match="no answer"):
         await bot.turn(appending(states, "mine", nothing))
     assert (said(bot), await others.items()) == ([], None)
+
+
+@pytest.mark.parametrize("exists", [False, True])
+async def test_a_write_that_may_still_arrive_is_not_made_again(
+    states: StateScopes, bot: Bot, others: Others, storage: FaultyStorage, exists: bool
+) -> None:
+    """No answer, and someone else has written since. An ETag does not come back, so a write under
+    one is lost for certain; one that creates may arrive as soon as the document is deleted."""
+
+    async def nothing(attempt: int) -> None: ...
+
+    if exists:
+        await others.append("old")
+    storage.fail("put", error=StateStorageError("put", KEY, "no answer", maybe_written=True))
+    held = storage.hold("get", at=2)
+    turn = asyncio.ensure_future(bot.turn(appending(states, "mine", nothing)))
+    await held.reached()
+    await others.append("theirs")
+    held.release()
+    if exists:
+        assert turn_is_replay(await turn)
+        assert await others.items() == ["old", "theirs", "mine"]
+    else:
+        with pytest.raises(StateStorageError, match="no answer"):
+            await turn
+        assert await others.items() == ["theirs"]
 
 
 async def test_a_turn_inside_the_turn_is_a_part_of_it(

@@ -13,6 +13,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
 SAMPLE = REPOSITORY / "samples" / "state_management_bot"
+PIZZA = REPOSITORY / "samples" / "pizza_orders"
 SETTINGS = ("PORT", "STATE_STORAGE", "STATE_CONTAINER", "AZURE_STORAGE_CONNECTION_STRING")
 
 
@@ -47,10 +48,10 @@ async def run_to_its_end(script: Path, *arguments: str, typed: str = "", **env: 
 
 
 @asynccontextmanager
-async def running_bot(**env: str) -> AsyncIterator[RunningBot]:
-    """The sample, from its greeting until it has stopped cleanly."""
+async def running_bot(sample: Path = SAMPLE, /, **env: str) -> AsyncIterator[RunningBot]:
+    """A sample, from its greeting until it has stopped cleanly."""
     port = free_port()
-    process = await _start(SAMPLE / "app.py", PORT=str(port), **env)
+    process = await _start(sample / "app.py", PORT=str(port), **env)
     assert process.stdout is not None
     try:
         greeting: list[str] = []

@@ -61,6 +61,15 @@ class ListingContract:
         rest = await storage.list_page(prefix, continuation_token=first.continuation_token)
         assert [info.key[-2:] for info in rest.items] == ["12", "13", "14", "16", "18"]
 
+    async def test_folders_are_told_once_each(self, storage: StateStorage, prefix: str) -> None:
+        needs(storage.lists, "it does not list")
+        before = await storage.list_folders()
+        name = prefix.replace("/", "-")
+        for key in (f"{name}b/1", f"{name}b/2/3", f"{name}a/1/", f"{name}c", f"{name}é %/1"):
+            await storage.put_if(key, b"{}", etag=None)
+        added = await storage.list_folders() - before
+        assert added == {f"{name}a", f"{name}b", f"{name}é %"}
+
     async def test_a_limit_is_at_least_one(self, storage: StateStorage) -> None:
         needs(storage.lists, "it does not list")
         with pytest.raises(ValueError, match="limit"):

@@ -1,0 +1,202 @@
+"""Processes whose turns all append to one order on Blob, each process in a conversation of its own.
+
+Each way of doing so is told by its name: see `WAYS`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from multiprocessing.connection import Connection
+from typing import Any, Final, TypeAlias
+
+from botbuilder.core import AutoSaveStateMiddleware, ConversationState, TurnContext
+
+from botstate_ext import BlobLeaseLock, StateMiddleware, StateScopes
+from botstate_ext.storage import BlobStorage
+from botstate_ext.testing import CountingStorage
+
+from . import turns
+
+WAYS: Final = ("upstream", "update", "merge", "lease", "replay")
+ORDER: Final = "1"
+
+Append: TypeAlias = Callable[[str], Awaitable[None]]
+"""Appends one item in a turn; returns when it is acknowledged."""
+
+# Forked from one process that has imported everything: a start takes milliseconds, not seconds.
+_processes: Final = multiprocessing.get_context("forkserver")
+_processes.set_forkserver_preload([__name__, "azure.storage.blob.aio"])
+
+
+@dataclass(frozen=True)
+class Place:
+    """The order: an account, and the container in it."""
+
+    connection_string: str = field(repr=False)
+    container: str
+
+    def storage(self) -> BlobStorage:
+        return BlobStorage(connection_string=self.connection_string, container_name=self.container)
+
+    async def items(self) -> list[str]:
+        """What the order holds, however it was written."""
+        async with StateScopes(self.storage()) as states:
+            turn = TurnContext(turns.ours().adapter, turns.activity("order"))
+            ours = await states.shared.create_property("order").at(ORDER).get(turn)
+            theirs = await states.conversation.create_property("order").get(turn)
+        return [*(ours or ()), *(theirs or ())]
+
+
+@dataclass
+class Outcome:
+    """What one process comes to: what was acknowledged, how often that failed, and how many writes
+    of the order it took."""
+
+    acknowledged: list[str] = field(default_factory=list)
+    failures: Counter[str] = field(default_factory=Counter)
+    writes: int = 0
+
+
+class Worker:
+    """One such process. It begins when it is told to."""
+
+    def __init__(self, way: str, place: Place, name: str, count: int) -> None:
+        self._pipe, theirs = _processes.Pipe()
+        arguments = (way, place, name, count, theirs)
+        self.process = _processes.Process(target=_run, args=arguments, daemon=True)
+        self.process.start()
+        theirs.close()
+
+    async def ready(self) -> None:
+        """Return when it only waits to be told."""
+        await asyncio.to_thread(self._pipe.recv)
+
+    def go(self) -> None:
+        self._pipe.send("go")
+
+    async def acknowledged(self) -> str | None:
+        """The next item that it says is in the order; None when there are no more."""
+        told = await asyncio.to_thread(self._told)
+        return told if isinstance(told, str) else None
+
+    async def outcome(self) -> Outcome:
+        """What it came to, when it has done all."""
+        while True:
+            told = await asyncio.to_thread(self._told)
+            if not isinstance(told, str):
+                assert isinstance(told, Outcome), "it was killed"
+                return told
+
+    def _told(self) -> str | Outcome | None:
+        try:
+            told: str | Outcome = self._pipe.recv()
+        except EOFError:
+            return None
+        return told
+
+    def kill(self) -> None:
+        self.process.kill()
+
+    def join(self) -> None:
+        self.process.join()
+        self._pipe.close()
+
+
+@contextmanager
+def workers(way: str, place: Place, names: list[str], count: int) -> Iterator[list[Worker]]:
+    """Processes that append so many items each; none is left behind."""
+    started = [Worker(way, place, name, count) for name in names]
+    try:
+        yield started
+    finally:
+        for worker in started:
+            worker.kill()
+            worker.join()
+
+
+def _run(way: str, place: Place, name: str, count: int, pipe: Connection) -> None:
+    asyncio.run(_append_all(way, place, name, count, pipe))
+
+
+async def _append_all(way: str, place: Place, name: str, count: int, pipe: Connection) -> None:
+    outcome = Outcome()
+    async with _OPEN[way](place, name, outcome) as append:
+        pipe.send("ready")
+        pipe.recv()
+        for number in range(count):
+            item = f"{name}-{number}"
+            try:
+                await append(item)
+            except Exception as error:  # noqa: BLE001  # upstream raises whatever the driver does
+                outcome.failures[type(error).__name__] += 1
+                continue
+            outcome.acknowledged.append(item)
+            pipe.send(item)
+    pipe.send(outcome)
+
+
+@asynccontextmanager
+async def _upstream(place: Place, name: str, outcome: Outcome) -> AsyncIterator[Append]:
+    from botbuilder.azure import BlobStorage as UpstreamBlobStorage
+    from botbuilder.azure import BlobStorageSettings
+
+    settings = BlobStorageSettings(place.container, connection_string=place.connection_string)
+    storage = UpstreamBlobStorage(settings)
+    conversation = ConversationState(storage)
+    order = conversation.create_property("order")
+    bot = turns.Bot(None, conversation, AutoSaveStateMiddleware([conversation]))
+
+    async def append(item: str) -> None:
+        async def logic(turn: TurnContext) -> None:
+            (await order.get(turn, list)).append(item)
+
+        outcome.writes += 1
+        await bot.turn(logic, "order")
+
+    yield append
+
+
+@asynccontextmanager
+async def _ours(
+    place: Place, name: str, outcome: Outcome, way: str, options: Mapping[str, Any]
+) -> AsyncIterator[Append]:
+    blobs = place.storage()
+    counting = CountingStorage(blobs)
+    async with StateScopes(counting) as states:
+        merge: Any = "append" if way == "merge" else None
+        order = states.shared.create_property("order", merge=merge).at(ORDER)
+        if way == "lease":
+            lock = BlobLeaseLock(blobs, by=lambda turn: "order", wait=timedelta(minutes=1))
+            options = {"serialize_turns": lock}
+        bot = turns.Bot(None, None, StateMiddleware(states, **options))
+
+        async def append(item: str) -> None:
+            async def update(turn: TurnContext) -> None:
+                await order.update(turn, lambda items: [*items, item], default=list)
+
+            async def change(turn: TurnContext) -> None:
+                (await order.get(turn, list)).append(item)
+
+            await bot.turn(update if way == "update" else change, name)
+
+        yield append
+        outcome.writes = counting.keys_written[f"shared/{ORDER}"]
+
+
+def _way(way: str, **options: Any) -> Callable[..., AbstractAsyncContextManager[Append]]:
+    return lambda place, name, outcome: _ours(place, name, outcome, way, options)
+
+
+_OPEN: Final[Mapping[str, Callable[..., AbstractAsyncContextManager[Append]]]] = {
+    "upstream": _upstream,
+    "update": _way("update"),
+    "merge": _way("merge"),
+    "lease": _way("lease"),
+    "replay": _way("replay", on_conflict="replay"),
+}

@@ -1,0 +1,33 @@
+"""A bar for commands that go through a whole storage."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeAlias
+
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+Show: TypeAlias = Callable[[str], None]
+"""Says beside the bar what was done so far."""
+
+
+@contextmanager
+def progress() -> Iterator[Show]:
+    """A bar on standard error, where that is a terminal; what is logged goes above it."""
+    console = Console(stderr=True)
+    logging.basicConfig(
+        level=logging.WARNING,
+        format="%(message)s",
+        handlers=[RichHandler(console=console, show_time=False, show_path=False, markup=False)],
+    )
+    columns = (BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        # How many there are is known when all were seen, so the bar moves without an end.
+        task = bar.add_task("", total=None)
+        yield lambda text: bar.update(task, description=text)

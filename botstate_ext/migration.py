@@ -1,0 +1,190 @@
+"""A migration: a whole storage rewritten so that it holds plain JSON wherever that is enough."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from time import monotonic
+from typing import Final, NamedTuple, TypeAlias
+
+from . import jsontext, legacy
+from .commit import conflict, fill, put
+from .document import Document
+from .errors import StateError
+from .keys import scope_of_key
+from .metadata import RESERVED
+from .policy import Policies
+from .storage.base import ItemInfo, StoredItem
+from .storage.parallel import in_parallel
+from .upkeep import MAX_ATTEMPTS
+from .versions import FIRST
+from .workspace import Workspace
+
+PAGE: Final = 500
+"""Documents of a page: what is done again when a migration is interrupted and resumed."""
+
+_log: Final = logging.getLogger("botstate_ext.migration")
+
+
+class Problem(NamedTuple):
+    """A document that was left as it was, and why."""
+
+    key: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationReport:
+    """What a migration did.
+
+    - ``seen``: items in the storage. ``rewritten``: those that were (in a dry run: would be)
+      rewritten. ``unchanged``: documents that needed nothing. ``others``: items that are no
+      document of a scope, such as transcripts; they are left alone.
+    - ``problems``: documents that could not be read or written; they are as they were.
+    - ``resume``: give it to the next migration if this one is interrupted; None: from the start.
+    - ``seconds``: how long it took.
+    """
+
+    seen: int = 0
+    rewritten: int = 0
+    unchanged: int = 0
+    others: int = 0
+    problems: tuple[Problem, ...] = field(default=(), repr=False)
+    resume: str | None = None
+    seconds: float = 0.0
+
+    @property
+    def failed(self) -> int:
+        """How many documents were left as they were because of a problem."""
+        return len(self.problems)
+
+
+OnMigrated: TypeAlias = Callable[[MigrationReport], object]
+"""Called with what was done so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to migrate. See ``StateScopes.migrate``."""
+
+    dry_run: bool = False
+    parallel: int = 8
+    resume: str | None = None
+    jsonpickle_1_before: datetime | None = None
+    on_progress: OnMigrated | None = None
+
+
+class Migration:
+    """One migration. ``scopes``: the policies of each scope, by its name."""
+
+    def __init__(
+        self, workspace: Workspace, scopes: Mapping[str, Policies], options: Options
+    ) -> None:
+        if options.parallel < 1:
+            raise ValueError("parallel must be at least 1.")
+        before = options.jsonpickle_1_before
+        if before is not None and before.utcoffset() is None:
+            raise ValueError("jsonpickle_1_before must be an aware time.")
+        self._workspace, self._scopes, self._options = workspace, scopes, options
+        self._slots = asyncio.Semaphore(options.parallel)
+        self._report = MigrationReport(resume=options.resume)
+        self._started = monotonic()
+
+    async def run(self) -> MigrationReport:
+        """:raises StateStorageError: the storage could not be listed."""
+        token = self._options.resume
+        while True:
+            page = await self._workspace.storage.list_page(limit=PAGE, continuation_token=token)
+            await in_parallel(self._in_turn(info) for info in page.items)
+            token = page.continuation_token
+            self._note(resume=token)
+            if token is None:
+                return self._report
+
+    async def _in_turn(self, info: ItemInfo) -> None:
+        async with self._slots:
+            outcome = "problems"
+            try:
+                outcome = await self._one(info)
+            except StateError as error:
+                problem = Problem(info.key, str(error))
+                self._report = replace(self._report, problems=(*self._report.problems, problem))
+                _log.warning("A document was left as it was: %s", error)
+        counted = {} if outcome == "problems" else {outcome: getattr(self._report, outcome) + 1}
+        self._note(seen=self._report.seen + 1, **counted)
+
+    async def _one(self, info: ItemInfo) -> str:
+        scope = scope_of_key(info.key)
+        if scope is None:
+            return "others"
+        work, storage = self._workspace.outside(), self._workspace.storage
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            item = await storage.get(info.key)
+            if item is None:
+                return "unchanged"  # removed since it was listed
+            document = self._document(item, info, scope, work.clock())
+            texts = _plain_texts(document)
+            if not _differs(item.data, texts):
+                # What an attempt wrote whose answer was lost is found here.
+                return "unchanged" if attempt == 1 else "rewritten"
+            if self._options.dry_run:
+                return "rewritten"
+            expiring = [*document.metadata.expiring, *document.lives.waiting(work.clock())]
+            if await put(work, document, texts, {}, expiring=expiring) is None:
+                return "rewritten"
+            await work.pause(attempt)
+        raise conflict(document, {}, MAX_ATTEMPTS, f"others were faster {MAX_ATTEMPTS} times.")
+
+    def _document(self, item: StoredItem, info: ItemInfo, scope: str, now: datetime) -> Document:
+        document = Document(info.key, scope, Policies(self._workspace.undeclared_policy()))
+        fill(document, self._expanded(item, info), now)
+        scope = document.metadata.scope or scope
+        document.belong(scope, self._scopes.get(scope, document.policies))
+        return document
+
+    def _expanded(self, item: StoredItem, info: ItemInfo) -> StoredItem:
+        """The item without references, counted as the jsonpickle of that day did."""
+        before = self._options.jsonpickle_1_before
+        if before is None or not legacy.has_references(item.data):
+            return item
+        expanded = legacy.expand_references(
+            jsontext.loads(item.data), numbers_dictionaries=info.updated >= before
+        )
+        return replace(item, data=jsontext.dumps(expanded))
+
+    def _note(self, **changes: object) -> None:
+        changes["seconds"] = monotonic() - self._started
+        self._report = replace(self._report, **changes)  # type: ignore[arg-type]  # by name
+        if self._options.on_progress is not None:
+            self._options.on_progress(self._report)
+
+
+def _plain_texts(document: Document) -> dict[str, bytes]:
+    """What to store of each property: a typed one as plain JSON, without a change of its version;
+    any other as it is.
+
+    :raises StateDecodeError: the document, or a typed property of the code's version, is not what
+        it should be.
+    """
+    texts = {}
+    for name, text in document.stored.items():
+        policy = document.policy(name)
+        if not policy.declared_type or policy.codec.keeps_tags or not legacy.has_tags(text):
+            texts[name] = text
+            continue
+        times = document.metadata.props.get(name)
+        version = FIRST if times is None else times.version
+        texts[name] = jsontext.dumps(policy.codec.plain(text))
+        if version == policy.versions.current:
+            document.decode(name, texts[name], version)
+    return texts
+
+
+def _differs(data: bytes, texts: Mapping[str, bytes]) -> bool:
+    """True when these texts are not what is stored: also for references and an ``e_tag``."""
+    stored = jsontext.split(data)
+    stored.pop(RESERVED, None)
+    return stored != texts

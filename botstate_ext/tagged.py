@@ -1,0 +1,35 @@
+"""The codec that a property takes; and TaggedCodec, for ``write_type_tags``. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import jsontext, legacy
+from .codec import AllowListSource, Codec, TypedCodec, UntypedCodec
+from .plainclass import classes_in
+
+
+class TaggedCodec(TypedCodec):
+    """Writes jsonpickle's tags, so that an instance without this package reads the value as its
+    class; reads what is tagged and what is not."""
+
+    keeps_tags = True
+
+    def __init__(self, type_: Any, allowed: AllowListSource) -> None:
+        super().__init__(type_, allowed)
+        self._classes = tuple(classes_in(type_))
+
+    def _encode(self, value: object) -> bytes:
+        allowed = self._allowed().extended(*self._classes)
+        return jsontext.dumps(legacy.flatten(value, allowed))
+
+
+def codec_for(type_: Any, allowed: AllowListSource, *, tagged: bool = False) -> Codec:
+    """The codec of a property's type; None, ``dict``, ``list`` and ``object`` are untyped, and have
+    the tags that they need.
+
+    :raises TypeError: no codec can be made for this type.
+    """
+    if type_ is None or type_ is Any or type_ in (dict, list, object):
+        return UntypedCodec(allowed)
+    return TaggedCodec(type_, allowed) if tagged else TypedCodec(type_, allowed)

@@ -1,0 +1,134 @@
+"""Asking a turn: the documents of all its scopes, as queries and templates see them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from .asking import Names, visible
+from .errors import StateKeyError, StateQueryError
+from .jsonpath import JsonPath
+from .query import StateQuery
+from .template import DocumentName
+
+if TYPE_CHECKING:
+    from .document import Document
+    from .scope import StateScope
+    from .states import StateScopes
+
+_DEPTH: Final = 3  # of a place in the tree: scope, id, property
+
+
+async def ask_tree(query: JsonPath | StateQuery, states: StateScopes, turn: Any) -> Any:
+    """The answer from the tree of all scopes; only what the query can reach is read or decoded."""
+    places = _Places(query.reach(_DEPTH))
+    reached = list(_reached(places, states, turn))
+    await states.load_documents(turn, [one.document for one in reached])
+    tree: dict[str, Any] = {scope.scope_name: {} for scope in states}
+    tree["turn"] = _activity(turn) if places.reach("turn") else {}
+    for scope, document_id, document, names in reached:
+        if document_id is None:
+            tree[scope] = visible(document, names)
+        elif document.names():  # anyone may ask for an id, which does not make it exist
+            tree[scope][document_id] = visible(document, names)
+    return query.run(tree)
+
+
+class TurnDocuments:
+    """The documents of a turn, for a template (see `template.DocumentResolver`)."""
+
+    def __init__(self, states: StateScopes, turn: Any) -> None:
+        self._states, self._turn = states, turn
+
+    async def documents(
+        self, wanted: Mapping[DocumentName, frozenset[str] | None]
+    ) -> dict[DocumentName, dict[str, Any]]:
+        """These documents as plain JSON, loaded in one batch; those without a key are left out."""
+        scopes = {scope.scope_name: scope for scope in self._states}
+        found = {
+            name: document_of(scopes[name[0]], self._turn, name[1])
+            for name in wanted
+            if name[0] != "turn"
+        }
+        present = {name: document for name, document in found.items() if document is not None}
+        await self._states.load_documents(self._turn, present.values())
+        texts = {name: visible(document, wanted[name]) for name, document in present.items()}
+        if ("turn", None) in wanted:
+            texts["turn", None] = _activity(self._turn)
+        return texts
+
+
+def document_of(scope: StateScope, turn: Any, document_id: str | None = None) -> Document | None:
+    """A scope's document in this turn, which may not be loaded yet; None where it has no key."""
+    try:
+        chosen = scope if document_id is None else scope.at(document_id)
+        return chosen.unloaded_document(turn)
+    except StateKeyError:
+        return None
+
+
+class _Places:
+    """Which names below each place a query can read."""
+
+    def __init__(self, places: Iterable[tuple[str, ...]]) -> None:
+        self._places = frozenset(places)
+
+    def reach(self, *path: str) -> bool:
+        """Whether something at or below this place can be read."""
+        depth = len(path)
+        return any(p[:depth] == path[: len(p)] for p in self._places)
+
+    def names(self, *path: str) -> Names:
+        """The names below a place that can be read; None for all of them."""
+        depth = len(path)
+        if any(len(p) <= depth and p == path[: len(p)] for p in self._places):
+            return None
+        return self.written(*path)
+
+    def written(self, *path: str) -> frozenset[str]:
+        """The names below a place that the query writes out, whatever else it can read."""
+        depth = len(path)
+        return frozenset(p[depth] for p in self._places if len(p) > depth and p[:depth] == path)
+
+
+class _Reached(NamedTuple):
+    """A document that a query can read: where it is in the tree, and what of it will be read."""
+
+    scope: str
+    document_id: str | None
+    document: Document
+    names: Names
+
+
+def _reached(places: _Places, states: StateScopes, turn: Any) -> Iterable[_Reached]:
+    for scope in states:
+        name = scope.scope_name
+        if not places.reach(name):
+            continue
+        if name == "shared":
+            yield from _shared(places, states, turn)
+            continue
+        document = document_of(scope, turn)
+        if document is not None:
+            yield _Reached(name, None, document, places.names(name))
+
+
+def _shared(places: _Places, states: StateScopes, turn: Any) -> Iterable[_Reached]:
+    """The shared documents that the query names and, if it can read any, those of this turn."""
+    wanted = {d: document_of(states.shared, turn, d) for d in places.written("shared")}
+    if places.names("shared") is None:
+        used = states.shared.work_of(turn).documents("shared")
+        wanted.update((document.id, document) for document in used if document.id is not None)
+    for document_id, document in wanted.items():
+        if document is not None:
+            yield _Reached("shared", document_id, document, places.names("shared", document_id))
+
+
+def _activity(turn: Any) -> dict[str, Any]:
+    try:
+        activity: dict[str, Any] = turn.activity.serialize()
+    except ValueError:  # the SDK's own; its text shows values
+        raise StateQueryError(
+            "The activity of this turn cannot be read: it holds what the SDK cannot write as JSON."
+        ) from None
+    return activity

@@ -1,0 +1,75 @@
+"""TurnStates: what the middleware asks of the scopes: one load at the start of a turn, one save at
+its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from .document import Document
+from .merge import OnConflict
+from .scope_set import ScopeSet
+from .tree import document_of
+from .work import UnitOfWork
+
+
+class TurnStates(ScopeSet):
+    """The scopes of a turn as one."""
+
+    def has_work(self, turn: Any) -> bool:
+        """True while this turn's unit of work is open."""
+        return self._workspace.has_work(turn)
+
+    async def save_early(self, turn: Any) -> None:
+        """Write what was changed in this turn before its unit of work is opened, by a middleware
+        that goes before ours. See `UnitOfWork.save` for what it raises."""
+        work = self._workspace.early_work(turn)
+        if work is not None:
+            await work.save()
+
+    def begin(self, turn: Any, on_conflict: OnConflict = "merge") -> UnitOfWork:
+        """Open the unit of work of a turn, and let dialogs find the scopes of this turn."""
+        for scope in (self.user, self.conversation, self.private):
+            turn.turn_state.setdefault(type(scope).__name__, scope)
+        return self._workspace.begin(turn, on_conflict)
+
+    async def load(self, turn: Any) -> None:
+        """Read the documents of all scopes that the activity names, in one batch.
+
+        :raises StateStorageError: a read failed; nothing was loaded.
+        """
+        work = self._workspace.work_of(turn)
+        scopes = (self.user, self.conversation, self.private, self.bot, *self._own.values())
+        # What has no key here raises, with its advice, when the bot uses that scope.
+        named = [d for scope in scopes if (d := document_of(scope, turn)) is not None]
+        await _all(work.load(named), *(added.load(turn) for added in self._added))
+
+    async def save(self, turn: Any) -> None:
+        """Write what changed, in one batch, and then what changed in the app's own states, so that
+        they hold nothing of a turn that lost. See `UnitOfWork.save` for what it raises."""
+        work = self._workspace.work_of(turn)
+        if work.ending is not None:
+            work.ending.let_go()
+        await work.commit()
+        if self._added:
+            await asyncio.gather(*(added.save_changes(turn) for added in self._added))
+        if work.ending is not None:
+            await work.ending.carry_out()
+
+    def end(self, turn: Any) -> None:
+        """Close the turn's unit of work; what was not saved is forgotten."""
+        self._workspace.end(turn)
+
+    async def load_documents(self, turn: Any, documents: Iterable[Document]) -> None:
+        """Read those of these documents that this turn has not read yet, in one batch."""
+        await self._workspace.work_of(turn).load(documents)
+
+
+async def _all(first: Any, *others: Any) -> None:
+    if not others:
+        await first
+        return
+    for outcome in await asyncio.gather(first, *others, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome

@@ -1,0 +1,91 @@
+"""The versions of a property's values, and the migrations from one to the next. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+from . import jsontext
+from .errors import StateDecodeError, StateEncodeError
+
+Migration: TypeAlias = Callable[[Any], Any]
+"""``(value) -> value``, from one version's plain JSON to the next one's. It may change a dictionary
+or a list in place and return None."""
+
+FIRST: Final = 1
+"""The version of a value beside which no version is stored."""
+
+
+class NewerVersionError(StateDecodeError):
+    """The value was stored by newer code. It is neither migrated nor moved aside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """The version that this code reads and writes, and how older ones are brought there."""
+
+    current: int = FIRST
+    migrations: Mapping[int, Migration] = field(default_factory=dict)
+
+    def check(self, version: int) -> None:
+        """:raises NewerVersionError: newer code stored it."""
+        if version > self.current:
+            raise NewerVersionError(
+                f"it is of version {version}, and this code reads up to version {self.current}: "
+                "a newer instance of the bot stored it. Update this one"
+            )
+
+    def forward(self, value: Any, version: int) -> bytes:
+        """The JSON text of a value of an older version, brought forward step by step.
+
+        :raises StateDecodeError: a migration failed, or returned what is not JSON.
+        """
+        for step in range(version, self.current):
+            try:
+                result = self.migrations[step](value)
+            except Exception as error:  # noqa: BLE001 - the app's own code may raise anything
+                failure = type(error).__name__
+            else:
+                value = value if result is None and isinstance(value, (dict, list)) else result
+                continue
+            # Outside of the handler: the error's own text may show the value.
+            raise StateDecodeError(f"its migration from version {step} raised {failure}")
+        try:
+            return jsontext.dumps(value)
+        except StateEncodeError as error:
+            reason = error.reason
+        raise StateDecodeError(f"its migration to version {self.current} gave no JSON: {reason}")
+
+
+UNVERSIONED: Final = Versions()
+"""What nobody gave a version: the first, with nothing before it."""
+
+
+def versions_of(version: int, migrations: Mapping[int, Migration] | None) -> Versions:
+    """What ``create_property(version=, migrations=)`` declares.
+
+    :raises TypeError: the version is not a whole number, or a migration is not a function.
+    :raises ValueError: the version is below 1, or the chain from 1 to it has a gap or goes beyond.
+    """
+    if type(version) is not int:
+        raise TypeError(f"version must be a whole number, not {type(version).__name__}.")
+    if version < FIRST:
+        raise ValueError(f"The first version is {FIRST}, so {version} is none.")
+    chain = dict(migrations or {})
+    expected = set(range(FIRST, version))
+    if chain.keys() != expected:
+        missing, beyond = expected - chain.keys(), chain.keys() - expected
+        wrong = f"lacks {_listed(missing)}" if missing else f"has {_listed(beyond)} too many"
+        raise ValueError(
+            f"version={version} needs a migration from each version before it, "
+            f"migrations={{1: ..., 2: ...}}; this chain {wrong}."
+        )
+    for step, migration in chain.items():
+        if not callable(migration):
+            raise TypeError(f"The migration from version {step} is not a function.")
+    return Versions(version, chain)
+
+
+def _listed(versions: set[Any]) -> str:
+    return ", ".join(sorted(map(repr, versions)))

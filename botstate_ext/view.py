@@ -1,0 +1,75 @@
+"""StateView: the loaded scopes as plain mappings, for code that cannot await."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from .errors import StateKeyError
+
+if TYPE_CHECKING:
+    from .states import StateScopes
+
+
+class StateView:
+    """What ``states.view(turn)`` gives: ``view.user["email"]``, ``view.conversation["id"] = 7``.
+
+    Each scope is the live mapping of its properties, by the scope's name as an attribute or in
+    brackets; what is changed in it is saved with the turn. ``shared`` is a mapping by id of the
+    shared documents that the turn has used.
+
+    :raises StateKeyError: of a scope that is not loaded in this turn, or has no key in it.
+    """
+
+    def __init__(self, states: StateScopes, turn: Any) -> None:
+        self._states, self._turn = states, turn
+
+    def __getitem__(self, scope_name: str) -> dict[str, Any]:
+        for scope in self._states:
+            if scope.scope_name == scope_name and scope_name != "shared":
+                cached = scope.get_cached_state(self._turn)
+                if cached is not None:
+                    return cached.state
+        raise StateKeyError(
+            f"The {scope_name} scope is not loaded in this turn. The middleware loads those that "
+            "the activity names; await scope.load(turn) loads any other before the view is used."
+        )
+
+    @property
+    def user(self) -> dict[str, Any]:
+        """The user's properties."""
+        return self["user"]
+
+    @property
+    def conversation(self) -> dict[str, Any]:
+        """The conversation's properties."""
+        return self["conversation"]
+
+    @property
+    def private(self) -> dict[str, Any]:
+        """The user's properties in this conversation."""
+        return self["private"]
+
+    @property
+    def bot(self) -> dict[str, Any]:
+        """The bot's own properties."""
+        return self["bot"]
+
+    @property
+    def workflow(self) -> dict[str, Any]:
+        """The properties of the workflow that is bound to the turn."""
+        return self["workflow"]
+
+    @property
+    def shared(self) -> Mapping[str, dict[str, Any]]:
+        """The shared documents that this turn has used, by id."""
+        documents = self._states.shared.work_of(self._turn).documents("shared")
+        return {
+            unquote(document.key.partition("/")[2], errors="surrogatepass"): document.expose()
+            for document in documents
+            if document.is_loaded
+        }
+
+    def __repr__(self) -> str:
+        return "<StateView>"

@@ -1,0 +1,151 @@
+"""Whole documents, as the v3 state service had them: read, changed, written under their ETag."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from . import jsontext
+from .allowlist import AllowList
+from .asking import plain
+from .attempts import Changes
+from .bot_state import DocumentBotState
+from .codec import Codec
+from .commit import MAX_ATTEMPTS, conflict, put, refresh
+from .document import Document
+from .errors import StateEncodeError, StateStorageError
+from .metadata import is_reserved
+from .storage.base import ANY
+from .tagged import codec_for
+from .work import UnitOfWork
+
+_BUILTINS: Final = (str, int, float, bool, type(None))
+
+
+class StateData:
+    """A document's properties as plain JSON, and the ETag they were read under.
+
+    ``data`` is None and ``etag`` "*" where nothing is stored. A `StateData` that the app makes
+    itself with ``etag="*"`` overwrites what is stored.
+    """
+
+    def __init__(self, data: dict[str, Any] | None = None, etag: str = ANY) -> None:
+        self.data, self.etag = data, etag
+        self._condition: str | None = ANY if etag == ANY else etag
+        self._texts: dict[str, bytes] = {}
+        self._read: dict[str, Any] = {}
+
+    @classmethod
+    def _of(cls, document: Document) -> StateData:
+        """What was read; unlike one that the app makes, it knows when nothing was there."""
+        is_there = document.etag is not None
+        result = cls(plain(document) if is_there else None, document.etag or ANY)
+        result._condition = document.etag
+        result._texts = dict(document.stored)
+        result._read = plain(document)
+        return result
+
+    def get(self, name: str, type_: Any = None) -> Any:
+        """The value of a property, as this type if one is given; None where it is absent.
+
+        :raises StateDecodeError: the value does not fit the type.
+        """
+        if self.data is None or name not in self.data:
+            return None
+        value = self.data[name]
+        return value if type_ is None else _codec(type_).decode(jsontext.dumps(value))
+
+    def set(self, name: str, value: Any) -> None:
+        """Give a property a value: JSON builtins, or what can be the type of a property.
+
+        :raises StateEncodeError: the value cannot be stored.
+        """
+        if self.data is None:
+            self.data = {}
+        text = _codec(type(value)).encode(value)
+        self.data[name] = jsontext.loads(text)
+
+    def __repr__(self) -> str:
+        return f"<StateData etag={self.etag!r}>"
+
+
+class WholeDocuments(DocumentBotState):
+    """A scope's document as a whole. What is written is committed at once, apart from the turn."""
+
+    async def read_data(self, turn: Any) -> StateData:
+        """What is stored now. See `StateData`.
+
+        :raises StateDecodeError: it is not a document.
+        """
+        work = self.work_of(turn)
+        return StateData._of(await self._fresh(work, turn))
+
+    async def write_data(self, turn: Any, data: StateData) -> StateData:
+        """Store this as the whole document, if it is what was read: what was read as absent is
+        created only once. Gives the new data, for the next write. Properties that did not change
+        are left as they are stored.
+
+        :raises StateConflictError: someone was faster. Read again, change again.
+        :raises StateEncodeError: a value cannot be stored; nothing was written.
+        """
+        work = self.work_of(turn)
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            document = await self._fresh(work, turn)
+            changes = _changes(document, data)
+            if data._condition not in (ANY, document.etag):
+                raise conflict(
+                    document, changes, attempt, "someone else wrote it since it was read."
+                )
+            if await _written(work, document, changes):
+                known = self.unloaded_document(turn)
+                if known.is_loaded:
+                    await refresh(work, known)
+                return StateData._of(document)
+            await work.pause(attempt)
+        raise conflict(document, changes, attempt, f"others were faster {attempt} times.")
+
+    async def _fresh(self, work: UnitOfWork, turn: Any) -> Document:
+        known = self.unloaded_document(turn)
+        known.was_read = True  # the turn depends on it, as if it had read its properties
+        document = known.unread()
+        await refresh(work, document)
+        return document
+
+
+async def _written(work: UnitOfWork, document: Document, changes: Changes) -> bool:
+    merged = {**document.stored, **changes}
+    stored = {name: text for name, text in merged.items() if text is not None}
+    lost = await put(work, document, stored, changes)
+    if lost is None:
+        return True
+    await refresh(work, document, after=lost)
+    if document.settle():
+        return True
+    if isinstance(lost, StateStorageError):
+        raise lost
+    return False
+
+
+def _changes(document: Document, data: StateData) -> dict[str, bytes | None]:
+    """What the data says differently from what is stored; None for what it no longer holds."""
+    changes: dict[str, bytes | None] = {}
+    held = data.data or {}
+    for name, value in held.items():
+        if is_reserved(name):
+            raise StateEncodeError(
+                "this name is reserved: choose another",
+                scope=document.scope,
+                key=document.key,
+                property_name=name,
+            )
+        text = jsontext.dumps(value)
+        kept = data._texts.get(name)
+        if kept is not None and jsontext.dumps(data._read[name]) == text:
+            text = kept  # as it is stored, with the tags of an untyped value
+        if document.stored.get(name) != text:
+            changes[name] = text
+    changes.update({name: None for name in document.stored if name not in held})
+    return changes
+
+
+def _codec(type_: Any) -> Codec:
+    return codec_for(None if type_ in _BUILTINS else type_, AllowList)

@@ -1,0 +1,121 @@
+"""The pizza orders sample on aiohttp: `python app.py` starts it, PORT moves it."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import sys
+import traceback
+from datetime import datetime, timedelta, timezone
+
+from aiohttp import web
+from botbuilder.core import MemoryStorage, Storage, TurnContext
+from botbuilder.core.integration import aiohttp_error_middleware
+from botbuilder.integration.aiohttp import CloudAdapter, ConfigurationBotFrameworkAuthentication
+from botbuilder.schema import Activity, ActivityTypes
+
+from bots import PizzaBot
+from botstate_ext import StateMiddleware, StateScopes
+from botstate_ext.aiohttp import setup
+from botstate_ext.storage import BlobStorage
+from config import DefaultConfig
+
+CONFIG = DefaultConfig()
+
+
+def create_storage(config: DefaultConfig) -> Storage:
+    if config.STATE_STORAGE == "memory":
+        return MemoryStorage()
+    if config.STATE_STORAGE != "blob":
+        sys.exit("STATE_STORAGE is either memory or blob.")
+    if not config.AZURE_STORAGE_CONNECTION_STRING:
+        sys.exit("STATE_STORAGE=blob needs AZURE_STORAGE_CONNECTION_STRING.")
+    return BlobStorage(
+        connection_string=config.AZURE_STORAGE_CONNECTION_STRING,
+        container_name=config.STATE_CONTAINER,
+    )
+
+
+ADAPTER = CloudAdapter(ConfigurationBotFrameworkAuthentication(CONFIG))
+
+# What is delivered again is not ordered again, and "is in order" is said when that is stored.
+STATES = StateScopes(create_storage(CONFIG))
+ADAPTER.use(StateMiddleware(STATES, replies="after_save", deduplicate=timedelta(minutes=10)))
+BOT = PizzaBot(STATES)
+
+
+async def on_error(context: TurnContext, error: Exception) -> None:
+    print(f"\n [on_turn_error] unhandled error: {error}", file=sys.stderr)
+    traceback.print_exception(type(error), error, error.__traceback__)
+
+    await context.send_activity("The bot encountered an error or bug.")
+    await context.send_activity("To continue to run this bot, please fix the bot source code.")
+    if context.activity.channel_id == "emulator":
+        await context.send_activity(
+            Activity(
+                type=ActivityTypes.trace,
+                label="TurnError",
+                name="on_turn_error Trace",
+                timestamp=datetime.now(timezone.utc),
+                value=str(error),
+                value_type="https://www.botframework.com/schemas/error",
+            )
+        )
+
+
+ADAPTER.on_turn_error = on_error
+
+
+async def messages(request: web.Request) -> web.Response:
+    # A turn that is no invoke has no body to answer with.
+    return await ADAPTER.process(request, BOT) or web.Response(status=201)
+
+
+APP = web.Application(middlewares=[aiohttp_error_middleware])
+APP.router.add_post("/api/messages", messages)
+setup(APP, STATES)
+
+
+def loopback_addresses() -> list[str]:
+    """This machine's own addresses, by which `localhost` may mean either.
+
+    Binding to the name fails in containers that list ::1 for it and have no IPv6.
+    """
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return ["127.0.0.1"]
+    return ["127.0.0.1", "::1"]
+
+
+def greeting(config: DefaultConfig) -> str:
+    endpoint = f"http://localhost:{config.PORT}/api/messages"
+    port = "" if config.PORT == 3978 else f"PORT={config.PORT} "
+    return (
+        f"The bot listens on {endpoint} and keeps its state in {config.STATE_STORAGE}.\n"
+        "Order from other terminals, one for each friend:\n"
+        f"  {port}WHO=ann make chat\n"
+        f"  {port}WHO=bob make chat\n"
+        "Ctrl-C stops it."
+    )
+
+
+def main() -> None:
+    # aiohttp calls `print` once it listens; its own text names the addresses only.
+    started = greeting(CONFIG)
+    try:
+        web.run_app(
+            APP,
+            host=loopback_addresses(),
+            port=CONFIG.PORT,
+            print=lambda _: print(started, flush=True),
+        )
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        sys.exit(f"Port {CONFIG.PORT} is taken: PORT={CONFIG.PORT + 1} make pizza")
+
+
+if __name__ == "__main__":
+    main()

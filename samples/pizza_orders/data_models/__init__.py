@@ -1,0 +1,5 @@
+"""What the bot remembers."""
+
+from .pizza import Pizza
+
+__all__ = ["Pizza"]

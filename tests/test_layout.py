@@ -1,0 +1,227 @@
+"""The shape of the package: one direction of imports, documented names, files one can read."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import botstate_ext
+from botstate_ext import errors
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "botstate_ext"
+PUBLIC = ("botstate_ext", "botstate_ext.storage", "botstate_ext.testing")
+
+# From the turn down to the text: each may import what comes after it, and nothing before it.
+CHAIN = (
+    "middleware",
+    "states",
+    "scopes",
+    "scope",
+    "bot_state",
+    "workspace",
+    "properties",
+    "update",
+    "work",
+    "commit",
+    "revision",
+    "document",
+    "stored_document",
+    "lives",
+    "policy",
+    "codec",
+    "plainclass",
+    "fit",
+    "metadata",
+    "merge",
+    "legacy",
+    "jsontext",
+    "errors",
+)
+# They decide and reckon; they neither wait nor ask anything outside.
+PURE = (
+    "allowlist", "attempts", "codec", "continuation", "document", "errors", "expiring", "fit",
+    "jsonpath", "jsontext", "keyreading", "keys", "legacy", "limits", "lives", "merge",
+    "metadata", "owner", "plainclass", "policy", "quarantine", "query", "revision", "sdk_types",
+    "stored_document", "tagged", "tags", "template_syntax", "values", "versions",
+)  # fmt: skip
+OUTSIDE = {"asyncio", "aiohttp", "azure", "socket", "os", "threading", "random"}
+
+LONGEST_FILE = 350  # about 300
+LONGEST_FUNCTION = 40
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the package, by its name within it: "storage.blob"."""
+    found = {}
+    for path in PACKAGE.rglob("*.py"):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imports(name: str, path: Path) -> Iterator[str]:
+    """What a module imports when it is imported: modules of the package as "storage.blob", others
+    by their whole names."""
+    package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
+    package = [part for part in package if part]
+    for node in _run_at_import(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (f"/{alias.name}" for alias in node.names)
+        elif node.level == 0:
+            yield f"/{node.module}"
+        else:
+            base = package[: len(package) - node.level + 1]
+            base += node.module.split(".") if node.module else []
+            for alias in node.names:
+                whole = ".".join([*base, alias.name])
+                yield whole if whole in modules() else ".".join(base)
+
+
+def _run_at_import(tree: ast.Module) -> Iterator[ast.Import | ast.ImportFrom]:
+    for node in tree.body:
+        # What stands under TYPE_CHECKING, or in a function, waits until it is needed.
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            yield node
+
+
+def unit(module: str) -> str:
+    """A folder is one thing to those outside of it."""
+    return module.split(".")[0]
+
+
+def imported_units() -> dict[str, set[str]]:
+    units: dict[str, set[str]] = {}
+    for name, path in modules().items():
+        if name:
+            found = {unit(m) for m in imports(name, path) if not m.startswith("/")}
+            units.setdefault(unit(name), set()).update(found - {unit(name), ""})
+    return units
+
+
+def test_the_turn_goes_down_the_chain() -> None:
+    units = imported_units()
+    assert set(CHAIN) <= units.keys(), "a module was renamed: say so here"
+    wrong = [
+        f"{name} imports {above}"
+        for place, name in enumerate(CHAIN)
+        for above in CHAIN[:place]
+        if above in units[name]
+    ]
+    assert wrong == []
+
+
+def test_no_two_modules_import_each_other() -> None:
+    units = imported_units()
+    left = dict(units)
+    while ready := [name for name, needs in left.items() if not needs & left.keys()]:
+        for name in ready:
+            del left[name]
+    assert left == {}, "these import each other, round about"
+
+
+def test_storage_knows_nothing_of_documents_nor_documents_of_storage() -> None:
+    units = imported_units()
+    assert units["storage"] <= {"allowlist", "errors", "expiry", "jsontext", "legacy"}
+    assert units["errors"] == set()
+    pure = set(PURE)
+    assert pure <= units.keys(), "a module was renamed: say so here"
+    for name in PURE:
+        assert units[name] <= pure | {"expiry", "limits", "quarantine", "values", "versions"}
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_what_is_pure_reaches_nothing_outside(name: str) -> None:
+    for module, path in modules().items():
+        if unit(module) == name:
+            outside = {m[1:].split(".")[0] for m in imports(module, path) if m.startswith("/")}
+            assert outside.isdisjoint(OUTSIDE), module
+            waits = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Await)]
+            assert waits == [], module
+
+
+# Names
+
+
+def public_objects() -> Iterator[tuple[str, Any]]:
+    for module in map(importlib.import_module, PUBLIC):
+        for name in module.__all__:
+            yield f"{module.__name__}.{name}", getattr(module, name)
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_what_is_exported_is_there_and_in_order(module: str) -> None:
+    loaded = importlib.import_module(module)
+    exported = loaded.__all__
+    assert list(exported) == sorted(set(exported))
+    imported = {
+        alias.asname or alias.name
+        for node in ast.parse(Path(inspect.getfile(loaded)).read_text()).body
+        if isinstance(node, ast.ImportFrom) and node.level
+        for alias in node.names
+    }
+    assert imported <= set(exported), "what is imported here is exported here"
+    assert all(hasattr(loaded, name) for name in exported)
+
+
+def test_every_public_class_and_method_says_what_it_promises() -> None:
+    silent = []
+    for name, thing in public_objects():
+        if not inspect.isclass(thing) and not callable(thing):
+            continue
+        if not inspect.getdoc(thing):
+            silent.append(name)
+        if inspect.isclass(thing):
+            silent += [f"{name}.{m}" for m in _silent_members(thing)]
+    assert silent == []
+
+
+def _silent_members(cls: type) -> Iterator[str]:
+    for name, member in vars(cls).items():
+        if name.startswith("_"):
+            continue
+        function = member.fget if isinstance(member, property) else member
+        if inspect.isfunction(function) and not inspect.getdoc(getattr(cls, name, None)):
+            yield name
+
+
+def test_the_reference_lists_exactly_the_public_names() -> None:
+    page = (ROOT / "docs" / "reference.md").read_text()
+    listed = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
+    assert sorted(listed) == sorted(name.rpartition(".")[2] for name, _ in public_objects())
+
+
+def test_every_error_is_exported_drawn_and_raised() -> None:
+    classes = {
+        name
+        for name, thing in vars(errors).items()
+        if inspect.isclass(thing) and issubclass(thing, errors.StateError) and name[0] != "_"
+    }
+    assert classes == set(errors.__all__)
+    assert classes <= set(botstate_ext.__all__)
+    source = "\n".join(p.read_text() for p in PACKAGE.rglob("*.py") if p.name != "errors.py")
+    for name in classes - {"StateError"}:
+        assert f"─ {name}" in (errors.__doc__ or "")
+        assert f"{name}(" in source, f"nothing raises {name}"
+
+
+# Sizes
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: p.name)
+def test_a_file_is_one_thing(path: Path) -> None:
+    text = path.read_text()
+    assert text.count("\n") <= LONGEST_FILE, f"{path.name} is usually two things"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            body = node.body
+            start = body[1] if len(body) > 1 and ast.get_docstring(node) else body[0]
+            length = (node.end_lineno or 0) - start.lineno + 1
+            assert length <= LONGEST_FUNCTION, f"{path.name}: {node.name} has {length} lines"
