@@ -97,7 +97,8 @@ chat: $(VENV)/.sample
 	@$(VENV)/bin/python $(SAMPLE)/chat.py --user '$(WHO)'
 
 azurite: $(AZURITE_DIR)/$(AZURITE_VERSION)
-	$(AZURITE_DIR)/node_modules/.bin/azurite-blob --loose --skipApiVersionCheck --location $(AZURITE_DIR)/data
+	$(AZURITE_DIR)/node_modules/.bin/azurite-blob --loose --skipApiVersionCheck --disableTelemetry \
+		--location $(AZURITE_DIR)/data
 
 # The tests. They start Azurite themselves, on a free port, and stop it, also when interrupted.
 # Without node there is none: the Blob tests say that they were skipped.
