@@ -51,9 +51,8 @@ class RoutedStorage(StateStorage):
 
     def storage_of(self, key: str) -> StateStorage:
         """Where the item of this key is."""
-        if not isinstance(key, str) or not self._has_route(key):
-            return self._default
-        return self._routes[key.partition("/")[0]]
+        channel, slash, _ = str(key).partition("/")  # what is no text is refused where it goes
+        return self._routes.get(channel, self._default) if slash else self._default
 
     async def get_many(self, keys: Collection[str]) -> dict[str, StoredItem]:
         wanted: dict[StateStorage, list[str]] = {}

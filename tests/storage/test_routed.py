@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 from botbuilder.core import MemoryStorage as UpstreamMemoryStorage
+from botbuilder.core import TurnContext
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +20,7 @@ from botstate_ext.storage import (
 )
 from botstate_ext.testing import FaultyStorage, ManualClock
 from tests.storage.upstream_kinds import PlainStorage
-from tests.turns import Bot, TurnContext, message
+from tests.turns import Bot, message
 
 CHANNELS = ("a", "b", "b-", "ba", "c")
 
