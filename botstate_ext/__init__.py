@@ -15,6 +15,7 @@
 9. ``storage/``: bytes under keys, with ETags: Memory, Blob, and upstream's own adapters made safe.
 """
 
+from .erasure import ErasureReport
 from .errors import (
     StateConflictError,
     StateDecodeError,
@@ -46,6 +47,7 @@ from .scopes import (
 )
 from .states import StateScopes
 from .sweep import SweepReport
+from .user_documents import StateUser
 from .view import StateView
 from .whole import StateData
 
@@ -55,6 +57,7 @@ __all__ = [
     "ConversationState",
     "DocumentPage",
     "DocumentRecord",
+    "ErasureReport",
     "ExpiredState",
     "InProcessTurnLock",
     "JsonPath",
@@ -76,6 +79,7 @@ __all__ = [
     "StateScopes",
     "StateStorageError",
     "StateTooLargeError",
+    "StateUser",
     "StateView",
     "SweepReport",
     "TurnLock",

@@ -109,6 +109,11 @@ def escape(text: str) -> str:
     return encoded if len(encoded) <= _MAX_ESCAPED_LENGTH else _HASHED + _digest(text)
 
 
+def hashed(id_: str) -> str:
+    """What stands for an id in a key that would be too long with it."""
+    return _HASHED + _digest(id_)
+
+
 def is_hashed(escaped: str) -> bool:
     """True for what `escape` gave instead of an id that is too long: the id is lost."""
     return escaped.startswith(_HASHED)

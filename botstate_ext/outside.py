@@ -6,12 +6,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from botbuilder.core import BotAdapter, conversation_reference_extension
-from botbuilder.schema import ChannelAccount, ConversationAccount, ConversationReference
+from botbuilder.schema import Activity, ChannelAccount, ConversationAccount, ConversationReference
 from botframework.connector.auth import AuthenticationConstants, ClaimsIdentity
 
 if TYPE_CHECKING:
     from .merge import OnConflict
-    from .states import StateScopes
+    from .turn_states import TurnStates
 
 
 class OutsideTurn:
@@ -24,7 +24,7 @@ class OutsideTurn:
 
     def __init__(
         self,
-        states: StateScopes,
+        states: TurnStates,
         reference: ConversationReference,
         *,
         bot_id: str | None,
@@ -76,3 +76,9 @@ def reference_to(
         user=None if user_id is None else ChannelAccount(id=user_id),
         conversation=None if conversation_id is None else ConversationAccount(id=conversation_id),
     )
+
+
+def activity_of(channel_id: str, user_id: str, conversation_id: str) -> Activity:
+    """An activity that names these, for a key."""
+    reference = reference_to(channel_id, user_id, conversation_id)
+    return conversation_reference_extension.get_continuation_activity(reference)

@@ -17,6 +17,9 @@ from .versions import UNVERSIONED, Versions
 ExpiryHandler: TypeAlias = Callable[[Any], Any]
 """Called with an ``ExpiredState``; may be async."""
 
+UserHandler: TypeAlias = Callable[[Any, Any], Any]
+"""Called with a unit of work and a ``StateUser``; may be async."""
+
 Trim: TypeAlias = Callable[[Any], Any]
 """Shortens a value that was merged, for example to its newest items."""
 
@@ -74,9 +77,18 @@ class PropertyPolicy:
 
 class Policies:
     """The policies of a scope's properties by name, with one for names that nobody declared, and
-    the handlers of their ends."""
+    their handlers."""
 
-    __slots__ = ("_aside", "declared", "handlers", "handlers_of_all", "limits", "undeclared")
+    __slots__ = (
+        "_aside",
+        "declared",
+        "erasers",
+        "exporters",
+        "handlers",
+        "handlers_of_all",
+        "limits",
+        "undeclared",
+    )
 
     def __init__(self, undeclared: PropertyPolicy, limits: Limits = NO_LIMITS) -> None:
         self.declared: dict[str, PropertyPolicy] = {}
@@ -85,6 +97,8 @@ class Policies:
         self._aside = replace(undeclared, codec=JsonCodec())
         self.handlers: dict[str, list[ExpiryHandler]] = {}
         self.handlers_of_all: list[ExpiryHandler] = []
+        self.erasers: list[tuple[str, UserHandler]] = []
+        self.exporters: list[tuple[str, UserHandler]] = []
 
     def of(self, name: str) -> PropertyPolicy:
         """The policy under which a property of this name is stored."""

@@ -15,13 +15,14 @@ from .asking import Query, as_query, ask_property
 from .codec import Codec, type_from_default
 from .document import ABSENT, Document
 from .expiry import positive
-from .policy import ExpiryHandler, Policies, PropertyPolicy
+from .policy import ExpiryHandler, Policies, PropertyPolicy, UserHandler
 from .update import update
 from .work import UnitOfWork
 
 T = TypeVar("T")
 D = TypeVar("D")
 H = TypeVar("H", bound=ExpiryHandler)
+U = TypeVar("U", bound=UserHandler)
 
 
 class PropertyScope(Protocol):
@@ -141,6 +142,26 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
         Deleting a property or a document is no expiry, and calls nothing.
         """
         self._scope.policies.handlers.setdefault(self._name, []).append(handler)
+        return handler
+
+    def on_erase(self, handler: U) -> U:
+        """Call ``handler``, which may be async, with a unit of work and a `StateUser` when that
+        user is erased (`StateScopes.erase_user`), before their documents are removed.
+
+        It is for what is theirs in conversation, shared or workflow documents, and is called once
+        an erasure: which documents, it knows best. The unit of work names the channel and the user,
+        and is saved when the handler ends. If it raises, nothing of it is saved, no document is
+        removed, and the report says so: run the erasure again.
+        """
+        self._scope.policies.erasers.append((self._name, handler))
+        return handler
+
+    def on_export(self, handler: U) -> U:
+        """Call ``handler``, which may be async, with a unit of work and a `StateUser` when that
+        user's data is exported (`StateScopes.export_user`), once an export. What it returns, as
+        JSON, becomes a part of the export. What it raises, the export raises.
+        """
+        self._scope.policies.exporters.append((self._name, handler))
         return handler
 
     async def query(self, turn_context: Any, query: Query) -> Any:

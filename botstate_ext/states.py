@@ -12,14 +12,14 @@ from .conversation_end import ConversationEnd
 from .merge import OnConflict
 from .migration import Migration, MigrationReport, OnMigrated, Options
 from .outside import OutsideTurn, reference_to
+from .privacy import UserStates
 from .sweep import OnProgress, Sweep, SweepReport
 from .template import Template, TemplateNames, TemplateProblem
 from .tree import TurnDocuments, ask_tree
-from .turn_states import TurnStates
 from .view import StateView
 
 
-class StateScopes(TurnStates):
+class StateScopes(UserStates):
     """Everything a bot remembers, by scope.
 
     ``storage``: upstream's ``MemoryStorage`` or ``BlobStorage`` as the bot has it, one of
