@@ -37,6 +37,7 @@ from .properties import StateProperty
 from .query import StateQuery
 from .records import DocumentPage, DocumentRecord
 from .replay import turn_is_replay
+from .saved import SavedState
 from .scopes import (
     BotScopeState,
     ConversationState,
@@ -63,6 +64,7 @@ __all__ = [
     "JsonPath",
     "MigrationReport",
     "PrivateConversationState",
+    "SavedState",
     "SharedState",
     "StateConflictError",
     "StateData",

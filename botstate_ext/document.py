@@ -18,7 +18,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 
-from .attempts import Changes
+from .attempts import Attempt, Changes
 from .errors import StateDecodeError, StateEncodeError
 from .merge import differ
 from .metadata import Metadata, is_reserved
@@ -199,18 +199,18 @@ class Document(StoredDocument):
         """The text that a touched property's value came from; None if it was absent."""
         return self._base.get(name)
 
-    def settle(self) -> bool:
-        """After a fresh `fill`: True if a write that was on its way is found to be stored.
+    def settle(self) -> list[Attempt]:
+        """After a fresh `fill`: the writes that were on their way and are found to be stored.
 
-        What it carried is then no longer a change.
+        What they carried is then no longer a change.
         """
         arrived = self._attempts.settle(self.etag, self.metadata.writes)
-        for changes in arrived:
-            self.agree(changes)
+        for attempt in arrived:
+            self.agree(attempt.changes)
         if arrived:
             self.marks = {m: keep for m, keep in self.marks.items() if not self.is_handled(m)}
             self._agree_on_tags()
-        return bool(arrived)
+        return arrived
 
     def agree(self, changes: Changes) -> None:
         """Take note that what is stored already says these changes."""

@@ -133,8 +133,9 @@ class Migration:
             if self._options.dry_run:
                 return "rewritten"
             expiring = [*document.metadata.expiring, *document.lives.waiting(work.clock())]
-            if await put(work, document, texts, {}, expiring=expiring) is None:
-                return "rewritten"
+            async with work.writing(document):
+                if await put(work, document, texts, {}, expiring=expiring) is None:
+                    return "rewritten"
             await work.pause(attempt)
         raise conflict(document, {}, MAX_ATTEMPTS, f"others were faster {MAX_ATTEMPTS} times.")
 

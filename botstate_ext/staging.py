@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from .errors import StateConflictError, StateDecodeError, StateError, StateStorageError
 from .metadata import parse_document
@@ -29,6 +29,14 @@ class Write:
     after: StoredItem | None
 
 
+class ETags(NamedTuple):
+    """Of an item that was committed. ``after``: None if it was deleted, or if someone else has
+    written on top of it."""
+
+    before: str | None
+    after: str | None
+
+
 class StagedStorage(StateStorage):
     """A storage around another. Each item is read once, and stays what it was at that moment;
     writes and deletions stay here until `commit`. Listings show what is committed.
@@ -44,6 +52,8 @@ class StagedStorage(StateStorage):
         self.storage = storage
         self._read: dict[str, StoredItem | None] = {}
         self._now: dict[str, StoredItem | None] = {}
+        self.stored: dict[str, ETags] = {}
+        """What `commit` has left in the storage, also when it failed."""
         self._phase: Literal["open", "committed", "given up"] = "open"
 
     async def get_many(self, keys: Collection[str]) -> dict[str, StoredItem]:
@@ -95,6 +105,11 @@ class StagedStorage(StateStorage):
             prefix, limit=limit, continuation_token=continuation_token
         )
 
+    @property
+    def is_committed(self) -> bool:
+        """True when everything passes through."""
+        return self._phase == "committed"
+
     def give_up(self) -> None:
         """Forget what was not committed."""
         if self._phase == "open":
@@ -122,6 +137,7 @@ class StagedStorage(StateStorage):
             written: dict[Write, str | None] = {}
             for batch in _batches(writes):
                 await self._write_batch(batch, written, writes)
+            self.stored = {w.key: ETags(_etag(w.before), etag) for w, etag in written.items()}
         self._phase = "committed"
 
     async def _check(self, keys: set[str]) -> None:
@@ -153,6 +169,9 @@ class StagedStorage(StateStorage):
             take_back(self.storage, write, etag) for write, etag in written.items()
         )
         kept = {w.key: o for w, o in zip(written, outcomes, strict=True) if o is not None}
+        self.stored = {
+            w.key: ETags(_etag(w.before), etag) for w, etag in written.items() if w.key in kept
+        }
         error = max((*failures, *kept.values()), key=_weight)
         if kept and isinstance(error, Overtaken):
             error = StateConflictError(

@@ -9,9 +9,8 @@ from enum import Enum
 from time import monotonic
 from typing import Any, Final
 
-from .commit import Work, conflict, put, refresh
+from .commit import Work, arrived, conflict, put, refresh
 from .document import ABSENT, Document
-from .errors import StateStorageError
 from .policy import PropertyPolicy
 
 MAX_ATTEMPTS: Final = 100
@@ -91,12 +90,7 @@ async def _write(
     lost = await put(work, fresh, stored, changes)
     if lost is None:
         return True
-    await refresh(work, fresh, after=lost)
-    if fresh.settle():
-        return True
-    if isinstance(lost, StateStorageError):
-        raise lost
-    return False
+    return await arrived(work, fresh, lost)
 
 
 def _can_change_in_place(value: object) -> bool:

@@ -10,9 +10,9 @@ from .asking import plain
 from .attempts import Changes
 from .bot_state import DocumentBotState
 from .codec import Codec
-from .commit import MAX_ATTEMPTS, conflict, put, refresh
+from .commit import MAX_ATTEMPTS, arrived, conflict, put, refresh
 from .document import Document
-from .errors import StateEncodeError, StateStorageError
+from .errors import StateEncodeError
 from .metadata import is_reserved
 from .storage.base import ANY
 from .tagged import codec_for
@@ -117,12 +117,7 @@ async def _written(work: UnitOfWork, document: Document, changes: Changes) -> bo
     lost = await put(work, document, stored, changes)
     if lost is None:
         return True
-    await refresh(work, document, after=lost)
-    if document.settle():
-        return True
-    if isinstance(lost, StateStorageError):
-        raise lost
-    return False
+    return await arrived(work, document, lost)
 
 
 def _changes(document: Document, data: StateData) -> dict[str, bytes | None]:

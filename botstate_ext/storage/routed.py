@@ -88,6 +88,12 @@ class RoutedStorage(StateStorage):
             return await self._route_page(below, place, size)
         return await self._default_page(prefix, below, place, size)
 
+    async def list_folders(self) -> frozenset[str]:
+        found = await in_parallel(storage.list_folders() for storage in self._all)
+        of = dict(zip(self._all, found, strict=True))
+        routed = {name for name, storage in self._routes.items() if name in of[storage]}
+        return frozenset(routed | (of[self._default] - self._routes.keys()))
+
     async def list_due(self, entry: str, until: str) -> AsyncIterator[DueItems]:
         for storage in self._all:
             async for page in storage.list_due(entry, until):

@@ -91,6 +91,7 @@ async def test_what_is_in_the_wrong_storage_is_neither_found_nor_listed() -> Non
     storage = RoutedStorage({"emulator": MemoryStorage()}, default=default)
     assert await storage.get("emulator/users/ann") is None
     assert await listed(storage) == []
+    assert await storage.list_folders() == set()
     assert [page.items async for page in storage.list_due("x", "y")] == [(), ()]
 
 
@@ -146,6 +147,7 @@ async def test_a_listing_is_that_of_one_storage(
         await storage.put_if(key, b"{}", etag=None)
     expected = sorted(key for key in keys if key.startswith(prefix))
     assert await by_pages(storage, prefix, limit) == expected
+    assert await storage.list_folders() == {k.partition("/")[0] for k in keys if "/" in k}
 
 
 async def test_a_listing_goes_on_where_it_was_while_items_come_and_go() -> None:
