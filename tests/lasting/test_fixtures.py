@@ -18,7 +18,7 @@ from botbuilder.dialogs import DialogSet
 from botstate_ext import StateMiddleware, StateScopes
 from botstate_ext.storage import MemoryStorage
 from tests.fixtures import values
-from tests.fixtures.write import FILES, FOLDER
+from tests.fixtures.values import FILES, FOLDER
 from tests.turns import message
 
 
