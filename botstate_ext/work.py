@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from datetime import datetime
 from typing import Any, Final, Protocol, TypeAlias
 
 from .attempts import Changes
@@ -16,7 +17,7 @@ from .policy import Policies
 from .reference import Reference, no_reference
 from .revision import changed, check_limits
 from .saved import Notes, Place, SaveHandlers, Written
-from .storage.base import ANY, StateStorage
+from .storage.base import ANY, StateStorage, StoredItem
 
 _Plan: TypeAlias = tuple[Document, Changes]
 _NOT_TRIED: Final = object()
@@ -57,6 +58,7 @@ class UnitOfWork:
         self.is_saved_at_its_end = False
         self.ending: Ending | None = None
         self._documents: dict[str, Document] = {}
+        self._fetched: dict[str, tuple[StoredItem | None, datetime]] = {}
         self._batch: _Batch | None = None
         self.notes = Notes(SaveHandlers() if handlers is None else handlers)
         self._writing: dict[str, asyncio.Lock] = {}
@@ -66,11 +68,27 @@ class UnitOfWork:
         document = self._documents.get(key)
         if document is None:
             document = self._documents[key] = Document(key, scope, policies)
+            if key in self._fetched:
+                fill(document, *self._fetched.pop(key))
         return document
 
     def documents(self, scope: str | None = None) -> list[Document]:
         """The documents that this unit of work knows, of one scope or of all."""
         return [d for d in self._documents.values() if scope is None or d.scope == scope]
+
+    async def fetch(self, keys: Collection[str]) -> None:
+        """Read what these keys hold, in one batch. What nobody asks for is never looked at.
+
+        :raises StateStorageError: a read failed; nothing was read then.
+        """
+        items = await self.storage.get_many(keys)
+        now = self.clock()
+        for key in keys:
+            document = self._documents.get(key)
+            if document is None:
+                self._fetched[key] = items.get(key), now
+            elif not document.is_loaded:
+                fill(document, items.get(key), now)
 
     async def load(self, documents: Iterable[Document], *, force: bool = False) -> None:
         """Read these documents in one batch; those that are loaded already only with ``force``,
