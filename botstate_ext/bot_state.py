@@ -8,6 +8,7 @@ from botbuilder.core import BotState, Storage
 
 from .document import ABSENT, Document
 from .errors import StateKeyError
+from .keys import is_own_key
 from .owner import NOBODY, owner_of
 from .policy import Policies
 from .work import UnitOfWork
@@ -127,8 +128,9 @@ class DocumentBotState(BotState):
         document = self._workspace.work_of(turn).document(key, self.scope_name, self.policies)
         if document.owner is None:
             # Where a key of our own holds an id, there is nothing that it leaves open.
-            has_own_key = key.count("/") == 1
-            document.owner = NOBODY if has_own_key else owner_of(turn.activity, self.owner_parts)
+            document.owner = (
+                NOBODY if is_own_key(key) else owner_of(turn.activity, self.owner_parts)
+            )
         return document
 
     async def document(self, turn: Any) -> Document:

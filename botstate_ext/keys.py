@@ -14,7 +14,7 @@ import re
 from functools import lru_cache
 from hashlib import sha256
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from botbuilder.schema import Activity
 
@@ -106,7 +106,7 @@ def escape(text: str) -> str:
     encoded = quote(text.encode("utf-8", "surrogatepass"), safe="")
     if encoded.endswith("."):
         encoded = encoded[:-1] + "%2E"
-    return encoded if len(encoded) <= _MAX_ESCAPED_LENGTH else _HASHED + _digest(text)
+    return encoded if len(encoded) <= _MAX_ESCAPED_LENGTH else hashed(text)
 
 
 def hashed(id_: str) -> str:
@@ -114,9 +114,20 @@ def hashed(id_: str) -> str:
     return _HASHED + _digest(id_)
 
 
-def is_hashed(escaped: str) -> bool:
-    """True for what `escape` gave instead of an id that is too long: the id is lost."""
-    return escaped.startswith(_HASHED)
+def unescape(escaped: str) -> str | None:
+    """The text that `escape` was given; None if only its hash is known."""
+    return None if escaped.startswith(_HASHED) else unquote(escaped, errors="surrogatepass")
+
+
+def id_of_key(key: str) -> str | None:
+    """The id in a key that `document_key` made; None if only its hash is known, or it is a key of
+    upstream's, in which ids stand as they are."""
+    return unescape(key.partition("/")[2]) if is_own_key(key) else None
+
+
+def is_own_key(key: str) -> bool:
+    """True for a key that `document_key` may have made: unlike upstream's, it can be read back."""
+    return key.count("/") == 1
 
 
 def scope_of_key(key: str) -> str | None:

@@ -13,6 +13,7 @@ from .document import Document
 from .errors import StateDecodeError, StateKeyError, StateQueryError
 from .expiry import Clock, is_expired
 from .keyreading import CONVERSATIONS
+from .keys import is_own_key
 from .policy import Policies
 from .records import DocumentPage, DocumentRecord, record_of, scope_of
 from .storage.base import ItemInfo, StateStorage
@@ -111,7 +112,7 @@ class Listing:
     def _is_here(self, info: ItemInfo, prefix: str) -> bool:
         shelf = self._shelf
         if prefix == shelf.prefix:
-            return info.key.startswith(prefix) and info.key.count("/") == 1
+            return info.key.startswith(prefix) and is_own_key(info.key)
         return info.key.startswith(prefix) and scope_of(info, shelf.namespace) == shelf.scope
 
     def _prefix(self, position: Position) -> str:

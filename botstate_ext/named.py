@@ -6,7 +6,6 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import unquote
 
 from . import jsontext
 from .asking import plain
@@ -15,7 +14,7 @@ from .document import ABSENT, Document
 from .errors import StateNotFoundError
 from .expiring import PropertyTimes
 from .expiry import positive
-from .keys import is_hashed
+from .keys import id_of_key, is_own_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +22,8 @@ class StateRecord:
     """A state by its name.
 
     - ``scope``: the name of its scope. ``id``: whose it is: what ``.at`` takes, the user's id in
-    the
-      user and private scopes, the conversation's in the conversation scope; None where the key
-      holds only the hash of a very long one.
+      the user and private scopes, the conversation's in the conversation scope; None where the
+      key holds only the hash of a very long one.
     - ``payload``: the live value, as the property's ``get`` gives it. Not shown.
     - ``created``, ``updated``, ``expires``: aware UTC, as stored; None for what is not saved yet,
       and for what upstream wrote.
@@ -117,9 +115,8 @@ class NamedStates(DocumentBotState):
 
 
 def _id(key: str, scope: str, activity: Any) -> str | None:
-    if key.count("/") == 1:
-        escaped = key.partition("/")[2]
-        return None if is_hashed(escaped) else unquote(escaped, errors="surrogatepass")
+    if is_own_key(key):
+        return id_of_key(key)
     whose = activity.conversation if scope == "conversation" else activity.from_property
     found: str = whose.id
     return found

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias
-from urllib.parse import unquote
 
-from .keys import escape, is_hashed
+from .keys import escape
 
 Owner: TypeAlias = Mapping[str, str]
 """``channel``, ``user`` and ``conversation``, as far as the scope has them, percent-encoded."""
@@ -48,11 +47,3 @@ def owner_after(before: Owner, writer: Owner) -> Owner:
     if not writer or before == writer:
         return before
     return SEVERAL if before else writer
-
-
-def id_in(entry: str | None) -> str | None:
-    """The id that was percent-encoded; None if there is none, or only its hash is known."""
-    if not entry or is_hashed(entry):
-        return None
-    # As escape() encodes lone surrogates.
-    return unquote(entry, errors="surrogatepass")

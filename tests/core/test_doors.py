@@ -76,6 +76,7 @@ async def test_the_ids_of_named_states(states: StateScopes) -> None:
     assert (await states.private.set_state(turn, "x", 1)).id == "user"
     assert (await states.shared.at("a/b").set_state(turn, "x", 1)).id == "a/b"
     assert (await states.shared.at("x" * 2000).set_state(turn, "x", 1)).id is None
+    assert set(states.view(turn).shared) == {"a/b", "x" * 2000}
 
 
 async def test_a_declared_property_keeps_its_type_here(states: StateScopes) -> None:
