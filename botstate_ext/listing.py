@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 from .asking import visible
@@ -16,7 +17,7 @@ from .keyreading import CONVERSATIONS
 from .keys import is_own_key
 from .policy import Policies
 from .records import DocumentPage, DocumentRecord, record_of, scope_of
-from .storage.base import ItemInfo, StateStorage
+from .storage.base import ItemInfo, StateStorage, StoredItem
 
 PAGE: Final = 100
 _LARGE_PAGE: Final = 1000
@@ -150,14 +151,22 @@ async def with_data(
         item = items.get(record.key)
         if item is None:
             continue
-        document = Document(record.key, record.scope, policies)
-        document.fill(item.data, item.etag, clock())
         try:
-            data = visible(document)
+            yield opened(record, item, policies, clock())
         except StateDecodeError as error:
             _log.warning("A scan could not read a document, and went on: %s", error)
-            continue
-        yield replace(record, data=data)
+
+
+def opened(
+    record: DocumentRecord, item: StoredItem, policies: Policies, now: datetime
+) -> DocumentRecord:
+    """The record with its properties.
+
+    :raises StateDecodeError: the item is not a document.
+    """
+    document = Document(record.key, record.scope, policies)
+    document.fill(item.data, item.etag, now)
+    return replace(record, data=visible(document))
 
 
 def _is_channel(name: str) -> bool:
