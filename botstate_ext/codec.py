@@ -16,7 +16,7 @@ import msgspec
 from . import jsontext, legacy
 from .allowlist import AllowList, name_of
 from .errors import StateDecodeError, StateEncodeError
-from .fit import lost_name, refusal
+from .fit import lost_name, no_type, refusal
 from .plainclass import (
     attributes,
     dump_pydantic,
@@ -144,7 +144,7 @@ class TypedCodec:
             self._plain_classes = plain_classes_in(type_)
             self._fields = field_names_in(type_)
         except (TypeError, NameError) as error:
-            raise TypeError(f"{_name(type_)} cannot be the type of a property: {error}") from error
+            raise TypeError(no_type(type_, error)) from None
         self._may_hold_nan = may_hold_floats(type_)
 
     def encode(self, value: object, base: bytes | None = None) -> bytes:

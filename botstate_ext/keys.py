@@ -91,8 +91,8 @@ def document_key(scope: str, document_id: str) -> str:
     """
     if not _is_name(document_id):
         raise StateKeyError(
-            f"A document of the {scope!r} scope needs an id that is a non-empty string, "
-            f"not {type(document_id).__name__}: use .at(id)."
+            f"A document of the {scope!r} scope needs an id that is a non-empty string, not "
+            f"{'an empty one' if document_id == '' else type(document_id).__name__}: use .at(id)."
         )
     return f"{scope}/{escape(document_id)}"
 

@@ -43,6 +43,19 @@ class PropertyPolicy:
     versions: Versions = UNVERSIONED
     on_undecodable: OnUndecodable = "raise"
 
+    def __post_init__(self) -> None:
+        if self.merge not in (None, "fields", "append") and not callable(self.merge):
+            raise ValueError(
+                f"merge must be 'fields', 'append' or a function (base, mine, theirs) -> merged, "
+                f"not {self.merge!r}."
+            )
+        if self.trim is None:
+            return
+        if not callable(self.trim):
+            raise TypeError(f"trim must be a function of a value, not {type(self.trim).__name__}.")
+        if self.merge is None:
+            raise ValueError("trim shortens what merge made of two values: give a merge too.")
+
     def merged(self, base: bytes | None, mine: bytes | None, theirs: bytes | None) -> bytes | None:
         """The three texts as one, by this property's ``merge`` and then its ``trim``.
 

@@ -141,9 +141,10 @@ class StateScope(NamedStates, WholeDocuments, ListedScope):
         Declaring a name again replaces its declaration, except that ``create_property(name)`` alone
         gives one more accessor to what is declared.
 
-        :raises TypeError: the name is empty, or the type cannot be stored.
+        :raises TypeError: the name is empty, the type cannot be stored, or ``trim`` is no function.
         :raises ValueError: the name is reserved; ``expires_after`` or ``max_bytes`` is not
-            positive; the migrations do not lead from version 1 to ``version``, each to the next.
+            positive; ``merge`` is none of these, or ``trim`` stands without it; the migrations do
+            not lead from version 1 to ``version``, each to the next.
         """
         if not name:
             raise TypeError("BotState.create_property(): name cannot be None or empty.")
