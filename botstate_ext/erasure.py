@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from .errors import StateConflictError, StateError
+from .keys import scope_of_key
 from .policy import UserHandler
+from .saved import Place, SaveHandlers, Written
 from .storage.base import StateStorage
 from .user_documents import Found, StateUser, UserDocuments
 
@@ -63,11 +65,12 @@ class Erasure:
         user: StateUser,
         documents: UserDocuments,
         handlers: Handlers,
+        told: SaveHandlers,
         *,
         dry_run: bool,
     ) -> None:
         self._storage, self._user, self._documents = storage, user, documents
-        self._handlers, self._dry_run = handlers, dry_run
+        self._handlers, self._told, self._dry_run = handlers, told, dry_run
         self._removed: list[str] = []
         self._ambiguous: list[str] = []
         self._failed: dict[str, str] = {}
@@ -130,5 +133,13 @@ class Erasure:
             except StateConflictError:
                 found = await self._documents.again(info.key)
             else:
+                if gone:
+                    await self._tell(found)
                 return self._removed if gone else None
         raise StateConflictError(f"others were faster {MAX_ATTEMPTS} times.", key=info.key)
+
+    async def _tell(self, found: Found) -> None:
+        if self._told.listen:
+            place = Place(scope_of_key(found.info.key) or "private", found.info.key)
+            written = Written(place, {}, etag_before=found.info.etag, etag=None, is_removed=True)
+            await self._told.tell([written])

@@ -22,8 +22,8 @@ class StateRecord:
     """A state by its name.
 
     - ``scope``: the name of its scope. ``id``: whose it is: what ``.at`` takes, the user's id in
-      the user and private scopes, the conversation's in the conversation scope; None where the
-      key holds only the hash of a very long one.
+      the user and private scopes, the conversation's in the conversation scope; None where only
+      the hash of a very long one is known.
     - ``payload``: the live value, as the property's ``get`` gives it. Not shown.
     - ``created``, ``updated``, ``expires``: aware UTC, as stored; None for what is not saved yet,
       and for what upstream wrote.
@@ -76,11 +76,13 @@ class NamedStates(DocumentBotState):
 
     async def patch_state(self, turn: Any, name: str, patch: Any) -> StateRecord:
         """Change the state of this name by a JSON merge patch (RFC 7396): objects are merged, null
-        removes a member, anything else replaces. Where there is none, the patch makes one.
+        removes a member, anything else replaces. Where there is none, the patch makes one. The
+        payload is a new object; one that was handed out before is detached.
 
-        :raises StateDecodeError: the result does not fit the property's type.
+        :raises StateDecodeError: what is stored, or the result, does not fit the property's type.
         """
         document = await self.document(turn)
+        document.get(name)  # what cannot be read is moved aside, or raises, as everywhere
         before = plain(document, frozenset({name})).get(name)
         text = jsontext.dumps(_patched(before, patch))
         value = document.decode(name, text, document.policy(name).versions.current)
@@ -105,7 +107,7 @@ class NamedStates(DocumentBotState):
         times = document.metadata.props.get(name) or PropertyTimes()
         return StateRecord(
             scope=self.scope_name,
-            id=_id(document.key, self.scope_name, turn.activity),
+            id=document.id or _id(document.key, self.scope_name, turn.activity),
             name=name,
             payload=payload,
             created=times.created,

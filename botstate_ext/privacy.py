@@ -52,7 +52,8 @@ class UserStates(TurnStates):
         user = StateUser(channel_id, user_id)
         documents = self._documents_of(user, self._outside(user), conversation_ids, on_progress)
         handlers = _UserHandlers(self, user, erase=True)
-        return await Erasure(self.storage, user, documents, handlers, dry_run=dry_run).run()
+        told = self._workspace.save_handlers
+        return await Erasure(self.storage, user, documents, handlers, told, dry_run=dry_run).run()
 
     async def export_user(
         self,
@@ -115,7 +116,8 @@ class UserStates(TurnStates):
             )
         documents = self._documents_of(user, turn, conversation_ids, None)
         handlers = _UserHandlers(self, user, erase=True)
-        report = await Erasure(self.storage, user, documents, handlers, dry_run=False).run()
+        told = self._workspace.save_handlers
+        report = await Erasure(self.storage, user, documents, handlers, told, dry_run=False).run()
         if not report.complete:
             _log.error(
                 "A user is gone, and not everything of theirs could be removed: failed %s, "

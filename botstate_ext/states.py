@@ -74,7 +74,10 @@ class StateScopes(UserStates):
         ``bot_id``: the app id in the turn's claims, for the bot scope of a `StateScopes` without
         a ``bot_id`` of its own. ``workflow_id``: as `WorkflowState.bind`.
 
+        ``on_conflict``: as `StateMiddleware`, but for ``"replay"``.
+
         :raises TypeError: both a reference and ids are given.
+        :raises ValueError: ``on_conflict`` is none of these.
         """
         if reference is None:
             reference = reference_to(channel_id, user_id, conversation_id)

@@ -146,6 +146,21 @@ async def test_the_end_of_a_conversation(states: StateScopes, told: list[SavedSt
     assert [(s.key, s.properties, s.is_removed) for s in told] == [(CONVERSATION, ("x",), True)]
 
 
+async def test_an_erasure(states: StateScopes, told: list[SavedState]) -> None:
+    turn = context()
+    for scope in (states.user, states.private):
+        await scope.set_state(turn, "x", 1)
+        await scope.save_changes(turn)
+    written = [saved.etag for saved in told]
+    told.clear()
+    await states.erase_user("test", "user")
+    assert {(saved.scope, saved.is_removed) for saved in told} == {
+        ("user", True),
+        ("private", True),
+    }
+    assert {saved.etag_before for saved in told} == set(written)
+
+
 async def test_a_write_whose_answer_was_lost_is_told(
     states: StateScopes, told: list[SavedState], storage: FaultyStorage
 ) -> None:
