@@ -47,7 +47,7 @@ class Document(StoredDocument):
     def unread(self) -> Document:
         """A document of its own for the same key, of which nothing was read."""
         other = Document(self.key, self.scope, self.policies)
-        other.id, other.owner = self.id, self.owner
+        other.id, other.whose = self.id, self.whose
         return other
 
     def belong(self, scope: str, policies: Policies) -> None:
@@ -162,6 +162,8 @@ class Document(StoredDocument):
         :raises StateEncodeError: a value cannot be stored.
         """
         changed: dict[str, bytes | None] = {}
+        if not self._base and not self.live:
+            return changed
         for name in [*self._base, *(name for name in self.live if name not in self._base)]:
             if is_reserved(name):
                 raise self._cannot_store(name, "this name is reserved: choose another")

@@ -25,6 +25,11 @@ SEVERAL: Final[Owner] = {"channel": "=several"}
 is called so: an escaped name holds no ``=``."""
 
 
+def nobody() -> Owner:
+    """Of a document whose key says it all, or whose owner was not asked for."""
+    return NOBODY
+
+
 def owner_of(activity: Any, parts: Iterable[str]) -> Owner:
     """The owner that this activity names; nobody if it does not name all of these parts."""
     user, conversation = activity.from_property, activity.conversation

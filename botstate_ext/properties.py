@@ -73,10 +73,10 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
         :raises StateStorageError: the storage failed.
         """
         document = await self._scope.document(turn_context)
-        default = default_value_or_factory
+        policy, default = self._policy, default_value_or_factory
         if default is None:
-            default = self._policy.default
-        hint = self._hint(default)
+            default = policy.default
+        hint = self._hint(policy, default)
         value = document.get(self._name, hint)
         if value is not ABSENT or default is None:
             return None if value is ABSENT else value
@@ -128,8 +128,9 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
         """
         work = self._scope.work_of(turn_context)
         document = self._scope.unloaded_document(turn_context)
-        default = self._policy.default if default is None else default
-        policy = self._hint(default) or document.policy(self._name)
+        policy = self._policy
+        default = policy.default if default is None else default
+        policy = self._hint(policy, default) or document.policy(self._name)
         result: T = await update(work, document, self._name, fn, lambda: _make(default), policy)
         return result
 
@@ -187,9 +188,8 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
     def _policy(self) -> PropertyPolicy:
         return self._scope.policies.of(self._name)
 
-    def _hint(self, default: Any) -> PropertyPolicy | None:
+    def _hint(self, policy: PropertyPolicy, default: Any) -> PropertyPolicy | None:
         """How to read and write the class that a default names, where no type was declared."""
-        policy = self._policy
         cls = None if policy.declared_type else type_from_default(default)
         codec = None if cls is None else self._scope.default_codec(cls)
         return None if codec is None else replace(policy, codec=codec, hinted_type=cls)

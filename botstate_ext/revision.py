@@ -29,7 +29,7 @@ from .metadata import (
     render_document,
     storage_metadata,
 )
-from .owner import NOBODY, owner_after
+from .owner import owner_after
 
 
 class ConflictingProperties(Exception):
@@ -132,7 +132,7 @@ def revise(
     metadata = Metadata(
         v=FORMAT,
         scope=document.scope,
-        owner=dict(owner_after(before.owner, document.owner or NOBODY)),
+        owner=dict(owner_after(before.owner, document.whose())),
         created=before.created or start,
         updated=start if changes or document.retagged else before.updated or start,
         props={

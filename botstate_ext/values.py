@@ -35,11 +35,7 @@ class Values:
         :raises NewerVersionError: newer code stored it.
         :raises StateDecodeError: it cannot be brought forward.
         """
-        policy = self.policy(name)
-        policy.versions.check(version)
-        if version == policy.versions.current or text == NULL:
-            return text
-        return policy.versions.forward(policy.codec.plain(text), version)
+        return _current(self.policy(name), text, version)
 
     def decode(self, name: str, text: bytes, version: int) -> Any:
         """A text that is stored in this version, as the value of its property.
@@ -47,7 +43,8 @@ class Values:
         :raises NewerVersionError: newer code stored it.
         :raises StateDecodeError: it does not fit the property.
         """
-        return self.policy(name).codec.decode(self.current(name, text, version))
+        policy = self.policy(name)
+        return policy.codec.decode(_current(policy, text, version))
 
     def is_set_aside(self, name: str, error: StateDecodeError) -> bool:
         """True when a value that gave this error is to be moved aside. One that is only newer than
@@ -83,3 +80,10 @@ class Values:
         if policy.declared_type or policy.hinted_type is None:
             return policy
         return policy if isinstance(value, policy.hinted_type) else self.policies.of(name)
+
+
+def _current(policy: PropertyPolicy, text: bytes, version: int) -> bytes:
+    policy.versions.check(version)
+    if version == policy.versions.current or text == NULL:
+        return text
+    return policy.versions.forward(policy.codec.plain(text), version)
