@@ -115,8 +115,13 @@ def hashed(id_: str) -> str:
 
 
 def unescape(escaped: str) -> str | None:
-    """The text that `escape` was given; None if only its hash is known."""
-    return None if escaped.startswith(_HASHED) else unquote(escaped, errors="surrogatepass")
+    """The text that `escape` was given; None if only its hash is known, or it gave no such text."""
+    if escaped.startswith(_HASHED):
+        return None
+    try:
+        return unquote(escaped, errors="surrogatepass")
+    except UnicodeDecodeError:
+        return None  # someone else's key
 
 
 def id_of_key(key: str) -> str | None:

@@ -104,8 +104,8 @@ def _whose(info: ItemInfo, scope: str, namespace: str) -> tuple[str | None, ...]
 
 
 def _time(info: ItemInfo, name: str) -> datetime | None:
-    text = info.metadata.get(name)
     try:
-        return None if text is None else datetime.fromisoformat(text)
-    except ValueError:  # someone else's metadata
+        time = datetime.fromisoformat(info.metadata[name])
+    except (KeyError, ValueError):  # none of ours
         return None
+    return None if time.utcoffset() is None else time

@@ -17,6 +17,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from botstate_ext import (
+    SavedState,
     StateConflictError,
     StateDecodeError,
     StateEncodeError,
@@ -313,6 +314,15 @@ async def test_while_a_handler_fails_what_it_may_need_stays(
     report = await states.erase_user("test", "ann")
     assert report.complete
     assert len(report.removed) == 2
+
+
+async def test_who_keeps_a_record_of_saves_is_told(states: StateScopes) -> None:
+    await remember(states, "ann", "1")
+    told: list[SavedState] = []
+    states.on_saved(told.append)
+    report = await states.erase_user("test", "ann")
+    assert [(each.key, each.is_removed) for each in told] == [(k, True) for k in report.removed]
+    assert [each.scope for each in told] == ["private", "user"]
 
 
 # Export
