@@ -8,6 +8,7 @@ the code in the last cell of a table's rows. `await` works at the top level.
 from __future__ import annotations
 
 import ast
+import asyncio
 import inspect
 import re
 import sys
@@ -60,7 +61,8 @@ async def test_the_page_runs(
     for line, code in blocks(page):
         tree = ast.parse("\n" * line + code, str(page))
         compiled = compile(tree, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-        result = eval(compiled, vars(module))  # the page's own code
+        # In a thread, which has no running loop: a page may call `asyncio.run`.
+        result = await asyncio.to_thread(eval, compiled, vars(module))  # the page's own code
         if inspect.iscoroutine(result):
             await result
 
