@@ -12,7 +12,7 @@ from botbuilder.core import Middleware, TurnContext
 from .conversation_end import is_end
 from .deliveries import Deliveries, Delivery
 from .locks import InProcessTurnLock, TurnLock
-from .merge import OnConflict
+from .merge import ON_CONFLICT, OnConflict
 from .privacy import is_removal
 from .replay import replayed
 from .replies import HeldReplies, ImmediateReplies
@@ -21,7 +21,6 @@ from .states import StateScopes
 OnError: TypeAlias = Literal["discard", "save"]
 Replies: TypeAlias = Literal["immediate", "after_save"]
 
-_ON_CONFLICT: Final = ("merge", "raise", "last_writer_wins", "replay")
 _REPLIES: Final = ("immediate", "after_save")
 _ON_ERROR: Final = ("discard", "save")
 
@@ -79,7 +78,7 @@ class StateMiddleware(Middleware):
         if not isinstance(states, StateScopes):
             raise TypeError(f"StateMiddleware takes a StateScopes, not {type(states).__name__}.")
         self._states = states
-        self._on_conflict = _one_of("on_conflict", on_conflict, _ON_CONFLICT)
+        self._on_conflict = _one_of("on_conflict", on_conflict, ON_CONFLICT)
         self._on_error = _one_of("on_error", on_error, _ON_ERROR)
         holds = _one_of("replies", replies, _REPLIES) == "after_save" or on_conflict == "replay"
         self._end_conversation = end_conversation

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from botbuilder.core import BotAdapter, conversation_reference_extension
 from botbuilder.schema import Activity, ChannelAccount, ConversationAccount, ConversationReference
 from botframework.connector.auth import AuthenticationConstants, ClaimsIdentity
 
+from .merge import ON_CONFLICT, OnConflict
+
 if TYPE_CHECKING:
-    from .merge import OnConflict
     from .turn_states import TurnStates
-
-
-# No "replay": a block of code cannot be run again.
-_ON_CONFLICT: Final = ("merge", "raise", "last_writer_wins")
 
 
 class OutsideTurn:
@@ -38,8 +35,8 @@ class OutsideTurn:
         self.activity = conversation_reference_extension.get_continuation_activity(reference)
         """An activity that names the channel, user and conversation, for key functions."""
         self.turn_state: dict[str, Any] = {}
-        if on_conflict not in _ON_CONFLICT:
-            raise ValueError(f"on_conflict must be one of {_ON_CONFLICT}, not {on_conflict!r}.")
+        if on_conflict not in ON_CONFLICT:
+            raise ValueError(f"on_conflict must be one of {ON_CONFLICT}, not {on_conflict!r}.")
         self._states = states
         self._on_conflict = on_conflict
         if bot_id is not None:

@@ -74,7 +74,8 @@ class StateScopes(UserStates):
         ``bot_id``: the app id in the turn's claims, for the bot scope of a `StateScopes` without
         a ``bot_id`` of its own. ``workflow_id``: as `WorkflowState.bind`.
 
-        ``on_conflict``: as `StateMiddleware`, but for ``"replay"``.
+        ``on_conflict``: as `StateMiddleware`; but with ``"replay"`` the block cannot run again by
+        itself: if it is overtaken, `StateConflictError` is raised, and nothing of it is stored.
 
         :raises TypeError: both a reference and ids are given.
         :raises ValueError: ``on_conflict`` is none of these.

@@ -103,6 +103,6 @@ def test_a_reference_or_ids(states: StateScopes) -> None:
         states.unit_of_work(reference, user_id="user")
 
 
-def test_a_block_of_code_cannot_be_replayed(states: StateScopes) -> None:
+def test_a_misspelt_mode_is_refused(states: StateScopes) -> None:
     with pytest.raises(ValueError, match="on_conflict"):
-        states.unit_of_work(user_id="user", on_conflict="replay")
+        states.unit_of_work(user_id="user", on_conflict="replace")  # type: ignore[arg-type]
