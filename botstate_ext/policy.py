@@ -33,6 +33,7 @@ class PropertyPolicy:
     codec: Codec
     declared_type: bool = False
     hinted_type: type | None = None
+    write_type_tags: bool = False
     default: Any = None
     expires_after: timedelta | None = None
     sliding: bool = False

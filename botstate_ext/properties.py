@@ -33,7 +33,7 @@ class PropertyScope(Protocol):
     def work_of(self, turn: Any) -> UnitOfWork: ...
     async def document(self, turn: Any) -> Document: ...
     def unloaded_document(self, turn: Any) -> Document: ...
-    def default_codec(self, cls: type) -> Codec | None: ...
+    def default_codec(self, cls: type, *, tagged: bool = False) -> Codec | None: ...
     def at(self, document_id: str) -> Any: ...
 
 
@@ -191,7 +191,9 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
     def _hint(self, policy: PropertyPolicy, default: Any) -> PropertyPolicy | None:
         """How to read and write the class that a default names, where no type was declared."""
         cls = None if policy.declared_type else type_from_default(default)
-        codec = None if cls is None else self._scope.default_codec(cls)
+        if cls is None:
+            return None
+        codec = self._scope.default_codec(cls, tagged=policy.write_type_tags)
         return None if codec is None else replace(policy, codec=codec, hinted_type=cls)
 
 

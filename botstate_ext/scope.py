@@ -155,6 +155,7 @@ class StateScope(NamedStates, WholeDocuments, ListedScope):
         policy = PropertyPolicy(
             self._workspace.codec(type, tagged=write_type_tags),
             declared_type=type is not None,
+            write_type_tags=write_type_tags,
             default=default,
             expires_after=positive(expires_after, "expires_after")
             or self.policies.undeclared.expires_after,
@@ -196,9 +197,9 @@ class StateScope(NamedStates, WholeDocuments, ListedScope):
         self.policies.handlers_of_all.append(handler)
         return handler
 
-    def default_codec(self, cls: type) -> Codec | None:
+    def default_codec(self, cls: type, *, tagged: bool = False) -> Codec | None:
         """The codec of a class that was given as a default, where one is needed."""
-        return self._workspace.default_codec(cls)
+        return self._workspace.default_codec(cls, tagged=tagged)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.scope_name!r}>"

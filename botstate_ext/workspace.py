@@ -115,7 +115,7 @@ class Workspace:
             self._codecs[type_, tagged] = found
         return found
 
-    def default_codec(self, cls: type) -> Codec | None:
+    def default_codec(self, cls: type, *, tagged: bool = False) -> Codec | None:
         """The codec of a class that was given as a default; None where none is needed.
 
         The SDK's own classes need none: they come back through the allow-list, whether a dialog set
@@ -125,7 +125,7 @@ class Workspace:
         if _SDK_CLASSES.allows(cls):
             return None
         try:
-            return self.codec(cls)
+            return self.codec(cls, tagged=tagged)
         except TypeError:
             return None
 

@@ -221,3 +221,18 @@ async def test_a_class_that_moved_is_found_by_its_old_name() -> None:
     assert item is not None
     assert json.loads(item.data)["options"]["py/object"].endswith("test_type_tags.Profile")
     await bot.turn(lambda turn: options.get(turn))
+
+
+async def test_the_class_that_a_default_names_is_tagged_too() -> None:
+    storage = storages.MemoryStorage()
+    states = StateScopes(storage)
+    ours = states.user.create_property("value", write_type_tags=True)
+    async with states.unit_of_work(channel_id="test", user_id="ann") as work:
+        (await ours.get(work, Profile)).name = "Ann"
+    item = await storage.get("test/users/ann")
+    assert item is not None
+    read = jsonpickle.decode(item.data)["value"]  # noqa: S301  # as upstream reads it
+    assert type(read) is Profile
+    assert read.name == "Ann"
+    async with states.unit_of_work(channel_id="test", user_id="ann") as work:
+        assert (await ours.get(work, Profile)).name == "Ann"
