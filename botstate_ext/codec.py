@@ -7,7 +7,6 @@ tags and comes back through the allow-list (see legacy.py).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -31,7 +30,6 @@ from .plainclass import (
 )
 
 NULL: Final = b"null"
-_NOT_FINITE: Final = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]")
 """A double of MessagePack whose exponent is all ones."""
 
 _BUILTIN_TYPES: Final = frozenset({dict, list, str, int, float, bool, object, type(None)})
@@ -228,7 +226,7 @@ class TypedCodec:
             packed = self._packer.encode(value)
         except (TypeError, ValueError, OverflowError):
             return True
-        return _NOT_FINITE.search(packed) is not None
+        return jsontext.packs_non_finite(packed)
 
     def _encode_odd(self, value: object) -> bytes:
         """NaN, the infinities and lone surrogates, which upstream stores too."""

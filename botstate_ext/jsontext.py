@@ -18,6 +18,7 @@ from .errors import StateDecodeError, StateEncodeError
 
 _PLAIN: Final = frozenset({dict, list, str, int, float, bool, type(None)})
 _NAMES: Final = frozenset({str})
+_NON_FINITE: Final = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]")
 
 _split: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _loads: Final = msgspec.json.Decoder().decode
@@ -63,11 +64,18 @@ def may_lie(text: bytes, value: Any) -> bool:
     if b"null" not in text:
         return False
     try:
-        # MessagePack has them all: 0xCB, then the sign and an exponent of ones.
-        packed = msgspec.msgpack.encode(value)
+        return packs_non_finite(msgspec.msgpack.encode(value))
     except (TypeError, ValueError, OverflowError, RecursionError):
         return True
-    return b"\xcb\x7f" in packed or b"\xcb\xff" in packed
+
+
+def packs_non_finite(packed: bytes) -> bool:
+    """Whether a MessagePack text may hold NaN or an infinity: 0xCB, then a sign and an exponent of
+    ones. Never a false no. By far the fastest way to look at every float of a value."""
+    # One byte is looked for much faster than a pattern, and most values hold neither.
+    if b"\x7f" not in packed and b"\xff" not in packed:
+        return False
+    return _NON_FINITE.search(packed) is not None
 
 
 def is_plain(value: Any) -> bool:
