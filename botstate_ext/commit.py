@@ -58,7 +58,7 @@ async def _commit(work: Work, document: Document, changes: Changes, *, force: bo
     for attempt in range(1, MAX_ATTEMPTS + 1):
         _check_not_handled(document, changes, attempt)
         stored = _merged(work, document, changes, attempt)
-        if not force and not document.needs_upkeep() and _is_stored(document, stored):
+        if not force and not document.needs_upkeep() and stored == document.stored:
             document.agree(changes)
             return
         lost = await put(work, document, stored, changes)
@@ -74,7 +74,7 @@ async def _commit(work: Work, document: Document, changes: Changes, *, force: bo
         if not changes and not document.has_notes and document.etag is None:
             return  # it was only used, and is gone
         _check_again_allowed(work, document, changes, attempt, was_there=was_there)
-    raise conflict(document, changes, MAX_ATTEMPTS, f"others were faster {MAX_ATTEMPTS} times.")
+    raise beaten(document, changes, MAX_ATTEMPTS)
 
 
 async def put(
@@ -120,13 +120,15 @@ async def put(
 
 
 async def arrived(
-    work: Work, document: Document, lost: StateConflictError | StateStorageError
+    work: Work, document: Document, lost: StateConflictError | StateStorageError | None
 ) -> bool:
-    """After a write that gave this error, look again: True if it is found to be stored all the
-    same; False after a race that was lost.
+    """Whether what `put` wrote, which gave this, is stored. After an error it looks again: True if
+    it is found all the same; False after a race that was lost.
 
     :raises StateStorageError: there was no answer, and it is not found; or nobody can look.
     """
+    if lost is None:
+        return True
     await refresh(work, document, after=lost)
     found = document.settle()
     if not found and isinstance(lost, StateStorageError):
@@ -195,6 +197,11 @@ def conflict(
     )
 
 
+def beaten(document: Document, changes: Changes, attempts: int) -> StateConflictError:
+    """The error of one who lost the race each time."""
+    return conflict(document, changes, attempts, f"others were faster {attempts} times.")
+
+
 async def full_jitter(attempt: int) -> None:
     """Wait for a random time that grows with the attempts, so that writers spread out."""
     longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt)
@@ -222,10 +229,6 @@ def _check_not_handled(document: Document, changes: Changes, attempt: int) -> No
             attempt,
             "another delivery of this turn's activity was handled since it was read.",
         )
-
-
-def _is_stored(document: Document, stored: dict[str, bytes]) -> bool:
-    return stored == document.stored
 
 
 def _check_again_allowed(

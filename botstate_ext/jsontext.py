@@ -78,9 +78,10 @@ def packs_non_finite(packed: bytes) -> bool:
     return _NON_FINITE.search(packed) is not None
 
 
-def is_plain(value: Any) -> bool:
+def is_plain(value: Any, *, with_tags: bool = False) -> bool:
     """True when a value holds exactly the JSON builtins, so that its JSON text is all of it: dict
-    with str names (none like a tag of jsonpickle's), list, str, int, finite float, bool and None.
+    with str names (none like a tag of jsonpickle's, but ``with_tags``), list, str, int, finite
+    float, bool and None.
 
     The value must not hold itself; a value that was encoded does not.
     """
@@ -96,7 +97,9 @@ def is_plain(value: Any) -> bool:
         if dict in kinds:
             objects = [item for item in level if type(item) is dict]
             names = set(chain.from_iterable(objects))
-            if not set(map(type, names)) <= _NAMES or any(n.startswith("py/") for n in names):
+            if not set(map(type, names)) <= _NAMES:
+                return False
+            if not with_tags and any(name.startswith("py/") for name in names):
                 return False
             below.extend(chain.from_iterable(map(dict.values, objects)))
         if list in kinds:

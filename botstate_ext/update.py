@@ -9,9 +9,10 @@ from enum import Enum
 from time import monotonic
 from typing import Any, Final
 
-from .commit import Work, arrived, conflict, put, refresh
+from .commit import Work, arrived, beaten, conflict, put, refresh
 from .document import ABSENT, Document
 from .policy import PropertyPolicy
+from .revision import changed
 
 MAX_ATTEMPTS: Final = 100
 MAX_SECONDS: Final = 60.0
@@ -50,7 +51,7 @@ async def update(
                 held = document if document.take(fresh, name) else fresh
                 return held.get(name, policy)
         await work.pause(attempt)
-    raise conflict(document, {name: None}, attempt, f"others were faster {attempt} times.")
+    raise beaten(document, {name: None}, attempt)
 
 
 async def _changed(
@@ -86,10 +87,7 @@ async def _write(
     changes = fresh.changes()
     if not changes:
         return True
-    stored = {**fresh.stored, **{n: text for n, text in changes.items() if text is not None}}
-    lost = await put(work, fresh, stored, changes)
-    if lost is None:
-        return True
+    lost = await put(work, fresh, changed(fresh, changes), changes)
     return await arrived(work, fresh, lost)
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, NamedTuple, TypeAlias
 
-from .commit import Work, arrived, conflict, put, refresh
+from .commit import Work, arrived, beaten, put, refresh
 from .document import Document
 from .expiring import Expiring
 
@@ -40,7 +40,7 @@ async def tidy(work: Work, document: Document, decide: Decision) -> bool:
         stored, expiring = remainder
         async with work.writing(document):
             lost = await put(work, document, stored, {}, expiring=expiring, disposes=True)
-            if lost is None or await arrived(work, document, lost):
+            if await arrived(work, document, lost):
                 return True
         await work.pause(attempt)
-    raise conflict(document, {}, MAX_ATTEMPTS, f"others were faster {MAX_ATTEMPTS} times.")
+    raise beaten(document, {}, MAX_ATTEMPTS)

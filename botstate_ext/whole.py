@@ -10,10 +10,11 @@ from .asking import plain
 from .attempts import Changes
 from .bot_state import DocumentBotState
 from .codec import Codec
-from .commit import MAX_ATTEMPTS, arrived, conflict, put, refresh
+from .commit import MAX_ATTEMPTS, arrived, beaten, conflict, put, refresh
 from .document import Document
 from .errors import StateEncodeError
 from .metadata import is_reserved
+from .revision import changed
 from .storage.base import ANY
 from .tagged import codec_for
 from .work import UnitOfWork
@@ -115,7 +116,7 @@ class WholeDocuments(DocumentBotState):
                         await refresh(work, known)
                     return StateData._of(document)
             await work.pause(attempt)
-        raise conflict(document, changes, attempt, f"others were faster {attempt} times.")
+        raise beaten(document, changes, attempt)
 
     async def _fresh(self, work: UnitOfWork, turn: Any) -> Document:
         known = self.unloaded_document(turn)
@@ -126,11 +127,7 @@ class WholeDocuments(DocumentBotState):
 
 
 async def _written(work: UnitOfWork, document: Document, changes: Changes) -> bool:
-    merged = {**document.stored, **changes}
-    stored = {name: text for name, text in merged.items() if text is not None}
-    lost = await put(work, document, stored, changes)
-    if lost is None:
-        return True
+    lost = await put(work, document, changed(document, changes), changes)
     return await arrived(work, document, lost)
 
 
