@@ -48,7 +48,11 @@ def from_token(scope: str, token: str) -> Position:
     try:
         raw = urlsafe_b64decode(token.encode("ascii"))
         position = _decoder.decode(raw[_CHECKSUM_BYTES:])
-    except (ValueError, AttributeError):  # what these decoders raise, and no text at all
+    except (
+        ValueError,
+        AttributeError,
+        RecursionError,
+    ):  # what these decoders raise, and no text at all
         raise _refused(scope) from None
     # Decoders are lenient: what counts is the one text that this position has in this scope.
     if to_token(scope, position) != token:

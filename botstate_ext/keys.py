@@ -97,12 +97,17 @@ def document_key(scope: str, document_id: str) -> str:
     return f"{scope}/{escape(document_id)}"
 
 
-@lru_cache(maxsize=1024)  # the same bot, and the same few ids, in every turn
 def escape(text: str) -> str:
     """Percent-encoded so that no "/" and no final "." is left (Azure refuses both in places).
 
     Lone surrogates, which a channel can send, are encoded as their three bytes.
     """
+    # One that is long already only gets longer; and the cache must not keep what anyone sends.
+    return _HASHED + _digest(text) if len(text) > _MAX_ESCAPED_LENGTH else _escaped(text)
+
+
+@lru_cache(maxsize=1024)  # the same bot, and the same few ids, in every turn
+def _escaped(text: str) -> str:
     encoded = quote(text.encode("utf-8", "surrogatepass"), safe="")
     if encoded.endswith("."):
         encoded = encoded[:-1] + "%2E"

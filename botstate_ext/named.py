@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from . import jsontext
 from .asking import plain
 from .bot_state import DocumentBotState
 from .document import ABSENT, Document
-from .errors import StateNotFoundError
+from .errors import StateEncodeError, StateNotFoundError
 from .expiring import PropertyTimes
 from .expiry import positive
 from .keys import id_of_key, is_own_key
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +57,14 @@ class NamedStates(DocumentBotState):
         return self._record(turn, document, name, value)
 
     async def get_or_set_state(self, turn: Any, name: str, payload: Any) -> StateRecord:
-        """The state of this name; where there is none, a new one with a copy of this payload."""
+        """The state of this name; where there is none, a new one with a copy of this payload.
+
+        :raises StateEncodeError: the payload is nested too deeply to be copied.
+        """
         document = await self.document(turn)
         value = document.get(name)
         if value is ABSENT:
-            value = deepcopy(payload)
+            value = _not_too_deep(document, name, deepcopy, payload)
             document.set(name, value)
         return self._record(turn, document, name, value)
 
@@ -80,11 +86,12 @@ class NamedStates(DocumentBotState):
         payload is a new object; one that was handed out before is detached.
 
         :raises StateDecodeError: what is stored, or the result, does not fit the property's type.
+        :raises StateEncodeError: the patch is nested too deeply.
         """
         document = await self.document(turn)
         document.get(name)  # what cannot be read is moved aside, or raises, as everywhere
         before = plain(document, frozenset({name})).get(name)
-        text = jsontext.dumps(_patched(before, patch))
+        text = jsontext.dumps(_not_too_deep(document, name, _patched, before, patch))
         value = document.decode(name, text, document.policy(name).versions.current)
         document.set(name, value, is_change=True)
         return self._record(turn, document, name, value)
@@ -114,6 +121,14 @@ class NamedStates(DocumentBotState):
             updated=times.updated,
             expires=times.expires,
         )
+
+
+def _not_too_deep(document: Document, name: str, make: Callable[..., T], *args: Any) -> T:
+    try:
+        return make(*args)
+    except RecursionError:
+        reason = "it is nested too deeply, or holds itself"
+    raise StateEncodeError(reason, scope=document.scope, key=document.key, property_name=name)
 
 
 def _id(key: str, scope: str, activity: Any) -> str | None:
