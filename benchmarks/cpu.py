@@ -77,9 +77,10 @@ class Case:
             await properties[1].get(turn)
 
         async def leave(turn: TurnContext) -> None:
-            """Upstream loads what it is asked for; this package loads in its middleware."""
-            for scope in (bot.user, bot.conversation):
-                await scope.load(turn)
+            """Upstream loads what it is asked for; this package has loaded it already."""
+            if not bot.is_ours:
+                for scope in (bot.user, bot.conversation):
+                    await scope.load(turn)
 
         await bot.turn(store)
         return {"read": read, "change": change, "leave": leave}[self.kind]

@@ -3,18 +3,21 @@
 1. ``middleware.py``: StateMiddleware waits for the turn before (``locks/``, ``deliveries.py``),
    opens a unit of work, loads, runs the bot, saves.
 2. ``states.py``, ``scopes.py``, ``scope.py``: each scope turns the turn into a key (``keys.py``).
-3. ``work.py``: one batch of reads; each item becomes a ``document.py``, split but not decoded.
+3. ``work.py``: one batch of reads; an item becomes a ``document.py`` when it is first asked for,
+   split but not decoded.
 4. ``properties.py``: the bot gets and sets values; ``codec.py`` decodes one when it is first
-   touched.
+   touched; ``update.py`` changes one at once, apart from the turn.
 5. ``work.py`` again: what changed is encoded, and ``commit.py`` writes it under the document's
-   ETag.
+   ETag; ``saved.py`` tells who listens.
 6. ``revision.py`` and ``merge.py``: what to write when someone else wrote meanwhile.
 7. ``replies.py``: where replies are held, they are sent now; ``replay.py``: where the turn lost a
    race and may run again, all of this again.
-8. ``sweep.py``: between turns, what has expired is removed; ``handling.py`` runs its handlers.
+8. ``sweep.py``: between turns, what has expired is removed; ``handling.py`` runs its handlers;
+   ``privacy.py`` erases and exports a user, ``listing.py`` lists, ``migration.py`` rewrites.
 9. ``storage/``: bytes under keys, with ETags: Memory, Blob, and upstream's own adapters made safe.
 """
 
+from .erasure import ErasureReport
 from .errors import (
     StateConflictError,
     StateDecodeError,
@@ -36,6 +39,7 @@ from .properties import StateProperty
 from .query import StateQuery
 from .records import DocumentPage, DocumentRecord
 from .replay import turn_is_replay
+from .saved import SavedState
 from .scopes import (
     BotScopeState,
     ConversationState,
@@ -46,6 +50,7 @@ from .scopes import (
 )
 from .states import StateScopes
 from .sweep import SweepReport
+from .user_documents import StateUser
 from .view import StateView
 from .whole import StateData
 
@@ -55,11 +60,13 @@ __all__ = [
     "ConversationState",
     "DocumentPage",
     "DocumentRecord",
+    "ErasureReport",
     "ExpiredState",
     "InProcessTurnLock",
     "JsonPath",
     "MigrationReport",
     "PrivateConversationState",
+    "SavedState",
     "SharedState",
     "StateConflictError",
     "StateData",
@@ -76,6 +83,7 @@ __all__ = [
     "StateScopes",
     "StateStorageError",
     "StateTooLargeError",
+    "StateUser",
     "StateView",
     "SweepReport",
     "TurnLock",

@@ -12,6 +12,8 @@ from aiohttp import web
 from .states import StateScopes
 from .sweeper import Sweeper
 
+__all__ = ["setup"]
+
 _log: Final = logging.getLogger("botstate_ext.expiry")
 
 

@@ -114,6 +114,8 @@ def allow_list(types: Types) -> AllowList:
     which they are or once were stored."""
     if isinstance(types, Mapping):
         return AllowList(types.values(), types)
+    if isinstance(types, type):
+        raise TypeError(f"types takes several classes: types=[{types.__name__}].")
     return AllowList(types)
 
 

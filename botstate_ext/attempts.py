@@ -9,7 +9,10 @@ Changes: TypeAlias = Mapping[str, bytes | None]
 """The new text of each property that changed; None for one that was removed."""
 
 
-class _Attempt(NamedTuple):
+class Attempt(NamedTuple):
+    """A write that asked for this ETag (None: absence)."""
+
+    write_id: str
     etag: str | None
     changes: Changes
     removes: bool
@@ -19,20 +22,20 @@ class Attempts:
     """The writes of one document that are on their way, by id."""
 
     def __init__(self) -> None:
-        self._under_way: dict[str, _Attempt] = {}
+        self._under_way: dict[str, Attempt] = {}
 
     def add(self, write_id: str, etag: str | None, changes: Changes, *, removes: bool) -> None:
         """Note a write that asks for this ETag (None: absence) and holds these changes; or a
         removal of the whole document."""
-        self._under_way[write_id] = _Attempt(etag, changes, removes)
+        self._under_way[write_id] = Attempt(write_id, etag, changes, removes)
 
-    def settle(self, etag: str | None, written: Collection[str]) -> list[Changes]:
-        """The changes of those that are found to be stored, under this ETag; they are forgotten.
+    def settle(self, etag: str | None, written: Collection[str]) -> list[Attempt]:
+        """Those that are found to be stored, under this ETag; they are forgotten.
 
         So are those that can no longer arrive. One that asks for the ETag that is stored still may.
         """
         arrived = {
-            id_: attempt.changes
+            id_: attempt
             for id_, attempt in self._under_way.items()
             if id_ in written or (attempt.removes and etag is None)
         }

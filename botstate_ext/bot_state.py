@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 from botbuilder.core import BotState, Storage
 
 from .document import ABSENT, Document
 from .errors import StateKeyError
-from .owner import NOBODY, owner_of
+from .keys import is_own_key
+from .owner import nobody, owner_of
 from .policy import Policies
 from .work import UnitOfWork
 from .workspace import Workspace
@@ -125,10 +127,9 @@ class DocumentBotState(BotState):
         """
         key = self.get_storage_key(turn)
         document = self._workspace.work_of(turn).document(key, self.scope_name, self.policies)
-        if document.owner is None:
-            # Where a key of our own holds an id, there is nothing that it leaves open.
-            has_own_key = key.count("/") == 1
-            document.owner = NOBODY if has_own_key else owner_of(turn.activity, self.owner_parts)
+        # Where a key of our own holds an id, there is nothing that it leaves open.
+        if document.whose is nobody and not is_own_key(key):
+            document.whose = partial(owner_of, turn.activity, self.owner_parts)
         return document
 
     async def document(self, turn: Any) -> Document:

@@ -7,7 +7,6 @@ tags and comes back through the allow-list (see legacy.py).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -16,7 +15,7 @@ import msgspec
 from . import jsontext, legacy
 from .allowlist import AllowList, name_of
 from .errors import StateDecodeError, StateEncodeError
-from .fit import lost_name, refusal
+from .fit import lost_name, no_type, refusal
 from .plainclass import (
     attributes,
     dump_pydantic,
@@ -31,7 +30,6 @@ from .plainclass import (
 )
 
 NULL: Final = b"null"
-_NOT_FINITE: Final = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]")
 """A double of MessagePack whose exponent is all ones."""
 
 _BUILTIN_TYPES: Final = frozenset({dict, list, str, int, float, bool, object, type(None)})
@@ -144,7 +142,7 @@ class TypedCodec:
             self._plain_classes = plain_classes_in(type_)
             self._fields = field_names_in(type_)
         except (TypeError, NameError) as error:
-            raise TypeError(f"{_name(type_)} cannot be the type of a property: {error}") from error
+            raise TypeError(no_type(type_, error)) from None
         self._may_hold_nan = may_hold_floats(type_)
 
     def encode(self, value: object, base: bytes | None = None) -> bytes:
@@ -228,7 +226,7 @@ class TypedCodec:
             packed = self._packer.encode(value)
         except (TypeError, ValueError, OverflowError):
             return True
-        return _NOT_FINITE.search(packed) is not None
+        return jsontext.packs_non_finite(packed)
 
     def _encode_odd(self, value: object) -> bytes:
         """NaN, the infinities and lone surrogates, which upstream stores too."""

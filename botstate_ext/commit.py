@@ -19,6 +19,7 @@ from .expiry import Clock
 from .merge import OnConflict, differ
 from .reference import Reference
 from .revision import ConflictingProperties, Revision, merged, revise, warn_of_limits
+from .saved import Notes, Place, Written
 from .storage.base import ANY, StateStorage, StoredItem
 
 # By measurement: of 64 who write one document at once, all are through after 16 attempts.
@@ -38,6 +39,7 @@ class Work(Protocol):
     reference: Reference
     on_conflict: OnConflict
     pause: Pause
+    notes: Notes
 
     def writing(self, document: Document) -> AbstractAsyncContextManager[None]: ...
 
@@ -56,7 +58,7 @@ async def _commit(work: Work, document: Document, changes: Changes, *, force: bo
     for attempt in range(1, MAX_ATTEMPTS + 1):
         _check_not_handled(document, changes, attempt)
         stored = _merged(work, document, changes, attempt)
-        if not force and not document.needs_upkeep() and _is_stored(document, stored):
+        if not force and not document.needs_upkeep() and stored == document.stored:
             document.agree(changes)
             return
         lost = await put(work, document, stored, changes)
@@ -65,17 +67,14 @@ async def _commit(work: Work, document: Document, changes: Changes, *, force: bo
         was_there = document.etag is not None
         # Before the next look, not after it: what has aged by a pause is stale when it is written.
         await work.pause(attempt)
-        await refresh(work, document, after=lost)
-        if document.settle():
+        if await arrived(work, document, lost):
             changes = {n: text for n, text in changes.items() if differ(document.base(n), text)}
             if not changes and not document.has_notes:
                 return
-        elif isinstance(lost, StateStorageError):
-            raise lost
         if not changes and not document.has_notes and document.etag is None:
             return  # it was only used, and is gone
         _check_again_allowed(work, document, changes, attempt, was_there=was_there)
-    raise conflict(document, changes, MAX_ATTEMPTS, f"others were faster {MAX_ATTEMPTS} times.")
+    raise beaten(document, changes, MAX_ATTEMPTS)
 
 
 async def put(
@@ -113,9 +112,44 @@ async def put(
             raise
         return failed
     before = document.stored
+    if work.notes.handlers.listen:
+        work.notes.add(_written(document, revision, etag))
     document.saved(revision.stored, revision.metadata, etag, changes)
     warn_of_limits(before, document, changes)
     return None
+
+
+async def arrived(
+    work: Work, document: Document, lost: StateConflictError | StateStorageError | None
+) -> bool:
+    """Whether what `put` wrote, which gave this, is stored. After an error it looks again: True if
+    it is found all the same; False after a race that was lost.
+
+    :raises StateStorageError: there was no answer, and it is not found; or nobody can look.
+    """
+    if lost is None:
+        return True
+    await refresh(work, document, after=lost)
+    found = document.settle()
+    if not found and isinstance(lost, StateStorageError):
+        raise lost
+    if found and work.notes.handlers.listen:
+        place, writes = Place(document.scope, document.key), document.metadata.writes
+        last = writes[-1] if writes else None
+        work.notes.add(*(Written.late(place, each, document.etag, last) for each in found))
+    return bool(found)
+
+
+def _written(document: Document, revision: Revision, etag: str | None) -> Written:
+    ended = {name: each.text for name, each in document.lives.ended.items()}
+    return Written.of(
+        Place(document.scope, document.key),
+        {**ended, **document.stored},
+        revision.stored,
+        etag_before=document.etag,
+        etag=etag,
+        is_removed=revision.removes,
+    )
 
 
 def _reference(work: Work, document: Document, changes: Changes) -> dict[str, Any] | None:
@@ -163,6 +197,11 @@ def conflict(
     )
 
 
+def beaten(document: Document, changes: Changes, attempts: int) -> StateConflictError:
+    """The error of one who lost the race each time."""
+    return conflict(document, changes, attempts, f"others were faster {attempts} times.")
+
+
 async def full_jitter(attempt: int) -> None:
     """Wait for a random time that grows with the attempts, so that writers spread out."""
     longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt)
@@ -190,10 +229,6 @@ def _check_not_handled(document: Document, changes: Changes, attempt: int) -> No
             attempt,
             "another delivery of this turn's activity was handled since it was read.",
         )
-
-
-def _is_stored(document: Document, stored: dict[str, bytes]) -> bool:
-    return stored == document.stored
 
 
 def _check_again_allowed(

@@ -26,7 +26,7 @@ _NOT_ONCE: Final = frozenset(
         ActivityTypes.typing,
     }
 )
-_LONGEST_ID: Final = 64
+_LONGEST: Final = 64
 
 
 class MarkedScope(Protocol):
@@ -106,7 +106,11 @@ def _mark(activity: Activity) -> str | None:
     """What an activity is known by when it comes again; None if that cannot be told."""
     if not activity.id or activity.type in _NOT_ONCE or is_continuation(activity):
         return None
-    id_ = activity.id
-    if len(id_) > _LONGEST_ID or not id_.isprintable():
-        id_ = sha256(id_.encode("utf-8", "surrogatepass")).hexdigest()
-    return f"{activity.type} {id_}"
+    return f"{_brief(str(activity.type))} {_brief(activity.id)}"
+
+
+def _brief(text: str) -> str:
+    """The text, or its hash: a client may send anything as type and id."""
+    if len(text) <= _LONGEST and text.isprintable():
+        return text
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -14,11 +14,10 @@ meanwhile.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from .attempts import Changes
+from .attempts import Attempt, Changes
 from .errors import StateDecodeError, StateEncodeError
 from .merge import differ
 from .metadata import Metadata, is_reserved
@@ -31,7 +30,6 @@ from .versions import FIRST
 ABSENT: Final[Any] = type("Absent", (), {"__repr__": lambda self: "ABSENT", "__slots__": ()})()
 """What :meth:`Document.get` returns for a property that is not there."""
 
-T = TypeVar("T")
 _log: Final = logging.getLogger("botstate_ext")
 
 
@@ -42,18 +40,18 @@ class Document(StoredDocument):
         super().__init__(key, scope, policies)
         self.live: dict[str, Any] = {}
         self._versions: dict[str, int] = {}
-        self.values = Values(policies)
+        self.values = Values(policies, scope, key)
 
     def unread(self) -> Document:
         """A document of its own for the same key, of which nothing was read."""
         other = Document(self.key, self.scope, self.policies)
-        other.id, other.owner = self.id, self.owner
+        other.id, other.whose = self.id, self.whose
         return other
 
     def belong(self, scope: str, policies: Policies) -> None:
         """Take note of the scope of a document that was found by its key alone."""
         super().belong(scope, policies)
-        self.values.policies = policies
+        self.values.scope, self.values.policies = scope, policies
 
     # What the bot sees
 
@@ -121,7 +119,7 @@ class Document(StoredDocument):
         if hint is not None:
             self.values.hints[name] = hint
         if name in self.stored:
-            self._placed(name, self.values.check_version, name, self._version(name))
+            self.values.check_version(name, self._version(name))
         if not is_change:
             self.lives.give(name, lifetime)
         self._touch(name)
@@ -162,9 +160,11 @@ class Document(StoredDocument):
         :raises StateEncodeError: a value cannot be stored.
         """
         changed: dict[str, bytes | None] = {}
+        if not self._base and not self.live:
+            return changed
         for name in [*self._base, *(name for name in self.live if name not in self._base)]:
             if is_reserved(name):
-                raise self._cannot_store(name, "this name is reserved: choose another")
+                raise self.values.cannot_store(name, "this name is reserved: choose another")
             base = self._base.get(name)
             mine = self._encoded(name, base)
             if mine is not base:
@@ -199,18 +199,18 @@ class Document(StoredDocument):
         """The text that a touched property's value came from; None if it was absent."""
         return self._base.get(name)
 
-    def settle(self) -> bool:
-        """After a fresh `fill`: True if a write that was on its way is found to be stored.
+    def settle(self) -> list[Attempt]:
+        """After a fresh `fill`: the writes that were on their way and are found to be stored.
 
-        What it carried is then no longer a change.
+        What they carried is then no longer a change.
         """
         arrived = self._attempts.settle(self.etag, self.metadata.writes)
-        for changes in arrived:
-            self.agree(changes)
+        for attempt in arrived:
+            self.agree(attempt.changes)
         if arrived:
             self.marks = {m: keep for m, keep in self.marks.items() if not self.is_handled(m)}
             self._agree_on_tags()
-        return bool(arrived)
+        return arrived
 
     def agree(self, changes: Changes) -> None:
         """Take note that what is stored already says these changes."""
@@ -250,14 +250,7 @@ class Document(StoredDocument):
         value = self.live.get(name, ABSENT)
         if value is ABSENT:
             return None
-        try:
-            return self.values.encode(name, value, base, is_ours=self._all_ours)
-        except StateEncodeError as error:
-            reason = error.reason
-        raise self._cannot_store(name, reason)
-
-    def _cannot_store(self, name: str, reason: str) -> StateEncodeError:
-        return StateEncodeError(reason, scope=self.scope, key=self.key, property_name=name)
+        return self.values.encode(name, value, base, is_ours=self._all_ours)
 
     def _touch(self, name: str) -> None:
         if name not in self._base:
@@ -285,25 +278,14 @@ class Document(StoredDocument):
 
         :raises StateDecodeError: it does not fit the property.
         """
-        return self._placed(name, self.values.decode, name, text, version)
+        return self.values.decode(name, text, version)
 
     def policy(self, name: str) -> PropertyPolicy:
         """The policy of a property: declared, or named by the class that a default gave."""
         return self.values.policy(name)
 
     def _current(self, name: str, text: bytes | None, version: int) -> bytes | None:
-        if text is None:
-            return None
-        return self._placed(name, self.values.current, name, text, version)
-
-    def _placed(self, name: str, read: Callable[..., T], *args: Any) -> T:
-        """What ``read`` returns; what it raises gets its place."""
-        try:
-            return read(*args)
-        except StateDecodeError as error:
-            located = error.located(scope=self.scope, key=self.key, property_name=name)
-        # Outside of the handler: what led to it may show the value, so nothing is chained.
-        raise located
+        return None if text is None else self.values.current(name, text, version)
 
     def _set_aside(self, name: str, text: bytes, version: int, reason: str) -> None:
         aside = quarantined_name(name, text)

@@ -19,6 +19,7 @@ Clock: TypeAlias = Callable[[], datetime]
 Moment: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
 """A stored time: one without a zone cannot be compared, and is refused when it is read."""
 
+_FIRST: Final = datetime.min.replace(tzinfo=timezone.utc)
 _LAST: Final = datetime.max.replace(tzinfo=timezone.utc)
 
 
@@ -78,6 +79,14 @@ def end_of(start: datetime, lifetime: timedelta) -> datetime:
         return _LAST
 
 
+def as_utc(moment: datetime) -> datetime:
+    """The same moment in UTC; the first or the last that there is, if it lies outside of those."""
+    try:
+        return moment.astimezone(timezone.utc)
+    except OverflowError:
+        return _FIRST if moment.year == _FIRST.year else _LAST
+
+
 def is_expired(expires: datetime | None, now: datetime) -> bool:
     """True from the very moment ``expires`` on; a property without one never expires."""
     return expires is not None and now >= expires
@@ -85,4 +94,4 @@ def is_expired(expires: datetime | None, now: datetime) -> bool:
 
 def renewal_due(expires: datetime, lifetime: timedelta, now: datetime) -> bool:
     """True when a tenth of a sliding lifetime has gone by since it was last renewed."""
-    return lifetime - (expires - now) >= lifetime / 10
+    return lifetime - lifetime / 10 >= expires - now  # in this order nothing overflows

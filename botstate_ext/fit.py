@@ -42,3 +42,13 @@ def lost_name(before: Any, after: Any) -> str | None:
             if lost is not None:
                 return lost
     return None
+
+
+def no_type(given: object, error: Exception) -> str:
+    """Why ``given`` cannot be the type of a property."""
+    kind = type(given)
+    if isinstance(given, type) or kind.__module__ in ("types", "typing", "typing_extensions"):
+        name = getattr(given, "__name__", None) or repr(given)
+        return f"{name} cannot be the type of a property: {error}"
+    # Its repr, and so msgspec's text, would be a value of the bot's.
+    return f"an instance of {kind.__name__} cannot be the type of a property: give the class."

@@ -43,13 +43,26 @@ async def _handle_one(work: UnitOfWork, document: Document, claim: Expiring) -> 
         for handler in document.policies.handlers_of(claim.name):
             result = handler(state)
             if inspect.isawaitable(result):
-                await result
+                await _finished(result)
     except Exception:  # noqa: BLE001 - logged, and what was to be handled is kept
         _log.exception("The handler of the expired property %r (scope %r, key %r) failed.", *place)
         await tidy(work, document, lambda found: _postponed(work, found, claim))
         return False
     await tidy(work, document, lambda found: _without(found, claim))
     return True
+
+
+async def _finished(result: Awaitable[object]) -> None:
+    """Wait for a handler. One that is cancelled by what it waited for has failed; only who cancels
+    the sweep cancels that."""
+    running = asyncio.ensure_future(result)
+    try:
+        await asyncio.wait((running,))
+    finally:
+        running.cancel()
+    if running.cancelled():
+        raise RuntimeError("The handler was cancelled from within.")
+    running.result()
 
 
 def _expired_state(document: Document, claim: Expiring) -> ExpiredState:

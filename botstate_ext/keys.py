@@ -14,7 +14,7 @@ import re
 from functools import lru_cache
 from hashlib import sha256
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from botbuilder.schema import Activity
 
@@ -91,27 +91,53 @@ def document_key(scope: str, document_id: str) -> str:
     """
     if not _is_name(document_id):
         raise StateKeyError(
-            f"A document of the {scope!r} scope needs an id that is a non-empty string, "
-            f"not {type(document_id).__name__}: use .at(id)."
+            f"A document of the {scope!r} scope needs an id that is a non-empty string, not "
+            f"{'an empty one' if document_id == '' else type(document_id).__name__}: use .at(id)."
         )
     return f"{scope}/{escape(document_id)}"
 
 
-@lru_cache(maxsize=1024)  # the same bot, and the same few ids, in every turn
 def escape(text: str) -> str:
     """Percent-encoded so that no "/" and no final "." is left (Azure refuses both in places).
 
     Lone surrogates, which a channel can send, are encoded as their three bytes.
     """
+    # One that is long already only gets longer; and the cache must not keep what anyone sends.
+    return _HASHED + _digest(text) if len(text) > _MAX_ESCAPED_LENGTH else _escaped(text)
+
+
+@lru_cache(maxsize=1024)  # the same bot, and the same few ids, in every turn
+def _escaped(text: str) -> str:
     encoded = quote(text.encode("utf-8", "surrogatepass"), safe="")
     if encoded.endswith("."):
         encoded = encoded[:-1] + "%2E"
-    return encoded if len(encoded) <= _MAX_ESCAPED_LENGTH else _HASHED + _digest(text)
+    return encoded if len(encoded) <= _MAX_ESCAPED_LENGTH else hashed(text)
 
 
-def is_hashed(escaped: str) -> bool:
-    """True for what `escape` gave instead of an id that is too long: the id is lost."""
-    return escaped.startswith(_HASHED)
+def hashed(id_: str) -> str:
+    """What stands for an id in a key that would be too long with it."""
+    return _HASHED + _digest(id_)
+
+
+def unescape(escaped: str) -> str | None:
+    """The text that `escape` was given; None if only its hash is known, or it gave no such text."""
+    if escaped.startswith(_HASHED):
+        return None
+    try:
+        return unquote(escaped, errors="surrogatepass")
+    except UnicodeDecodeError:
+        return None  # someone else's key
+
+
+def id_of_key(key: str) -> str | None:
+    """The id in a key that `document_key` made; None if only its hash is known, or it is a key of
+    upstream's, in which ids stand as they are."""
+    return unescape(key.partition("/")[2]) if is_own_key(key) else None
+
+
+def is_own_key(key: str) -> bool:
+    """True for a key that `document_key` may have made: unlike upstream's, it can be read back."""
+    return key.count("/") == 1
 
 
 def scope_of_key(key: str) -> str | None:

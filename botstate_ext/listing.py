@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 from .asking import visible
@@ -13,9 +14,10 @@ from .document import Document
 from .errors import StateDecodeError, StateKeyError, StateQueryError
 from .expiry import Clock, is_expired
 from .keyreading import CONVERSATIONS
+from .keys import is_own_key
 from .policy import Policies
 from .records import DocumentPage, DocumentRecord, record_of, scope_of
-from .storage.base import ItemInfo, StateStorage
+from .storage.base import ItemInfo, StateStorage, StoredItem
 
 PAGE: Final = 100
 _LARGE_PAGE: Final = 1000
@@ -111,7 +113,7 @@ class Listing:
     def _is_here(self, info: ItemInfo, prefix: str) -> bool:
         shelf = self._shelf
         if prefix == shelf.prefix:
-            return info.key.startswith(prefix) and info.key.count("/") == 1
+            return info.key.startswith(prefix) and is_own_key(info.key)
         return info.key.startswith(prefix) and scope_of(info, shelf.namespace) == shelf.scope
 
     def _prefix(self, position: Position) -> str:
@@ -149,14 +151,22 @@ async def with_data(
         item = items.get(record.key)
         if item is None:
             continue
-        document = Document(record.key, record.scope, policies)
-        document.fill(item.data, item.etag, clock())
         try:
-            data = visible(document)
+            yield opened(record, item, policies, clock())
         except StateDecodeError as error:
             _log.warning("A scan could not read a document, and went on: %s", error)
-            continue
-        yield replace(record, data=data)
+
+
+def opened(
+    record: DocumentRecord, item: StoredItem, policies: Policies, now: datetime
+) -> DocumentRecord:
+    """The record with its properties.
+
+    :raises StateDecodeError: the item is not a document.
+    """
+    document = Document(record.key, record.scope, policies)
+    document.fill(item.data, item.etag, now)
+    return replace(record, data=visible(document))
 
 
 def _is_channel(name: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 from . import jsontext
 from .legacy.tags import OBJECT, PREFIX
@@ -18,6 +18,7 @@ MergeFunction: TypeAlias = Callable[[Any, Any, Any], Any]
 
 Merge: TypeAlias = Literal["fields", "append"] | MergeFunction
 OnConflict: TypeAlias = Literal["merge", "raise", "last_writer_wins", "replay"]
+ON_CONFLICT: Final[tuple[str, ...]] = get_args(OnConflict)
 
 _ABSENT: Any = object()
 

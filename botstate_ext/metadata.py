@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timezone
-from typing import Final, NamedTuple
+from datetime import datetime
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from . import jsontext, legacy, tags
 from .errors import StateDecodeError
 from .expiring import Expiring, PropertyTimes
-from .expiry import Moment, is_expired
+from .expiry import Moment, as_utc, is_expired
 from .legacy.tags import PREFIX
 
 RESERVED: Final = "$state"
@@ -125,7 +125,7 @@ def parse_document(text: bytes) -> Parsed:
         return Parsed(stored, NO_METADATA, is_ours=False)
     metadata = _parse_metadata(raw)
     # Upstream keeps our entry, but writes all of a document in its own way, with spaces.
-    return Parsed(stored, metadata, is_ours=raw == _encoder.encode(metadata))
+    return Parsed(stored, metadata, is_ours=raw == _encoded(metadata))
 
 
 def render_document(stored: Mapping[str, bytes], metadata: Metadata) -> bytes:
@@ -136,17 +136,17 @@ def render_document(stored: Mapping[str, bytes], metadata: Metadata) -> bytes:
 def _encoded(metadata: Metadata) -> bytes:
     try:
         return _encoder.encode(metadata)
-    except UnicodeEncodeError:  # nothing can be noted of a property whose name is not UTF-8
-        props = {name: times for name, times in metadata.props.items() if _is_text(name)}
-        return _encoder.encode(msgspec.structs.replace(metadata, props=props))
+    except UnicodeEncodeError:  # a lone surrogate, which a channel can send
+        entries = msgspec.to_builtins(msgspec.structs.replace(metadata, expiring=[]))
+        if metadata.expiring:
+            entries["expiring"] = [_plain(entry) for entry in metadata.expiring]
+        return jsontext.dumps(entries)
 
 
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def _plain(entry: Expiring) -> dict[str, Any]:
+    fields = msgspec.structs.asdict(entry)
+    value = jsontext.loads(bytes(fields.pop("value")))
+    return {**msgspec.to_builtins(fields), "value": value}
 
 
 def storage_metadata(stored: Mapping[str, bytes], metadata: Metadata) -> dict[str, str]:
@@ -170,16 +170,28 @@ def expiry_text(moment: datetime | None) -> str:
     """A time as `NEXT_EXPIRY` says it: always in UTC, always as long, so that its text sorts."""
     if moment is None:
         return NEVER
-    return moment.astimezone(timezone.utc).isoformat(timespec="microseconds")
+    return as_utc(moment).isoformat(timespec="microseconds")
 
 
 def _has_handler(metadata: Metadata) -> bool:
     return any(entry.handler for entry in metadata.props.values())
 
 
+def _decoded(raw: bytes) -> Metadata:
+    try:
+        return _decoder.decode(raw)
+    except jsontext.DecodingFailure:
+        # What msgspec refuses of upstream's values (NaN, lone surrogates) may wait in here too.
+        entries = jsontext.loads(raw)
+        for entry in entries.get("expiring", ()) if isinstance(entries, dict) else ():
+            if isinstance(entry, dict) and "value" in entry:
+                entry["value"] = msgspec.Raw(jsontext.dumps(entry["value"]))
+        return msgspec.convert(entries, Metadata)
+
+
 def _parse_metadata(raw: bytes) -> Metadata:
     try:
-        metadata = _decoder.decode(raw)
+        metadata = _decoded(raw)
     except jsontext.DecodingFailure as error:
         raise StateDecodeError(
             f"its {RESERVED} entry is damaged: {jsontext.reason(error)}"

@@ -12,7 +12,8 @@ from botbuilder.core import Middleware, TurnContext
 from .conversation_end import is_end
 from .deliveries import Deliveries, Delivery
 from .locks import InProcessTurnLock, TurnLock
-from .merge import OnConflict
+from .merge import ON_CONFLICT, OnConflict
+from .privacy import is_removal
 from .replay import replayed
 from .replies import HeldReplies, ImmediateReplies
 from .states import StateScopes
@@ -20,7 +21,6 @@ from .states import StateScopes
 OnError: TypeAlias = Literal["discard", "save"]
 Replies: TypeAlias = Literal["immediate", "after_save"]
 
-_ON_CONFLICT: Final = ("merge", "raise", "last_writer_wins", "replay")
 _REPLIES: Final = ("immediate", "after_save")
 _ON_ERROR: Final = ("discard", "save")
 
@@ -57,6 +57,10 @@ class StateMiddleware(Middleware):
 
     ``end_conversation``: an incoming ``endOfConversation`` activity ends its conversation after the
     bot has seen it; see `StateScopes.complete_conversation`.
+
+    ``erase_on_removal``: an activity that says that its user is gone erases them after the bot has
+    seen it, as `StateScopes.erase_user`: ``deleteUserData``, a removed contact, an uninstall in
+    personal scope. What could not be removed is logged as an error.
     """
 
     def __init__(
@@ -69,14 +73,16 @@ class StateMiddleware(Middleware):
         serialize_turns: bool | TurnLock = True,
         deduplicate: timedelta | None = None,
         end_conversation: bool = False,
+        erase_on_removal: bool = False,
     ) -> None:
         if not isinstance(states, StateScopes):
             raise TypeError(f"StateMiddleware takes a StateScopes, not {type(states).__name__}.")
         self._states = states
-        self._on_conflict = _one_of("on_conflict", on_conflict, _ON_CONFLICT)
+        self._on_conflict = _one_of("on_conflict", on_conflict, ON_CONFLICT)
         self._on_error = _one_of("on_error", on_error, _ON_ERROR)
         holds = _one_of("replies", replies, _REPLIES) == "after_save" or on_conflict == "replay"
         self._end_conversation = end_conversation
+        self._erase_on_removal = erase_on_removal
         self._replies = HeldReplies if holds else ImmediateReplies
         self._place = _places(serialize_turns)
         self._deliveries = Deliveries(states.conversation, deduplicate)
@@ -111,11 +117,20 @@ class StateMiddleware(Middleware):
                 delivery.note()
                 if self._end_conversation and is_end(context.activity):
                     await states.complete_conversation(context)
-                await states.save(context)
+                await self._save(context)
                 replies.may_go()
                 return result
             finally:
                 states.end(context)
+
+    async def _save(self, context: TurnContext) -> None:
+        states = self._states
+        erases = self._erase_on_removal and is_removal(context.activity)
+        if erases:
+            states.let_user_go(context)
+        await states.save(context)
+        if erases:
+            await states.erase_user_of(context)
 
 
 def _places(

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Final, NamedTuple, TypeAlias
 
 from . import jsontext, legacy
-from .commit import conflict, fill, put
+from .commit import beaten, fill, put
 from .document import Document
 from .errors import StateError
 from .keys import scope_of_key
@@ -133,10 +133,11 @@ class Migration:
             if self._options.dry_run:
                 return "rewritten"
             expiring = [*document.metadata.expiring, *document.lives.waiting(work.clock())]
-            if await put(work, document, texts, {}, expiring=expiring) is None:
-                return "rewritten"
+            async with work.writing(document):
+                if await put(work, document, texts, {}, expiring=expiring) is None:
+                    return "rewritten"
             await work.pause(attempt)
-        raise conflict(document, {}, MAX_ATTEMPTS, f"others were faster {MAX_ATTEMPTS} times.")
+        raise beaten(document, {}, MAX_ATTEMPTS)
 
     def _document(self, item: StoredItem, info: ItemInfo, scope: str, now: datetime) -> Document:
         document = Document(info.key, scope, Policies(self._workspace.undeclared_policy()))

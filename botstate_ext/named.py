@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
-from urllib.parse import unquote
+from typing import Any, TypeVar
 
 from . import jsontext
 from .asking import plain
 from .bot_state import DocumentBotState
 from .document import ABSENT, Document
-from .errors import StateNotFoundError
+from .errors import StateEncodeError, StateNotFoundError
 from .expiring import PropertyTimes
 from .expiry import positive
-from .keys import is_hashed
+from .keys import id_of_key, is_own_key
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +25,8 @@ class StateRecord:
     """A state by its name.
 
     - ``scope``: the name of its scope. ``id``: whose it is: what ``.at`` takes, the user's id in
-    the
-      user and private scopes, the conversation's in the conversation scope; None where the key
-      holds only the hash of a very long one.
+      the user and private scopes, the conversation's in the conversation scope; None where only
+      the hash of a very long one is known.
     - ``payload``: the live value, as the property's ``get`` gives it. Not shown.
     - ``created``, ``updated``, ``expires``: aware UTC, as stored; None for what is not saved yet,
       and for what upstream wrote.
@@ -56,11 +57,14 @@ class NamedStates(DocumentBotState):
         return self._record(turn, document, name, value)
 
     async def get_or_set_state(self, turn: Any, name: str, payload: Any) -> StateRecord:
-        """The state of this name; where there is none, a new one with a copy of this payload."""
+        """The state of this name; where there is none, a new one with a copy of this payload.
+
+        :raises StateEncodeError: the payload is nested too deeply to be copied.
+        """
         document = await self.document(turn)
         value = document.get(name)
         if value is ABSENT:
-            value = deepcopy(payload)
+            value = _not_too_deep(document, name, deepcopy, payload)
             document.set(name, value)
         return self._record(turn, document, name, value)
 
@@ -78,13 +82,16 @@ class NamedStates(DocumentBotState):
 
     async def patch_state(self, turn: Any, name: str, patch: Any) -> StateRecord:
         """Change the state of this name by a JSON merge patch (RFC 7396): objects are merged, null
-        removes a member, anything else replaces. Where there is none, the patch makes one.
+        removes a member, anything else replaces. Where there is none, the patch makes one. The
+        payload is a new object; one that was handed out before is detached.
 
-        :raises StateDecodeError: the result does not fit the property's type.
+        :raises StateDecodeError: what is stored, or the result, does not fit the property's type.
+        :raises StateEncodeError: the patch is nested too deeply.
         """
         document = await self.document(turn)
+        document.get(name)  # what cannot be read is moved aside, or raises, as everywhere
         before = plain(document, frozenset({name})).get(name)
-        text = jsontext.dumps(_patched(before, patch))
+        text = jsontext.dumps(_not_too_deep(document, name, _patched, before, patch))
         value = document.decode(name, text, document.policy(name).versions.current)
         document.set(name, value, is_change=True)
         return self._record(turn, document, name, value)
@@ -107,7 +114,7 @@ class NamedStates(DocumentBotState):
         times = document.metadata.props.get(name) or PropertyTimes()
         return StateRecord(
             scope=self.scope_name,
-            id=_id(document.key, self.scope_name, turn.activity),
+            id=document.id or _id(document.key, self.scope_name, turn.activity),
             name=name,
             payload=payload,
             created=times.created,
@@ -116,10 +123,17 @@ class NamedStates(DocumentBotState):
         )
 
 
+def _not_too_deep(document: Document, name: str, make: Callable[..., T], *args: Any) -> T:
+    try:
+        return make(*args)
+    except RecursionError:
+        reason = "it is nested too deeply, or holds itself"
+    raise StateEncodeError(reason, scope=document.scope, key=document.key, property_name=name)
+
+
 def _id(key: str, scope: str, activity: Any) -> str | None:
-    if key.count("/") == 1:
-        escaped = key.partition("/")[2]
-        return None if is_hashed(escaped) else unquote(escaped, errors="surrogatepass")
+    if is_own_key(key):
+        return id_of_key(key)
     whose = activity.conversation if scope == "conversation" else activity.from_property
     found: str = whose.id
     return found

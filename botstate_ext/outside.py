@@ -6,12 +6,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from botbuilder.core import BotAdapter, conversation_reference_extension
-from botbuilder.schema import ChannelAccount, ConversationAccount, ConversationReference
+from botbuilder.schema import Activity, ChannelAccount, ConversationAccount, ConversationReference
 from botframework.connector.auth import AuthenticationConstants, ClaimsIdentity
 
+from .merge import ON_CONFLICT, OnConflict
+
 if TYPE_CHECKING:
-    from .merge import OnConflict
-    from .states import StateScopes
+    from .turn_states import TurnStates
 
 
 class OutsideTurn:
@@ -24,7 +25,7 @@ class OutsideTurn:
 
     def __init__(
         self,
-        states: StateScopes,
+        states: TurnStates,
         reference: ConversationReference,
         *,
         bot_id: str | None,
@@ -34,6 +35,8 @@ class OutsideTurn:
         self.activity = conversation_reference_extension.get_continuation_activity(reference)
         """An activity that names the channel, user and conversation, for key functions."""
         self.turn_state: dict[str, Any] = {}
+        if on_conflict not in ON_CONFLICT:
+            raise ValueError(f"on_conflict must be one of {ON_CONFLICT}, not {on_conflict!r}.")
         self._states = states
         self._on_conflict = on_conflict
         if bot_id is not None:
@@ -76,3 +79,9 @@ def reference_to(
         user=None if user_id is None else ChannelAccount(id=user_id),
         conversation=None if conversation_id is None else ConversationAccount(id=conversation_id),
     )
+
+
+def activity_of(channel_id: str, user_id: str, conversation_id: str) -> Activity:
+    """An activity that names these, for a key."""
+    reference = reference_to(channel_id, user_id, conversation_id)
+    return conversation_reference_extension.get_continuation_activity(reference)

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias
-from urllib.parse import unquote
 
-from .keys import escape, is_hashed
+from .keys import escape
 
 Owner: TypeAlias = Mapping[str, str]
 """``channel``, ``user`` and ``conversation``, as far as the scope has them, percent-encoded."""
@@ -24,6 +23,11 @@ NOBODY: Final[Owner] = {}
 SEVERAL: Final[Owner] = {"channel": "=several"}
 """Of one that different users or conversations wrote, because their keys are the same. No channel
 is called so: an escaped name holds no ``=``."""
+
+
+def nobody() -> Owner:
+    """Of a document whose key says it all, or whose owner was not asked for."""
+    return NOBODY
 
 
 def owner_of(activity: Any, parts: Iterable[str]) -> Owner:
@@ -48,11 +52,3 @@ def owner_after(before: Owner, writer: Owner) -> Owner:
     if not writer or before == writer:
         return before
     return SEVERAL if before else writer
-
-
-def id_in(entry: str | None) -> str | None:
-    """The id that was percent-encoded; None if there is none, or only its hash is known."""
-    if not entry or is_hashed(entry):
-        return None
-    # As escape() encodes lone surrogates.
-    return unquote(entry, errors="surrogatepass")

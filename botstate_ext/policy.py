@@ -17,6 +17,9 @@ from .versions import UNVERSIONED, Versions
 ExpiryHandler: TypeAlias = Callable[[Any], Any]
 """Called with an ``ExpiredState``; may be async."""
 
+UserHandler: TypeAlias = Callable[[Any, Any], Any]
+"""Called with a unit of work and a ``StateUser``; may be async."""
+
 Trim: TypeAlias = Callable[[Any], Any]
 """Shortens a value that was merged, for example to its newest items."""
 
@@ -30,6 +33,7 @@ class PropertyPolicy:
     codec: Codec
     declared_type: bool = False
     hinted_type: type | None = None
+    write_type_tags: bool = False
     default: Any = None
     expires_after: timedelta | None = None
     sliding: bool = False
@@ -39,6 +43,19 @@ class PropertyPolicy:
     max_bytes: int | None = None
     versions: Versions = UNVERSIONED
     on_undecodable: OnUndecodable = "raise"
+
+    def __post_init__(self) -> None:
+        if self.merge not in (None, "fields", "append") and not callable(self.merge):
+            raise ValueError(
+                f"merge must be 'fields', 'append' or a function (base, mine, theirs) -> merged, "
+                f"not {self.merge!r}."
+            )
+        if self.trim is None:
+            return
+        if not callable(self.trim):
+            raise TypeError(f"trim must be a function of a value, not {type(self.trim).__name__}.")
+        if self.merge is None:
+            raise ValueError("trim shortens what merge made of two values: give a merge too.")
 
     def merged(self, base: bytes | None, mine: bytes | None, theirs: bytes | None) -> bytes | None:
         """The three texts as one, by this property's ``merge`` and then its ``trim``.
@@ -74,9 +91,18 @@ class PropertyPolicy:
 
 class Policies:
     """The policies of a scope's properties by name, with one for names that nobody declared, and
-    the handlers of their ends."""
+    their handlers."""
 
-    __slots__ = ("_aside", "declared", "handlers", "handlers_of_all", "limits", "undeclared")
+    __slots__ = (
+        "_aside",
+        "declared",
+        "erasers",
+        "exporters",
+        "handlers",
+        "handlers_of_all",
+        "limits",
+        "undeclared",
+    )
 
     def __init__(self, undeclared: PropertyPolicy, limits: Limits = NO_LIMITS) -> None:
         self.declared: dict[str, PropertyPolicy] = {}
@@ -85,6 +111,8 @@ class Policies:
         self._aside = replace(undeclared, codec=JsonCodec())
         self.handlers: dict[str, list[ExpiryHandler]] = {}
         self.handlers_of_all: list[ExpiryHandler] = []
+        self.erasers: list[tuple[str, UserHandler]] = []
+        self.exporters: list[tuple[str, UserHandler]] = []
 
     def of(self, name: str) -> PropertyPolicy:
         """The policy under which a property of this name is stored."""

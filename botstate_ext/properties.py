@@ -15,13 +15,14 @@ from .asking import Query, as_query, ask_property
 from .codec import Codec, type_from_default
 from .document import ABSENT, Document
 from .expiry import positive
-from .policy import ExpiryHandler, Policies, PropertyPolicy
+from .policy import ExpiryHandler, Policies, PropertyPolicy, UserHandler
 from .update import update
 from .work import UnitOfWork
 
 T = TypeVar("T")
 D = TypeVar("D")
 H = TypeVar("H", bound=ExpiryHandler)
+U = TypeVar("U", bound=UserHandler)
 
 
 class PropertyScope(Protocol):
@@ -32,7 +33,7 @@ class PropertyScope(Protocol):
     def work_of(self, turn: Any) -> UnitOfWork: ...
     async def document(self, turn: Any) -> Document: ...
     def unloaded_document(self, turn: Any) -> Document: ...
-    def default_codec(self, cls: type) -> Codec | None: ...
+    def default_codec(self, cls: type, *, tagged: bool = False) -> Codec | None: ...
     def at(self, document_id: str) -> Any: ...
 
 
@@ -72,10 +73,10 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
         :raises StateStorageError: the storage failed.
         """
         document = await self._scope.document(turn_context)
-        default = default_value_or_factory
+        policy, default = self._policy, default_value_or_factory
         if default is None:
-            default = self._policy.default
-        hint = self._hint(default)
+            default = policy.default
+        hint = self._hint(policy, default)
         value = document.get(self._name, hint)
         if value is not ABSENT or default is None:
             return None if value is ABSENT else value
@@ -127,8 +128,9 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
         """
         work = self._scope.work_of(turn_context)
         document = self._scope.unloaded_document(turn_context)
-        default = self._policy.default if default is None else default
-        policy = self._hint(default) or document.policy(self._name)
+        policy = self._policy
+        default = policy.default if default is None else default
+        policy = self._hint(policy, default) or document.policy(self._name)
         result: T = await update(work, document, self._name, fn, lambda: _make(default), policy)
         return result
 
@@ -141,6 +143,26 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
         Deleting a property or a document is no expiry, and calls nothing.
         """
         self._scope.policies.handlers.setdefault(self._name, []).append(handler)
+        return handler
+
+    def on_erase(self, handler: U) -> U:
+        """Call ``handler``, which may be async, with a unit of work and a `StateUser` when that
+        user is erased (`StateScopes.erase_user`), before their documents are removed.
+
+        It is for what is theirs in conversation, shared or workflow documents, and is called once
+        an erasure: which documents, it knows best. The unit of work names the channel and the user,
+        and is saved when the handler ends. If it raises, nothing of it is saved, no document is
+        removed, and the report says so: run the erasure again.
+        """
+        self._scope.policies.erasers.append((self._name, handler))
+        return handler
+
+    def on_export(self, handler: U) -> U:
+        """Call ``handler``, which may be async, with a unit of work and a `StateUser` when that
+        user's data is exported (`StateScopes.export_user`), once an export. What it returns, as
+        JSON, becomes a part of the export. What it raises, the export raises.
+        """
+        self._scope.policies.exporters.append((self._name, handler))
         return handler
 
     async def query(self, turn_context: Any, query: Query) -> Any:
@@ -166,11 +188,12 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
     def _policy(self) -> PropertyPolicy:
         return self._scope.policies.of(self._name)
 
-    def _hint(self, default: Any) -> PropertyPolicy | None:
+    def _hint(self, policy: PropertyPolicy, default: Any) -> PropertyPolicy | None:
         """How to read and write the class that a default names, where no type was declared."""
-        policy = self._policy
         cls = None if policy.declared_type else type_from_default(default)
-        codec = None if cls is None else self._scope.default_codec(cls)
+        if cls is None:
+            return None
+        codec = self._scope.default_codec(cls, tagged=policy.write_type_tags)
         return None if codec is None else replace(policy, codec=codec, hinted_type=cls)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from . import metadata, tags
 from .keyreading import USERS, private_readings, read_key, reads_two_ways
-from .owner import PARTS, id_in
+from .keys import id_of_key, unescape
+from .owner import PARTS
 from .storage.base import ItemInfo
 
 
@@ -70,11 +71,10 @@ def scope_of(info: ItemInfo, namespace: str) -> str | None:
 def record_of(info: ItemInfo, scope: str, namespace: str) -> DocumentRecord:
     """What an item's metadata tells, or failing that its key."""
     channel, user, conversation = _whose(info, scope, namespace)
-    own = id_in(info.key.partition("/")[2]) if info.key.count("/") == 1 else None
     return DocumentRecord(
         scope=scope,
         key=info.key,
-        id=own or user or conversation,
+        id=id_of_key(info.key) or user or conversation,
         channel_id=channel,
         user_id=user,
         conversation_id=conversation,
@@ -89,7 +89,7 @@ def record_of(info: ItemInfo, scope: str, namespace: str) -> DocumentRecord:
 def _whose(info: ItemInfo, scope: str, namespace: str) -> tuple[str | None, ...]:
     """The ids of channel, user and conversation."""
     if "statechannel" in info.metadata:
-        return tuple(id_in(info.metadata.get(f"state{part}")) for part in PARTS)
+        return tuple(unescape(info.metadata.get(f"state{part}", "")) or None for part in PARTS)
     reading = read_key(info.key)
     if reading is None:
         return None, None, None
@@ -104,8 +104,8 @@ def _whose(info: ItemInfo, scope: str, namespace: str) -> tuple[str | None, ...]
 
 
 def _time(info: ItemInfo, name: str) -> datetime | None:
-    text = info.metadata.get(name)
     try:
-        return None if text is None else datetime.fromisoformat(text)
-    except ValueError:  # someone else's metadata
+        time = datetime.fromisoformat(info.metadata[name])
+    except (KeyError, ValueError):  # none of ours
         return None
+    return None if time.utcoffset() is None else time

@@ -10,7 +10,7 @@ from botbuilder.core import TurnContext
 
 from .commit import Pause, full_jitter
 from .errors import StateConflictError
-from .staging import Overtaken
+from .staged_write import Overtaken
 
 T = TypeVar("T")
 

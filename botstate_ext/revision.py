@@ -12,6 +12,7 @@ from .attempts import Changes
 from .document import Document
 from .errors import StateDecodeError, StateEncodeError
 from .expiring import Expiring
+from .expiry import end_of
 from .limits import (
     Place,
     check_depth,
@@ -29,7 +30,7 @@ from .metadata import (
     render_document,
     storage_metadata,
 )
-from .owner import NOBODY, owner_after
+from .owner import owner_after
 
 
 class ConflictingProperties(Exception):
@@ -132,7 +133,7 @@ def revise(
     metadata = Metadata(
         v=FORMAT,
         scope=document.scope,
-        owner=dict(owner_after(before.owner, document.owner or NOBODY)),
+        owner=dict(owner_after(before.owner, document.whose())),
         created=before.created or start,
         updated=start if changes or document.retagged else before.updated or start,
         props={
@@ -177,5 +178,5 @@ def _handled(document: Document, now: datetime) -> dict[str, datetime]:
     """The marks that still count, with the new ones; the oldest go when they are too many."""
     handled = document.metadata.handled_at(now)
     for mark, keep in document.marks.items():
-        handled[mark] = (now + keep).replace(microsecond=0)  # short, and precise enough
+        handled[mark] = end_of(now, keep).replace(microsecond=0)  # short, and precise enough
     return dict(list(handled.items())[-HANDLED_KEPT:])

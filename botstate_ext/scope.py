@@ -141,9 +141,10 @@ class StateScope(NamedStates, WholeDocuments, ListedScope):
         Declaring a name again replaces its declaration, except that ``create_property(name)`` alone
         gives one more accessor to what is declared.
 
-        :raises TypeError: the name is empty, or the type cannot be stored.
+        :raises TypeError: the name is empty, the type cannot be stored, or ``trim`` is no function.
         :raises ValueError: the name is reserved; ``expires_after`` or ``max_bytes`` is not
-            positive; the migrations do not lead from version 1 to ``version``, each to the next.
+            positive; ``merge`` is none of these, or ``trim`` stands without it; the migrations do
+            not lead from version 1 to ``version``, each to the next.
         """
         if not name:
             raise TypeError("BotState.create_property(): name cannot be None or empty.")
@@ -154,6 +155,7 @@ class StateScope(NamedStates, WholeDocuments, ListedScope):
         policy = PropertyPolicy(
             self._workspace.codec(type, tagged=write_type_tags),
             declared_type=type is not None,
+            write_type_tags=write_type_tags,
             default=default,
             expires_after=positive(expires_after, "expires_after")
             or self.policies.undeclared.expires_after,
@@ -195,9 +197,9 @@ class StateScope(NamedStates, WholeDocuments, ListedScope):
         self.policies.handlers_of_all.append(handler)
         return handler
 
-    def default_codec(self, cls: type) -> Codec | None:
+    def default_codec(self, cls: type, *, tagged: bool = False) -> Codec | None:
         """The codec of a class that was given as a default, where one is needed."""
-        return self._workspace.default_codec(cls)
+        return self._workspace.default_codec(cls, tagged=tagged)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.scope_name!r}>"

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from types import TracebackType
-from typing import TypeVar
+from typing import TypeVar, overload
 
 from botbuilder.core import BotState, Storage
 
 from .allowlist import Types
 from .expiry import Clock
 from .limits import Limits, positive_limit
+from .saved import SaveHandler
 from .scope import StateScope
 from .scopes import (
     BotScopeState,
@@ -29,6 +30,7 @@ from .template import SCOPES
 from .workspace import Workspace
 
 Self = TypeVar("Self", bound="ScopeSet")
+H = TypeVar("H", bound=SaveHandler)
 
 
 class ScopeSet:
@@ -98,6 +100,28 @@ class ScopeSet:
             raise TypeError(f"add() takes a BotState, not {type(bot_state).__name__}.")
         self._added.append(bot_state)
         return self
+
+    @overload
+    def on_saved(self, handler: H) -> H: ...
+    @overload
+    def on_saved(self, *, values: bool = False) -> Callable[[H], H]: ...
+    def on_saved(self, handler: H | None = None, *, values: bool = False) -> H | Callable[[H], H]:
+        """Call ``handler``, which may be async, with a `SavedState` after each successful write of
+        these scopes: of a turn, ``update()``, a deletion, a sweep. For audit, for example.
+
+        It is awaited before the save returns; of a turn that may run again
+        (``on_conflict="replay"``), when the turn is committed. One that raises is logged, and
+        changes nothing. What handlers save themselves is told to none. When a process ends between
+        a write and its handlers, they are not called.
+
+        ``values``: as ``@states.on_saved(values=True)``, the handler also gets what was written.
+        """
+
+        def add(handler: H) -> H:
+            self._workspace.save_handlers.add(handler, values=values)
+            return handler
+
+        return add if handler is None else add(handler)
 
     def __iter__(self) -> Iterator[StateScope]:
         """The scopes: the six, then the app's own."""

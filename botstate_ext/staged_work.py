@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar, Token
+from dataclasses import replace
 from typing import Any, Final
 
 from .expiry import Clock
-from .staging import StagedStorage
+from .saved import Place, Written
+from .staging import ETags, StagedStorage
 from .storage.base import StateStorage
 from .work import UnitOfWork
 
@@ -26,6 +29,8 @@ class StagedWork(UnitOfWork):
         )
         # Against a turn inside this one; everyone else is found out by the commit.
         super().__init__(self._staged, clock, **{**options, "on_conflict": "merge"})
+        if self._outer is not None:
+            self.notes = self._outer.notes
         self._is_open = True
         self._read_inside: set[str] = set()
         self._token: Token[StagedWork | None] = _current.set(self)
@@ -42,10 +47,18 @@ class StagedWork(UnitOfWork):
         """
         await self.save()
         read = self._read_inside.union(d.key for d in self.documents() if d.was_read)
-        if self._outer is None:
-            await self._staged.commit(read)
-        else:
+        if self._outer is not None:
             self._outer._read_inside |= read
+            return
+        try:
+            await self._staged.commit(read)
+        finally:
+            await self.notes.handlers.tell(_as_stored(self.notes.take(), self._staged.stored))
+
+    async def tell(self) -> None:
+        """Nothing is stored before the commit."""
+        if self._staged.is_committed:
+            await super().tell()
 
     def close(self) -> None:
         """The attempt is over; what was not committed is given up."""
@@ -53,6 +66,19 @@ class StagedWork(UnitOfWork):
         _current.reset(self._token)
         if self._outer is None:
             self._staged.give_up()
+
+
+def _as_stored(staged: Iterable[Written], stored: Mapping[str, ETags]) -> list[Written]:
+    """What the attempt wrote, one write a document, with the ETags that storage gave."""
+    whole: dict[Place, Written] = {}
+    for written in staged:
+        before = whole.get(written.place)
+        whole[written.place] = written if before is None else before.then(written)
+    return [
+        replace(written, etag_before=etags.before, etag=etags.after)
+        for written in whole.values()
+        if (etags := stored.get(written.place.key)) is not None
+    ]
 
 
 _current: Final[ContextVar[StagedWork | None]] = ContextVar("botstate_ext.staged", default=None)

@@ -9,17 +9,20 @@ from botbuilder.schema import ConversationReference
 
 from .asking import Query, as_query
 from .conversation_end import ConversationEnd
+from .listing import opened
 from .merge import OnConflict
 from .migration import Migration, MigrationReport, OnMigrated, Options
 from .outside import OutsideTurn, reference_to
+from .policy import Policies
+from .privacy import UserStates
+from .records import DocumentRecord, record_of, scope_of
 from .sweep import OnProgress, Sweep, SweepReport
 from .template import Template, TemplateNames, TemplateProblem
 from .tree import TurnDocuments, ask_tree
-from .turn_states import TurnStates
 from .view import StateView
 
 
-class StateScopes(TurnStates):
+class StateScopes(UserStates):
     """Everything a bot remembers, by scope.
 
     ``storage``: upstream's ``MemoryStorage`` or ``BlobStorage`` as the bot has it, one of
@@ -71,7 +74,11 @@ class StateScopes(TurnStates):
         ``bot_id``: the app id in the turn's claims, for the bot scope of a `StateScopes` without
         a ``bot_id`` of its own. ``workflow_id``: as `WorkflowState.bind`.
 
+        ``on_conflict``: as `StateMiddleware`; but with ``"replay"`` the block cannot run again by
+        itself: if it is overtaken, `StateConflictError` is raised, and nothing of it is stored.
+
         :raises TypeError: both a reference and ids are given.
+        :raises ValueError: ``on_conflict`` is none of these.
         """
         if reference is None:
             reference = reference_to(channel_id, user_id, conversation_id)
@@ -164,6 +171,27 @@ class StateScopes(TurnStates):
         options = Options(dry_run, parallel, resume, jsonpickle_1_before, on_progress)
         scopes = {scope.scope_name: scope.policies for scope in self}
         return await Migration(self._workspace, scopes, options).run()
+
+    async def read_document(self, key: str) -> DocumentRecord | None:
+        """One stored document with its properties as plain JSON in ``data``, by its key as a
+        listing tells it, in whatever scope; None if it is absent.
+
+        :raises StateDecodeError: it is not a document.
+        :raises StateStorageError: the storage failed, or does not list.
+        """
+        page = await self.storage.list_page(key, limit=1)
+        item = await self.storage.get(key)
+        if item is None or not page.items or page.items[0].key != key:
+            return None
+        namespace = self.private.namespace
+        scope = scope_of(page.items[0], namespace) or key.partition("/")[0].removeprefix("scope.")
+        policies = {each.scope_name: each.policies for each in self}
+        return opened(
+            record_of(page.items[0], scope, namespace),
+            item,
+            policies.get(scope) or Policies(self._workspace.undeclared_policy()),
+            self._workspace.clock(),
+        )
 
     @property
     def has_expiry_handlers(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from . import tags
@@ -10,7 +10,7 @@ from .attempts import Attempts, Changes
 from .errors import StateDecodeError
 from .lives import Lives
 from .metadata import NO_METADATA, Metadata, parse_document
-from .owner import Owner
+from .owner import Owner, nobody
 from .policy import Policies
 from .versions import FIRST
 
@@ -22,8 +22,8 @@ class StoredDocument:
         self.key, self.scope, self.policies = key, scope, policies
         self.id: str | None = None
         """The id that chose it, where one did: its key may hold but a hash of that."""
-        self.owner: Owner | None = None
-        """Whose it is, as the scope says; None where it was not asked."""
+        self.whose: Callable[[], Owner] = nobody
+        """Tells whose it is, as the scope says. Asked when it is written."""
         self.retagged: dict[str, str | None] = {}
         """The tags that the next save sets, or with None removes."""
         self.etag: str | None = None

@@ -15,6 +15,8 @@ from .expiry import positive
 from .handling import Sleep
 from .sweep import SweepReport
 
+__all__ = ["Sweeper"]
+
 _log: Final = logging.getLogger("botstate_ext.expiry")
 
 

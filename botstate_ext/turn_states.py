@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from .document import Document
+from .errors import StateKeyError
 from .merge import OnConflict
+from .scope import StateScope
 from .scope_set import ScopeSet
-from .tree import document_of
 from .work import UnitOfWork
 
 
@@ -41,9 +42,8 @@ class TurnStates(ScopeSet):
         """
         work = self._workspace.work_of(turn)
         scopes = (self.user, self.conversation, self.private, self.bot, *self._own.values())
-        # What has no key here raises, with its advice, when the bot uses that scope.
-        named = [d for scope in scopes if (d := document_of(scope, turn)) is not None]
-        await _all(work.load(named), *(added.load(turn) for added in self._added))
+        named = [key for scope in scopes if (key := _key_of(scope, turn)) is not None]
+        await _all(work.fetch(named), *(added.load(turn) for added in self._added))
 
     async def save(self, turn: Any) -> None:
         """Write what changed, in one batch, and then what changed in the app's own states, so that
@@ -64,6 +64,14 @@ class TurnStates(ScopeSet):
     async def load_documents(self, turn: Any, documents: Iterable[Document]) -> None:
         """Read those of these documents that this turn has not read yet, in one batch."""
         await self._workspace.work_of(turn).load(documents)
+
+
+def _key_of(scope: StateScope, turn: Any) -> str | None:
+    try:
+        key: str = scope.get_storage_key(turn)
+    except StateKeyError:
+        return None  # raised again, with its advice, when the bot uses that scope
+    return key
 
 
 async def _all(first: Any, *others: Any) -> None:

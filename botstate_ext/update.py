@@ -9,10 +9,10 @@ from enum import Enum
 from time import monotonic
 from typing import Any, Final
 
-from .commit import Work, conflict, put, refresh
+from .commit import Work, arrived, beaten, conflict, put, refresh
 from .document import ABSENT, Document
-from .errors import StateStorageError
 from .policy import PropertyPolicy
+from .revision import changed
 
 MAX_ATTEMPTS: Final = 100
 MAX_SECONDS: Final = 60.0
@@ -51,7 +51,7 @@ async def update(
                 held = document if document.take(fresh, name) else fresh
                 return held.get(name, policy)
         await work.pause(attempt)
-    raise conflict(document, {name: None}, attempt, f"others were faster {attempt} times.")
+    raise beaten(document, {name: None}, attempt)
 
 
 async def _changed(
@@ -87,16 +87,8 @@ async def _write(
     changes = fresh.changes()
     if not changes:
         return True
-    stored = {**fresh.stored, **{n: text for n, text in changes.items() if text is not None}}
-    lost = await put(work, fresh, stored, changes)
-    if lost is None:
-        return True
-    await refresh(work, fresh, after=lost)
-    if fresh.settle():
-        return True
-    if isinstance(lost, StateStorageError):
-        raise lost
-    return False
+    lost = await put(work, fresh, changed(fresh, changes), changes)
+    return await arrived(work, fresh, lost)
 
 
 def _can_change_in_place(value: object) -> bool:

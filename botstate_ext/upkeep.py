@@ -6,9 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, NamedTuple, TypeAlias
 
-from .commit import Work, conflict, put, refresh
+from .commit import Work, arrived, beaten, put, refresh
 from .document import Document
-from .errors import StateStorageError
 from .expiring import Expiring
 
 MAX_ATTEMPTS: Final = 10
@@ -39,13 +38,9 @@ async def tidy(work: Work, document: Document, decide: Decision) -> bool:
         if remainder is None:
             return False
         stored, expiring = remainder
-        lost = await put(work, document, stored, {}, expiring=expiring, disposes=True)
-        if lost is None:
-            return True
-        await refresh(work, document, after=lost)
-        if document.settle():
-            return True
-        if isinstance(lost, StateStorageError):
-            raise lost
+        async with work.writing(document):
+            lost = await put(work, document, stored, {}, expiring=expiring, disposes=True)
+            if await arrived(work, document, lost):
+                return True
         await work.pause(attempt)
-    raise conflict(document, {}, MAX_ATTEMPTS, f"others were faster {MAX_ATTEMPTS} times.")
+    raise beaten(document, {}, MAX_ATTEMPTS)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from .codec import NULL
 from .errors import StateDecodeError, StateEncodeError
 from .policy import Policies, PropertyPolicy
 from .versions import NewerVersionError
 
+T = TypeVar("T")
+
 
 class Values:
-    """The policies of a document's properties, and the classes that defaults named.
+    """The policies of a document's properties, and the classes that defaults named. ``scope`` and
+    ``key`` are the document's, for errors."""
 
-    Errors of its methods have no place: `Document` knows it.
-    """
-
-    def __init__(self, policies: Policies) -> None:
-        self.policies = policies
+    def __init__(self, policies: Policies, scope: str, key: str) -> None:
+        self.policies, self.scope, self.key = policies, scope, key
         self.hints: dict[str, PropertyPolicy] = {}
 
     def policy(self, name: str) -> PropertyPolicy:
@@ -27,7 +28,7 @@ class Values:
 
     def check_version(self, name: str, version: int) -> None:
         """:raises NewerVersionError: newer code stored it."""
-        self.policy(name).versions.check(version)
+        self._placed(name, self.policy(name).versions.check, version)
 
     def current(self, name: str, text: bytes, version: int) -> bytes:
         """A text that is stored in this version, in the version that this code knows.
@@ -35,11 +36,7 @@ class Values:
         :raises NewerVersionError: newer code stored it.
         :raises StateDecodeError: it cannot be brought forward.
         """
-        policy = self.policy(name)
-        policy.versions.check(version)
-        if version == policy.versions.current or text == NULL:
-            return text
-        return policy.versions.forward(policy.codec.plain(text), version)
+        return self._placed(name, _current, self.policy(name), text, version)
 
     def decode(self, name: str, text: bytes, version: int) -> Any:
         """A text that is stored in this version, as the value of its property.
@@ -47,7 +44,7 @@ class Values:
         :raises NewerVersionError: newer code stored it.
         :raises StateDecodeError: it does not fit the property.
         """
-        return self.policy(name).codec.decode(self.current(name, text, version))
+        return self._placed(name, _decoded, self.policy(name), text, version)
 
     def is_set_aside(self, name: str, error: StateDecodeError) -> bool:
         """True when a value that gave this error is to be moved aside. One that is only newer than
@@ -61,10 +58,15 @@ class Values:
 
         :raises StateEncodeError: the value cannot be stored.
         """
-        mine = self._policy_for(name, value).codec.encode(value, base)
-        if base is None or mine is base or not self._says_the_same(name, base, mine, is_ours):
-            return mine
-        return base
+        try:
+            mine = self._policy_for(name, value).codec.encode(value, base)
+        except StateEncodeError as error:
+            reason = error.reason
+        else:
+            if base is None or mine is base or not self._says_the_same(name, base, mine, is_ours):
+                return mine
+            return base
+        raise self.cannot_store(name, reason)
 
     def _says_the_same(self, name: str, base: bytes, mine: bytes, is_ours: bool) -> bool:
         """Texts differ also by upstream's spaces and escapes, and by a field that a class gained:
@@ -83,3 +85,27 @@ class Values:
         if policy.declared_type or policy.hinted_type is None:
             return policy
         return policy if isinstance(value, policy.hinted_type) else self.policies.of(name)
+
+    def cannot_store(self, name: str, reason: str) -> StateEncodeError:
+        """The error of a property that cannot be stored."""
+        return StateEncodeError(reason, scope=self.scope, key=self.key, property_name=name)
+
+    def _placed(self, name: str, read: Callable[..., T], *args: Any) -> T:
+        """What ``read`` returns; what it raises gets its place."""
+        try:
+            return read(*args)
+        except StateDecodeError as error:
+            located = error.located(scope=self.scope, key=self.key, property_name=name)
+        # Outside of the handler: what led to it may show the value, so nothing is chained.
+        raise located
+
+
+def _decoded(policy: PropertyPolicy, text: bytes, version: int) -> Any:
+    return policy.codec.decode(_current(policy, text, version))
+
+
+def _current(policy: PropertyPolicy, text: bytes, version: int) -> bytes:
+    policy.versions.check(version)
+    if version == policy.versions.current or text == NULL:
+        return text
+    return policy.versions.forward(policy.codec.plain(text), version)

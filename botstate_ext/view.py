@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from .errors import StateKeyError
 
@@ -66,9 +65,9 @@ class StateView:
         """The shared documents that this turn has used, by id."""
         documents = self._states.shared.work_of(self._turn).documents("shared")
         return {
-            unquote(document.key.partition("/")[2], errors="surrogatepass"): document.expose()
+            document.id: document.expose()
             for document in documents
-            if document.is_loaded
+            if document.is_loaded and document.id is not None  # each was chosen by its id
         }
 
     def __repr__(self) -> str:

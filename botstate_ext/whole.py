@@ -10,10 +10,11 @@ from .asking import plain
 from .attempts import Changes
 from .bot_state import DocumentBotState
 from .codec import Codec
-from .commit import MAX_ATTEMPTS, conflict, put, refresh
+from .commit import MAX_ATTEMPTS, arrived, beaten, conflict, put, refresh
 from .document import Document
-from .errors import StateEncodeError, StateStorageError
+from .errors import StateEncodeError
 from .metadata import is_reserved
+from .revision import changed
 from .storage.base import ANY
 from .tagged import codec_for
 from .work import UnitOfWork
@@ -24,13 +25,15 @@ _BUILTINS: Final = (str, int, float, bool, type(None))
 class StateData:
     """A document's properties as plain JSON, and the ETag they were read under.
 
-    ``data`` is None and ``etag`` "*" where nothing is stored. A `StateData` that the app makes
-    itself with ``etag="*"`` overwrites what is stored.
+    ``data`` is None and ``etag`` "*" where nothing is stored: written, it creates the document, and
+    only if there is still none. A `StateData` that the app makes itself with ``etag="*"``, or one
+    that was read and is given that ETag, overwrites what is stored.
     """
 
     def __init__(self, data: dict[str, Any] | None = None, etag: str = ANY) -> None:
         self.data, self.etag = data, etag
-        self._condition: str | None = ANY if etag == ANY else etag
+        self._was_absent = False
+        self._stored: dict[str, bytes] = {}
         self._texts: dict[str, bytes] = {}
         self._read: dict[str, Any] = {}
 
@@ -39,10 +42,18 @@ class StateData:
         """What was read; unlike one that the app makes, it knows when nothing was there."""
         is_there = document.etag is not None
         result = cls(plain(document) if is_there else None, document.etag or ANY)
-        result._condition = document.etag
-        result._texts = dict(document.stored)
+        result._was_absent = not is_there
+        result._stored = dict(document.stored)
+        texts = ((name, document.text(name)) for name in document.stored)
+        result._texts = {name: text for name, text in texts if text is not None}
         result._read = plain(document)
         return result
+
+    def _allows(self, etag: str | None) -> bool:
+        """True when what is stored under this ETag, None for nothing, may be replaced."""
+        if self.etag != ANY:
+            return etag == self.etag
+        return etag is None or not self._was_absent
 
     def get(self, name: str, type_: Any = None) -> Any:
         """The value of a property, as this type if one is given; None where it is absent.
@@ -69,7 +80,8 @@ class StateData:
 
 
 class WholeDocuments(DocumentBotState):
-    """A scope's document as a whole. What is written is committed at once, apart from the turn."""
+    """A scope's document as a whole. What is written is committed at once, apart from the turn; in
+    a turn that may run again (``on_conflict="replay"``), with it."""
 
     async def read_data(self, turn: Any) -> StateData:
         """What is stored now. See `StateData`.
@@ -84,24 +96,27 @@ class WholeDocuments(DocumentBotState):
         created only once. Gives the new data, for the next write. Properties that did not change
         are left as they are stored.
 
-        :raises StateConflictError: someone was faster. Read again, change again.
-        :raises StateEncodeError: a value cannot be stored; nothing was written.
+        :raises StateConflictError: someone was faster: read again, change again. Or the turn has
+            unsaved changes to a property that this changes: save them first.
+        :raises StateEncodeError, StateTooLargeError: a value cannot be stored; nothing was written.
         """
-        work = self.work_of(turn)
+        work, known = self.work_of(turn), self.unloaded_document(turn)
         for attempt in range(1, MAX_ATTEMPTS + 1):
             document = await self._fresh(work, turn)
             changes = _changes(document, data)
-            if data._condition not in (ANY, document.etag):
-                raise conflict(
-                    document, changes, attempt, "someone else wrote it since it was read."
-                )
-            if await _written(work, document, changes):
-                known = self.unloaded_document(turn)
-                if known.is_loaded:
-                    await refresh(work, known)
-                return StateData._of(document)
+            if not data._allows(document.etag):
+                reason = "someone else wrote it since it was read."
+                raise conflict(document, changes, attempt, reason)
+            async with work.writing(known):
+                if any(known.has_changed(name) for name in changes):
+                    reason = "this turn has unsaved changes to it: save them first."
+                    raise conflict(document, changes, 0, reason)
+                if await _written(work, document, changes):
+                    if known.is_loaded:
+                        await refresh(work, known)
+                    return StateData._of(document)
             await work.pause(attempt)
-        raise conflict(document, changes, attempt, f"others were faster {attempt} times.")
+        raise beaten(document, changes, attempt)
 
     async def _fresh(self, work: UnitOfWork, turn: Any) -> Document:
         known = self.unloaded_document(turn)
@@ -112,17 +127,8 @@ class WholeDocuments(DocumentBotState):
 
 
 async def _written(work: UnitOfWork, document: Document, changes: Changes) -> bool:
-    merged = {**document.stored, **changes}
-    stored = {name: text for name, text in merged.items() if text is not None}
-    lost = await put(work, document, stored, changes)
-    if lost is None:
-        return True
-    await refresh(work, document, after=lost)
-    if document.settle():
-        return True
-    if isinstance(lost, StateStorageError):
-        raise lost
-    return False
+    lost = await put(work, document, changed(document, changes), changes)
+    return await arrived(work, document, lost)
 
 
 def _changes(document: Document, data: StateData) -> dict[str, bytes | None]:
@@ -138,10 +144,12 @@ def _changes(document: Document, data: StateData) -> dict[str, bytes | None]:
                 property_name=name,
             )
         text = jsontext.dumps(value)
-        kept = data._texts.get(name)
-        if kept is not None and jsontext.dumps(data._read[name]) == text:
-            text = kept  # as it is stored, with the tags of an untyped value
-        if document.stored.get(name) != text:
+        stored = document.stored.get(name)
+        if name in data._read and jsontext.dumps(data._read[name]) == text:
+            if stored == data._stored[name]:
+                continue
+            text = data._texts[name]  # with the tags of an untyped value, in the code's version
+        if stored != text:
             changes[name] = text
     changes.update({name: None for name in document.stored if name not in held})
     return changes

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from datetime import datetime
 from typing import Any, Final, Protocol, TypeAlias
 
 from .attempts import Changes
@@ -15,7 +16,8 @@ from .merge import OnConflict
 from .policy import Policies
 from .reference import Reference, no_reference
 from .revision import changed, check_limits
-from .storage.base import ANY, StateStorage
+from .saved import Notes, Place, SaveHandlers, Written
+from .storage.base import ANY, StateStorage, StoredItem
 
 _Plan: TypeAlias = tuple[Document, Changes]
 _NOT_TRIED: Final = object()
@@ -47,6 +49,7 @@ class UnitOfWork:
         pause: Pause = full_jitter,
         stamp: Clock | None = None,
         reference: Reference = no_reference,
+        handlers: SaveHandlers | None = None,
     ) -> None:
         self.storage, self.clock, self.on_conflict = storage, clock, on_conflict
         self.pause = pause
@@ -55,7 +58,9 @@ class UnitOfWork:
         self.is_saved_at_its_end = False
         self.ending: Ending | None = None
         self._documents: dict[str, Document] = {}
+        self._fetched: dict[str, tuple[StoredItem | None, datetime]] = {}
         self._batch: _Batch | None = None
+        self.notes = Notes(SaveHandlers() if handlers is None else handlers)
         self._writing: dict[str, asyncio.Lock] = {}
 
     def document(self, key: str, scope: str, policies: Policies) -> Document:
@@ -63,11 +68,27 @@ class UnitOfWork:
         document = self._documents.get(key)
         if document is None:
             document = self._documents[key] = Document(key, scope, policies)
+            if key in self._fetched:
+                fill(document, *self._fetched.pop(key))
         return document
 
     def documents(self, scope: str | None = None) -> list[Document]:
         """The documents that this unit of work knows, of one scope or of all."""
         return [d for d in self._documents.values() if scope is None or d.scope == scope]
+
+    async def fetch(self, keys: Collection[str]) -> None:
+        """Read what these keys hold, in one batch. What nobody asks for is never looked at.
+
+        :raises StateStorageError: a read failed; nothing was read then.
+        """
+        items = await self.storage.get_many(keys)
+        now = self.clock()
+        for key in keys:
+            document = self._documents.get(key)
+            if document is None:
+                self._fetched[key] = items.get(key), now
+            elif not document.is_loaded:
+                fill(document, items.get(key), now)
 
     async def load(self, documents: Iterable[Document], *, force: bool = False) -> None:
         """Read these documents in one batch; those that are loaded already only with ``force``,
@@ -145,18 +166,43 @@ class UnitOfWork:
         """Remove a document from storage at once, whatever it holds, and forget its changes."""
         async with self.writing(document):
             document.forget()
-            await self.storage.delete_if(document.key, etag=ANY)
+            etag = document.etag
+            was_there = await self.storage.delete_if(document.key, etag=ANY)
             document.fill(None, None, self.clock())
+            if was_there and self.notes.handlers.listen:
+                place = Place(document.scope, document.key)
+                self.notes.add(Written(place, {}, etag_before=etag, etag=None, is_removed=True))
 
-    def writing(self, document: Document) -> asyncio.Lock:
+    def writing(self, document: Document) -> Writing:
         """Held while a document is written and what was written is noted. Tasks of one turn would
-        otherwise note their answers in another order than the storage gave them."""
-        return self._writing.setdefault(document.key, asyncio.Lock())
+        otherwise note their answers in another order than the storage gave them. What was noted is
+        told when it is free again, so that a handler may do with the document what it likes."""
+        return Writing(self._writing.setdefault(document.key, asyncio.Lock()), self)
+
+    async def tell(self) -> None:
+        """Tell the handlers of ``on_saved`` what was written."""
+        await self.notes.tell()
 
     def discard(self) -> None:
         """Forget every unsaved change."""
         for document in self._documents.values():
             document.forget()
+
+
+class Writing:
+    """A lock; when it is free again, what was written under it is told."""
+
+    __slots__ = ("_lock", "_work")
+
+    def __init__(self, lock: asyncio.Lock, work: UnitOfWork) -> None:
+        self._lock, self._work = lock, work
+
+    async def __aenter__(self) -> None:
+        await self._lock.acquire()
+
+    async def __aexit__(self, *raised: object) -> None:
+        self._lock.release()
+        await self._work.tell()
 
 
 class _Batch:

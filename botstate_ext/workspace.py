@@ -15,6 +15,7 @@ from .limits import Limits
 from .merge import OnConflict
 from .policy import NO_LIMITS, PropertyPolicy
 from .reference import no_reference, reference_of
+from .saved import SaveHandlers
 from .staged_work import StagedWork
 from .storage.adapt import as_state_storage
 from .tagged import codec_for
@@ -40,6 +41,7 @@ class Workspace:
         self.clock: Clock = system_clock if clock is None else in_utc(clock)
         self._stamp = never_back(self.clock)
         self.limits = limits
+        self.save_handlers = SaveHandlers()
         self._allowed = allow_list(types)
         self._codecs: dict[tuple[Any, bool], Codec] = {}
         self._turn_key = f"botstate_ext.work.{id(self):x}"
@@ -84,7 +86,7 @@ class Workspace:
 
     def outside(self) -> UnitOfWork:
         """A unit of work of its own, that belongs to no turn."""
-        return UnitOfWork(self.storage, self.clock, stamp=self._stamp)
+        return UnitOfWork(self.storage, self.clock, stamp=self._stamp, handlers=self.save_handlers)
 
     def _open(
         self, kind: type[UnitOfWork], turn: Any, on_conflict: OnConflict = "merge"
@@ -95,6 +97,7 @@ class Workspace:
             self.clock,
             on_conflict=on_conflict,
             stamp=self._stamp,
+            handlers=self.save_handlers,
             reference=no_reference if activity is None else lambda: reference_of(activity),
         )
 
@@ -112,7 +115,7 @@ class Workspace:
             self._codecs[type_, tagged] = found
         return found
 
-    def default_codec(self, cls: type) -> Codec | None:
+    def default_codec(self, cls: type, *, tagged: bool = False) -> Codec | None:
         """The codec of a class that was given as a default; None where none is needed.
 
         The SDK's own classes need none: they come back through the allow-list, whether a dialog set
@@ -122,7 +125,7 @@ class Workspace:
         if _SDK_CLASSES.allows(cls):
             return None
         try:
-            return self.codec(cls)
+            return self.codec(cls, tagged=tagged)
         except TypeError:
             return None
 

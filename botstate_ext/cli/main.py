@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
+from .documents import list_, query, show_
 from .migrate import migrate
 from .sweep import sweep
+from .users import erase_user, export_user
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -19,5 +21,5 @@ def main() -> None:
     """
 
 
-main.add_command(migrate)
-main.add_command(sweep)
+for command in (list_, show_, query, export_user, erase_user, migrate, sweep):
+    main.add_command(command)

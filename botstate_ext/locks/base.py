@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import timedelta
+from types import TracebackType
 from typing import Any, Final, TypeAlias
 
 from botbuilder.schema import Activity, ActivityEventNames, ActivityTypes
@@ -20,6 +21,10 @@ TurnKey: TypeAlias = Callable[[Any], "str | None"]
 
 _WAIT: Final = timedelta(seconds=10)
 _INVOKE_WAIT: Final = timedelta(seconds=2)
+_NEVER_WAIT: Final = frozenset({ActivityTypes.typing, ActivityTypes.message_reaction})
+_INVOKE: Final = ActivityTypes.invoke
+_CONTINUATION: Final = (ActivityTypes.event, ActivityEventNames.continue_conversation)
+_BESIDE: Final = nullcontext(True)
 _log: Final = logging.getLogger("botstate_ext")
 
 
@@ -68,26 +73,8 @@ class TurnLock(ABC):
             return nullcontext()
         wait = self._wait_of(turn.activity)
         if wait is None or is_inside(self, key):
-            return self._beside(key)
-        return self._after_others(key, wait)
-
-    @asynccontextmanager
-    async def _beside(self, key: str) -> AsyncIterator[None]:
-        with inside(self, key):
-            yield
-
-    @asynccontextmanager
-    async def _after_others(self, key: str, wait: timedelta) -> AsyncIterator[None]:
-        async with self.hold(key, wait) as is_held:
-            if not is_held:
-                _log.warning(
-                    "A turn waited %g s for others of %r, and goes on beside them. ETags protect "
-                    "what both change. If its bot is slow, raise `wait`.",
-                    wait.total_seconds(),
-                    key,
-                )
-            with inside(self, key):
-                yield
+            return _Place(self, key, _BESIDE, timedelta(0))
+        return _Place(self, key, self.hold(key, wait), wait)
 
     def _key(self, turn: Any) -> str | None:
         own = None if self._by is None else self._by(turn)
@@ -100,17 +87,46 @@ class TurnLock(ABC):
 
     def _wait_of(self, activity: Activity) -> timedelta | None:
         """How long this activity waits; None if it does not take part."""
-        if activity.type in (ActivityTypes.typing, ActivityTypes.message_reaction):
+        if activity.type in _NEVER_WAIT or is_continuation(activity):
             return None
-        if is_continuation(activity):
-            return None
-        return self._invoke_wait if activity.type == ActivityTypes.invoke else self._wait
+        return self._invoke_wait if activity.type == _INVOKE else self._wait
+
+
+class _Place(AbstractAsyncContextManager[None]):
+    """A turn of this key, in the place that it waits for. A class and no generator, for it is in
+    every turn's path."""
+
+    __slots__ = ("_hold", "_inside", "_key", "_wait")
+
+    def __init__(
+        self, lock: TurnLock, key: str, hold: AbstractAsyncContextManager[bool], wait: timedelta
+    ) -> None:
+        self._hold, self._key, self._wait = hold, key, wait
+        self._inside = inside(lock, key)
+
+    async def __aenter__(self) -> None:
+        if not await self._hold.__aenter__():
+            _log.warning(
+                "A turn waited %g s for others of %r, and goes on beside them. ETags protect "
+                "what both change. If its bot is slow, raise `wait`.",
+                self._wait.total_seconds(),
+                self._key,
+            )
+        self._inside.__enter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        self._inside.__exit__()
+        return await self._hold.__aexit__(kind, error, trace)
 
 
 def is_continuation(activity: Activity) -> bool:
     """True for what ``continue_conversation`` makes: no channel sent it."""
-    kind: tuple[str, str | None] = (activity.type, activity.name)
-    return kind == (ActivityTypes.event, ActivityEventNames.continue_conversation)
+    return (activity.type, activity.name) == _CONTINUATION
 
 
 def _not_negative(duration: timedelta, name: str) -> timedelta:

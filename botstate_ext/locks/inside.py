@@ -30,7 +30,8 @@ class inside:  # noqa: N801  # it reads as the block that it opens
         self._part = _Part(owner, key)
 
     def __enter__(self) -> None:
-        self._token = _parts.set((*_running(), self._part))
+        running = [part for part in _parts.get() if part.is_running]
+        self._token = _parts.set((*running, self._part))
 
     def __exit__(self, *error: object) -> None:
         # A task that outlives the block keeps its copy of the context, but is inside no more.
@@ -40,8 +41,5 @@ class inside:  # noqa: N801  # it reads as the block that it opens
 
 def is_inside(owner: object, key: Hashable) -> bool:
     """True in a block of this owner and key that is still running."""
-    return any(part.owner is owner and part.key == key for part in _running())
-
-
-def _running() -> list[_Part]:
-    return [part for part in _parts.get() if part.is_running]
+    parts = _parts.get()
+    return any(part.is_running and part.owner is owner and part.key == key for part in parts)

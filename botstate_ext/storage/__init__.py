@@ -6,6 +6,7 @@ from .adapt import as_state_storage
 from .base import ANY, DueItems, ItemInfo, ItemPage, StateStorage, StoredItem
 from .blob import BlobStorage
 from .memory import MemoryStorage
+from .routed import RoutedStorage
 
 __all__ = [
     "ANY",
@@ -14,6 +15,7 @@ __all__ = [
     "ItemInfo",
     "ItemPage",
     "MemoryStorage",
+    "RoutedStorage",
     "StateStorage",
     "StoredItem",
     "as_state_storage",

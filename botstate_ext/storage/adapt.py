@@ -38,9 +38,11 @@ def as_state_storage(storage: Storage) -> StateStorage:
     if isinstance(storage, StateStorage):
         return storage
     if not isinstance(storage, Storage):
+        is_class = isinstance(storage, type)
+        given = f"the class {storage.__name__}" if is_class else type(storage).__name__
         raise TypeError(
             "storage must be a botbuilder.core.Storage, for example MemoryStorage() or "
-            f"botstate_ext.storage.BlobStorage(...), not {type(storage).__name__}."
+            f"botstate_ext.storage.BlobStorage(...), not {given}."
         )
     wrap = _WRAPPERS.get((type(storage).__module__, type(storage).__qualname__))
     if wrap is None:

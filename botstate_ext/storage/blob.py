@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random as _random
+import re
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from ..errors import StateError
 from . import blob_source
@@ -217,6 +218,9 @@ class BlobStorage(StateStorage):
             self._creations += 1
 
 
+_ETAG: Final = re.compile(r"[!#-~]{1,200}")
+
+
 def _condition(etag: str | None) -> dict[str, Any]:
     from azure.core import MatchConditions
 
@@ -224,7 +228,9 @@ def _condition(etag: str | None) -> dict[str, Any]:
         return {"match_condition": MatchConditions.IfMissing}
     if etag == ANY:
         return {}
-    return {"match_condition": MatchConditions.IfNotModified, "etag": f'"{etag}"'}
+    # No blob has one that a header cannot carry as it is; to ask for none gives the right answer.
+    safe = etag if _ETAG.fullmatch(etag) else "none"
+    return {"match_condition": MatchConditions.IfNotModified, "etag": f'"{safe}"'}
 
 
 def _put_error(failure: RequestFailed, key: str, etag: str | None) -> StateError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Final
 
 import msgspec
@@ -25,7 +24,9 @@ def to_bytes(key: str, item: Any) -> bytes:
         encoded = msgspec.json.encode(item)
     except (UnicodeEncodeError, TypeError, RecursionError):
         return _pickled(key, item)
-    return encoded if _is_json(item) else _pickled(key, item)
+    # Exactly JSON: msgspec also writes dates, enums, tuples and dataclasses, whose types would be
+    # lost. Tags are JSON too.
+    return encoded if jsontext.is_plain(item, with_tags=True) else _pickled(key, item)
 
 
 def to_item(key: str, data: bytes) -> dict[str, Any]:
@@ -51,28 +52,6 @@ def fingerprint(item: Any) -> bytes | None:
         return msgspec.msgpack.encode(item)
     except (UnicodeEncodeError, TypeError, OverflowError, RecursionError):
         return None
-
-
-def _is_json(item: Any) -> bool:
-    """True when an item without cycles holds JSON builtins only: exactly those, since msgspec also
-    writes dates, enums, tuples and dataclasses, and their types would be lost. Tags are JSON too.
-    """
-    pending = [item]
-    while pending:
-        value = pending.pop()
-        kind = type(value)
-        if kind is dict:
-            if not all(type(name) is str for name in value):
-                return False
-            pending.extend(value.values())
-        elif kind is list:
-            pending.extend(value)
-        elif kind is float:
-            if not math.isfinite(value):
-                return False
-        elif kind is not str and kind is not int and kind is not bool and value is not None:
-            return False
-    return True
 
 
 def _pickled(key: str, item: Any) -> bytes:

@@ -11,6 +11,7 @@ from botbuilder.core import TurnContext
 from botstate_ext import (
     StateConflictError,
     StateData,
+    StateDecodeError,
     StateEncodeError,
     StateKeyError,
     StateMiddleware,
@@ -75,7 +76,8 @@ async def test_the_ids_of_named_states(states: StateScopes) -> None:
     assert (await states.conversation.set_state(turn, "x", 1)).id == "conv"
     assert (await states.private.set_state(turn, "x", 1)).id == "user"
     assert (await states.shared.at("a/b").set_state(turn, "x", 1)).id == "a/b"
-    assert (await states.shared.at("x" * 2000).set_state(turn, "x", 1)).id is None
+    await states.shared.at("x" * 2000).set_state(turn, "x", 1)
+    assert set(states.view(turn).shared) == {"a/b", "x" * 2000}
 
 
 async def test_a_declared_property_keeps_its_type_here(states: StateScopes) -> None:
@@ -181,3 +183,110 @@ async def test_a_reserved_name_is_refused(states: StateScopes) -> None:
     data.set("$state", {})
     with pytest.raises(StateEncodeError, match="reserved"):
         await states.user.write_data(context(), data)
+
+
+async def test_a_read_document_that_is_given_any_etag_overwrites(states: StateScopes) -> None:
+    turn = context()
+    await states.user.write_data(turn, StateData({"a": 1, "b": 1}))
+    data = await states.user.read_data(turn)
+    await states.user.write_data(turn, StateData({"a": 2}))
+    data.etag = "*"
+    assert (await states.user.write_data(turn, data)).data == {"a": 1, "b": 1}
+
+
+async def test_an_overwrite_stores_the_version_that_the_code_knows(clock: ManualClock) -> None:
+    """What was read in an old version is not put back as it was under the mark of a new one."""
+    storage = storages.MemoryStorage(clock=clock)
+    old = StateScopes(storage, clock=clock)
+    await old.user.write_data(context(), StateData({"n": 1}))
+    new = StateScopes(storage, clock=clock)
+    count = new.user.create_property("n", int, version=2, migrations={1: lambda n: n + 100})
+    data = await new.user.read_data(context())
+    assert data.data == {"n": 101}
+    await count.update(context(), lambda n: n + 1)
+    data.etag = "*"
+    await new.user.write_data(context(), data)
+    assert await count.get(context()) == 101
+
+
+async def test_a_write_does_not_take_the_place_of_unsaved_changes(states: StateScopes) -> None:
+    name = states.user.create_property("name")
+    turn = context()
+    data = await states.user.read_data(turn)
+    await name.set(turn, "Ann")
+    data.set("name", "Bob")
+    with pytest.raises(StateConflictError, match="save them first"):
+        await states.user.write_data(turn, data)
+    await states.user.save_changes(turn)
+    assert await name.get(context()) == "Ann"
+    other = StateData({"name": "Ann", "age": 5})
+    await name.set(turn, "Cid")
+    await states.user.write_data(turn, other)
+    await states.user.save_changes(turn)
+    assert (await states.user.read_data(context())).data == {"name": "Cid", "age": 5}
+
+
+async def test_the_id_of_a_very_long_one_is_known_where_it_was_given(states: StateScopes) -> None:
+    turn, long = context(), "x" * 2000
+    assert (await states.shared.at(long).set_state(turn, "x", 1)).id == long
+    assert states.view(turn).shared[long] == {"x": 1}
+    states.workflow.bind(turn, long)
+    assert (await states.workflow.set_state(turn, "x", 1)).id is None
+
+
+async def test_a_patch_of_what_cannot_be_read(states: StateScopes) -> None:
+    turn = context()
+    await states.user.set_state(turn, "age", "old")
+    await states.user.set_state(turn, "profile", {"name": 5})
+    await states.user.save_changes(turn)
+    states.user.create_property("age", int, on_undecodable="quarantine")
+    states.user.create_property("profile", Profile)
+    turn = context()
+    assert (await states.user.patch_state(turn, "age", 7)).payload == 7
+    with pytest.raises(StateDecodeError, match="profile"):
+        await states.user.patch_state(turn, "profile", {"name": "Ann"})
+    await states.user.save_changes(turn)
+    data = (await states.user.read_data(turn)).data
+    assert data is not None
+    assert len(data) == 3, "what was moved aside is kept"
+
+
+async def test_a_named_state_that_has_expired_is_none(
+    states: StateScopes, clock: ManualClock
+) -> None:
+    turn = context()
+    await states.user.set_state(turn, "x", 1, expires_after=timedelta(hours=1))
+    await states.user.save_changes(turn)
+    clock.advance(timedelta(hours=1))
+    turn = context()
+    with pytest.raises(StateNotFoundError):
+        await states.user.get_state(turn, "x")
+    assert await states.user.list_states(turn) == []
+    record = await states.user.get_or_set_state(turn, "x", 2)
+    assert (record.payload, record.created, record.expires) == (2, None, None)
+    assert states.view(turn).user == {"x": 2}
+
+
+async def test_all_doors_under_replay(states: StateScopes) -> None:
+    bot = Bot(StateMiddleware(states, on_conflict="replay"))
+    attempts = 0
+
+    async def turn(turn_context: TurnContext) -> None:
+        nonlocal attempts
+        attempts += 1
+        data = await states.conversation.read_data(turn_context)
+        data.set("writes", (data.get("writes") or 0) + 1)
+        await states.conversation.write_data(turn_context, data)
+        await states.user.patch_state(turn_context, "profile", {"attempt": attempts})
+        states.view(turn_context).user["email"] = "a@example.com"
+        if attempts == 1:
+            async with states.unit_of_work(channel_id="test", conversation_id="conv") as work:
+                await states.conversation.set_state(work, "writes", 10)
+
+    await bot.turn(turn)
+    assert attempts == 2
+    assert (await states.conversation.read_data(context())).data == {"writes": 11}
+    assert (await states.user.read_data(context())).data == {
+        "profile": {"attempt": 2},
+        "email": "a@example.com",
+    }

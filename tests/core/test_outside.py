@@ -101,3 +101,8 @@ def test_a_reference_or_ids(states: StateScopes) -> None:
     reference = TurnContext.get_conversation_reference(message())
     with pytest.raises(TypeError, match="not both"):
         states.unit_of_work(reference, user_id="user")
+
+
+def test_a_misspelt_mode_is_refused(states: StateScopes) -> None:
+    with pytest.raises(ValueError, match="on_conflict"):
+        states.unit_of_work(user_id="user", on_conflict="replace")  # type: ignore[arg-type]

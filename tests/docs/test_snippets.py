@@ -1,12 +1,14 @@
 """Every Python block of the README and of docs/ is run: a page is one program, from top to bottom.
 
 A block in an HTML comment that begins with ``<!-- run`` belongs to the program and is not shown: it
-sets up or checks what the page talks about. `await` works at the top level.
+sets up or checks what the page talks about. On a page that says ``<!-- rows are run -->``, so does
+the code in the last cell of a table's rows. `await` works at the top level.
 """
 
 from __future__ import annotations
 
 import ast
+import asyncio
 import inspect
 import re
 import sys
@@ -21,16 +23,18 @@ PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 BLOCK = re.compile(
     r"^```python\n(?P<shown>.*?)^```$|^<!-- run\n(?P<hidden>.*?)^-->$", re.MULTILINE | re.DOTALL
 )
+ROW = re.compile(r"^\|[^\n]*\| `(?P<row>[^`\n]+)` \|$", re.MULTILINE)
+ROWS_ARE_RUN = "<!-- rows are run -->"
 NEEDS_BLOB = "AZURE_STORAGE_CONNECTION_STRING"
 
 
 def blocks(page: Path) -> list[tuple[int, str]]:
     """The page's code, each block with the number of its first line."""
     text = page.read_text(encoding="utf-8")
-    return [
-        (text.count("\n", 0, found.start()) + 1, found["shown"] or found["hidden"])
-        for found in BLOCK.finditer(text)
-    ]
+    found = {each.start(): each["shown"] or each["hidden"] for each in BLOCK.finditer(text)}
+    if ROWS_ARE_RUN in text:
+        found.update({row.start(): row["row"] for row in ROW.finditer(text)})
+    return [(text.count("\n", 0, start) + 1, found[start]) for start in sorted(found)]
 
 
 def programs() -> list[Any]:
@@ -57,7 +61,8 @@ async def test_the_page_runs(
     for line, code in blocks(page):
         tree = ast.parse("\n" * line + code, str(page))
         compiled = compile(tree, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-        result = eval(compiled, vars(module))  # the page's own code
+        # In a thread, which has no running loop: a page may call `asyncio.run`.
+        result = await asyncio.to_thread(eval, compiled, vars(module))  # the page's own code
         if inspect.iscoroutine(result):
             await result
 

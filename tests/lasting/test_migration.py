@@ -279,7 +279,10 @@ async def test_ten_thousand_documents_interrupted_and_resumed() -> None:
         assert b"py/" not in item.data
 
 
-def test_options_are_checked(states: StateScopes) -> None:
-    for options in ({"parallel": 0}, {"jsonpickle_1_before": datetime(2024, 1, 1)}):  # noqa: DTZ001  # that is the point
-        with pytest.raises(ValueError, match=r"parallel|aware"):
-            asyncio.run(states.migrate(**options))
+@pytest.mark.parametrize(
+    "options",
+    [{"parallel": 0}, {"jsonpickle_1_before": datetime(2024, 1, 1)}],  # noqa: DTZ001  # that is the point
+)
+async def test_options_are_checked(states: StateScopes, options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"parallel|aware"):
+        await states.migrate(**options)

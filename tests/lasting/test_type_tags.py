@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -11,9 +12,16 @@ from typing import Any
 
 import jsonpickle
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from botstate_ext import StateDecodeError, StateEncodeError, StateMiddleware, StateScopes
 from botstate_ext import storage as storages
+from botstate_ext.allowlist import AllowList
+from botstate_ext.codec import TypedCodec
+from botstate_ext.legacy import expand_references
+from botstate_ext.tagged import TaggedCodec
+from tests.legacy import strategies
 from tests.legacy.models import Frozen, FrozenSlotted, Plain, Slotted
 from tests.turns import Bot, context
 
@@ -163,6 +171,34 @@ async def test_a_key_that_looks_like_a_tag_is_refused(type_: Any, tagged: bool) 
     assert await storage.get("test/users/user") is None
 
 
+@given(strategies.TAGGED_JSON, st.sampled_from([Cart, Profile, Holder, list[Item]]))
+@settings(max_examples=300, deadline=None)
+def test_any_json_is_read_or_refused(value: Any, type_: Any) -> None:
+    before = set(sys.modules)
+    for codec in (TypedCodec(type_, AllowList), TaggedCodec(type_, AllowList)):
+        text = json.dumps(value).encode()
+        try:
+            found = codec.decode(text)
+        except StateDecodeError:
+            continue
+        assert found is None or isinstance(found, getattr(type_, "__origin__", type_))
+    imported = {name.split(".")[0] for name in set(sys.modules) - before}
+    assert imported <= {"zoneinfo", "_zoneinfo", "tzdata", "importlib", "botbuilder"}
+
+
+@given(st.lists(st.builds(Item, st.text(), st.sets(st.text(), max_size=3)), max_size=3))
+@settings(max_examples=100, deadline=None)
+def test_what_upstream_writes_of_a_typed_value_is_that_value(items: list[Item]) -> None:
+    cart = Cart(items=items)
+    allowed = AllowList([Cart, Item, Kind])
+    text = jsonpickle.encode({"value": cart}).encode()
+    value = json.dumps(expand_references(json.loads(text))["value"]).encode()
+    codec = TaggedCodec(Cart, lambda: allowed)
+    assert codec.decode(value) == cart
+    assert codec.decode(codec.encode(cart)) == cart
+    assert jsonpickle.decode(codec.encode(cart)) == cart  # noqa: S301 - upstream, again
+
+
 async def test_a_class_that_moved_is_found_by_its_old_name() -> None:
     storage = storages.MemoryStorage()
     stored = {"options": {"py/object": "old_app.models.Options", "name": "Ann"}}
@@ -185,3 +221,18 @@ async def test_a_class_that_moved_is_found_by_its_old_name() -> None:
     assert item is not None
     assert json.loads(item.data)["options"]["py/object"].endswith("test_type_tags.Profile")
     await bot.turn(lambda turn: options.get(turn))
+
+
+async def test_the_class_that_a_default_names_is_tagged_too() -> None:
+    storage = storages.MemoryStorage()
+    states = StateScopes(storage)
+    ours = states.user.create_property("value", write_type_tags=True)
+    async with states.unit_of_work(channel_id="test", user_id="ann") as work:
+        (await ours.get(work, Profile)).name = "Ann"
+    item = await storage.get("test/users/ann")
+    assert item is not None
+    read = jsonpickle.decode(item.data)["value"]  # noqa: S301  # as upstream reads it
+    assert type(read) is Profile
+    assert read.name == "Ann"
+    async with states.unit_of_work(channel_id="test", user_id="ann") as work:
+        assert (await ours.get(work, Profile)).name == "Ann"

@@ -203,6 +203,18 @@ async def test_what_upstream_wrote_is_listed_by_its_key(
     assert (two.user_id, two.conversation_id, two.channel_id) == (None, None, "test")
 
 
+async def test_metadata_of_someone_else_is_no_trouble(
+    states: StateScopes, storage: CountingStorage
+) -> None:
+    theirs = {"stateexpires": "2020-01-01", "statecreated": "soon", "statetags": "e30="}
+    for key in ("shared/%FF", "shared/=hash", "shared/plain", "test/users/%FF"):
+        await storage.put_if(key, b"{}", etag=None, metadata=theirs)
+    records = [record async for record in states.shared.scan()]
+    assert [record.id for record in records] == [None, None, "plain"]
+    assert {(r.created, r.expires, *r.tags) for r in records} == {(None, None)}
+    assert await ids(states.user) == ["%FF"], "upstream's keys are not encoded"
+
+
 async def test_documents_that_come_and_go_neither_repeat_nor_hide_others(
     states: StateScopes,
 ) -> None:

@@ -8,7 +8,13 @@ import pytest
 from botbuilder.core import MemoryStorage as UpstreamMemoryStorage
 from botbuilder.core import Storage
 
-from botstate_ext.storage import BlobStorage, MemoryStorage, StateStorage, as_state_storage
+from botstate_ext.storage import (
+    BlobStorage,
+    MemoryStorage,
+    RoutedStorage,
+    StateStorage,
+    as_state_storage,
+)
 from botstate_ext.testing import CountingStorage, FaultyStorage, StorageContract
 from tests.storage.upstream_kinds import ETagStorage, PlainStorage
 
@@ -55,3 +61,12 @@ class TestWrappersForTests(StorageContract):
     @pytest.fixture
     def storage(self) -> StateStorage:
         return CountingStorage(FaultyStorage(MemoryStorage()))
+
+
+@pytest.mark.parametrize("route", ["contract", "other"])
+class TestRouted(StorageContract):
+    """What is routed, and what is left to the default."""
+
+    @pytest.fixture
+    def storage(self, route: str) -> StateStorage:
+        return RoutedStorage({route: MemoryStorage()}, default=MemoryStorage())

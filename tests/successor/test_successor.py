@@ -104,6 +104,12 @@ async def test_after_a_migration_it_reads_what_upstream_wrote(world: World) -> N
     assert "py/" not in json.dumps(found["user"])
 
 
+async def test_it_takes_what_is_empty_for_absent(world: World) -> None:
+    count = world.states.conversation.create_property("count")
+    await world.bot.turn(lambda turn: count.set(turn, 0))
+    assert (await world.successor_turn())["conversation"]["count"] is None
+
+
 async def test_it_does_not_read_a_dialogs_state(world: World) -> None:
     dialogs = world.states.conversation.create_property("DialogState")
     instance = DialogInstance()

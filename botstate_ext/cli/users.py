@@ -1,0 +1,102 @@
+"""``python -m botstate_ext export-user`` and ``erase-user``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import click
+
+from ..erasure import ErasureReport
+from ..states import StateScopes
+from .progress import progress
+from .target import on_states
+
+
+@click.command("export-user")
+@click.argument("channel_id")
+@click.argument("user_id")
+@click.option("--conversation", "conversations", multiple=True, help="Look in these only.")
+@click.option("--dry-run", is_flag=True, help="Only say which documents it would read.")
+@on_states
+async def export_user(
+    states: StateScopes,
+    channel_id: str,
+    user_id: str,
+    conversations: tuple[str, ...],
+    dry_run: bool,
+) -> int:
+    """Print everything of one user as JSON.
+
+    Without --app, what the app's handlers of on_export know is missing.
+    """
+    with progress() as show:
+        export = await states.export_user(
+            channel_id,
+            user_id,
+            conversation_ids=conversations or None,
+            dry_run=dry_run,
+            on_progress=lambda seen: show(f"looked at {seen:,} keys"),
+        )
+    click.echo(json.dumps(export, indent=2))
+    return 1 if export["ambiguous"] else 0
+
+
+@click.command("erase-user")
+@click.argument("channel_id")
+@click.argument("user_id")
+@click.option("--conversation", "conversations", multiple=True, help="Look in these only.")
+@click.option("--dry-run", is_flag=True, help="Only say what it would remove.")
+@click.option("--yes", is_flag=True, help="Do not ask before anything is removed.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@on_states
+async def erase_user(
+    states: StateScopes,
+    channel_id: str,
+    user_id: str,
+    conversations: tuple[str, ...],
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> int:
+    """Remove everything of one user. It may be run again, also after it was interrupted.
+
+    Without --app, the app's handlers of on_erase do not run. The exit code is 1 when something is
+    left that failed, or that may be the user's.
+    """
+
+    async def erase(*, only_looking: bool) -> ErasureReport:
+        with progress() as show:
+            return await states.erase_user(
+                channel_id,
+                user_id,
+                conversation_ids=conversations or None,
+                dry_run=only_looking,
+                on_progress=lambda seen: show(f"looked at {seen:,} keys"),
+            )
+
+    if not dry_run and not yes:
+        found = await erase(only_looking=True)
+        click.echo("\n".join(found.removed), err=True)
+        click.confirm(
+            f"Remove these {len(found.removed):,} documents, and call the app's handlers?",
+            abort=True,
+            err=True,
+        )
+    report = await erase(only_looking=dry_run)
+    click.echo(json.dumps(asdict(report)) if as_json else _in_words(report))
+    return 0 if report.complete else 1
+
+
+def _in_words(report: ErasureReport) -> str:
+    lines = [("To be removed: " if report.dry_run else "Removed: ") + f"{len(report.removed):,}"]
+    lines += [f"  {key}" for key in report.removed]
+    if report.handlers_run:
+        lines.append(f"Handlers run: {report.handlers_run:,}")
+    if report.ambiguous:
+        lines.append("Left, because their keys read two ways, or several wrote them:")
+        lines += [f"  {key}" for key in report.ambiguous]
+    if report.failed:
+        lines.append("Failed; run it again:")
+        lines += [f"  {what}: {why}" for what, why in report.failed.items()]
+    return "\n".join(lines)

@@ -1,0 +1,173 @@
+"""SavedState: what was written, and telling it to the handlers of ``states.on_saved``."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from . import jsontext, legacy
+from .attempts import Attempt, Changes
+from .merge import differ
+
+_log: Final = logging.getLogger("botstate_ext")
+_is_telling: Final[ContextVar[bool]] = ContextVar("botstate_ext.is_telling", default=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SavedState:
+    """A document that was written, or removed.
+
+    - ``scope``, ``key``: which one.
+    - ``properties``: the names of those that were given another value or removed, in order;
+      what had expired and was taken out by this write is among them. Empty where only times, tags
+      or the like were written, and where a document was removed without being read.
+    - ``etag_before``: what was replaced; None if nothing was there, or it is not known.
+    - ``etag``: what is stored now; None if the document was removed, or if someone else had written
+      it again before this write was known to have arrived.
+    - ``is_removed``: the whole document is gone.
+    - ``values``: of the handlers that asked for them, what these properties are now, as plain JSON,
+      without those that were removed; None for any other. Not shown.
+    """
+
+    scope: str
+    key: str
+    properties: tuple[str, ...]
+    etag_before: str | None
+    etag: str | None
+    is_removed: bool
+    values: Mapping[str, Any] | None = field(default=None, repr=False)
+
+
+SaveHandler: TypeAlias = Callable[[SavedState], Any]
+"""Called after a write; may be async."""
+
+
+class Place(NamedTuple):
+    """Which document."""
+
+    scope: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A write, with the texts that it stored; None for what it removed."""
+
+    place: Place
+    changes: Changes = field(repr=False)
+    etag_before: str | None
+    etag: str | None
+    is_removed: bool
+
+    @classmethod
+    def of(
+        cls, place: Place, before: Mapping[str, bytes], after: Mapping[str, bytes], **etags: Any
+    ) -> Written:
+        """A write that made the one of the other."""
+        names = sorted({*before, *after})
+        pairs = ((name, before.get(name), after.get(name)) for name in names)
+        return cls(place, {n: new for n, old, new in pairs if differ(old, new)}, **etags)
+
+    @classmethod
+    def late(cls, place: Place, attempt: Attempt, etag: str | None, last: str | None) -> Written:
+        """A write that is found to be stored: the document is under ``etag`` now, and ``last``
+        wrote it."""
+        is_last = attempt.write_id == last
+        return cls(
+            place,
+            attempt.changes,
+            etag_before=attempt.etag,
+            etag=etag if is_last else None,
+            is_removed=attempt.removes,
+        )
+
+    def then(self, later: Written) -> Written:
+        """This write and a later one of the same document, as one."""
+        return replace(
+            later, changes={**self.changes, **later.changes}, etag_before=self.etag_before
+        )
+
+    def state(self, *, with_values: bool) -> SavedState:
+        """What a handler is given."""
+        values = None
+        if with_values:
+            texts = self.changes.items()
+            values = {name: _plain(text) for name, text in texts if text is not None}
+        return SavedState(
+            scope=self.place.scope,
+            key=self.place.key,
+            properties=tuple(sorted(self.changes)),
+            etag_before=self.etag_before,
+            etag=self.etag,
+            is_removed=self.is_removed,
+            values=values,
+        )
+
+
+class SaveHandlers:
+    """Who is told, and whether with values."""
+
+    def __init__(self) -> None:
+        self._handlers: list[tuple[SaveHandler, bool]] = []
+
+    def add(self, handler: SaveHandler, *, values: bool) -> None:
+        """One more. They are called in the order in which they were added."""
+        self._handlers.append((handler, values))
+
+    @property
+    def listen(self) -> bool:
+        """False when nobody wants to know: nor does what a handler itself saves go to handlers,
+        which would never end."""
+        return bool(self._handlers) and not _is_telling.get()
+
+    async def tell(self, writes: Iterable[Written]) -> None:
+        """Call each of them with each write. One that raises is logged, and changes nothing."""
+        token = _is_telling.set(True)
+        try:
+            for written in writes:
+                for handler, with_values in self._handlers:
+                    await _call(handler, written, with_values=with_values)
+        finally:
+            _is_telling.reset(token)
+
+
+async def _call(handler: SaveHandler, written: Written, *, with_values: bool) -> None:
+    try:
+        result = handler(written.state(with_values=with_values))
+        if inspect.isawaitable(result):
+            await result
+    except Exception:  # noqa: BLE001 - what was saved is saved, whoever cannot hear of it
+        _log.exception(
+            "A handler of on_saved failed (scope %r, key %r). The state is saved.", *written.place
+        )
+
+
+class Notes:
+    """What one unit of work has written, and nobody was told of yet."""
+
+    def __init__(self, handlers: SaveHandlers) -> None:
+        self.handlers = handlers
+        self._writes: list[Written] = []
+
+    def add(self, *writes: Written) -> None:
+        """To be told."""
+        self._writes += writes
+
+    def take(self) -> list[Written]:
+        """What is to be told, in order, each once."""
+        writes, self._writes = self._writes, []
+        return writes
+
+    async def tell(self) -> None:
+        """Tell all of it."""
+        if self._writes:
+            await self.handlers.tell(self.take())
+
+
+def _plain(text: bytes) -> Any:
+    value = jsontext.loads(text)
+    return legacy.to_plain(value) if legacy.has_tags(text) else value

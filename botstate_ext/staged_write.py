@@ -1,0 +1,120 @@
+"""StagedWrite: one item of a commit. How it is written, and how it is taken back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from .errors import StateConflictError, StateDecodeError, StateError, StateStorageError
+from .metadata import parse_document
+from .storage.base import ANY, StateStorage, StoredItem
+
+OVERTAKEN: Final = "someone else wrote it while this turn ran."
+
+
+class Overtaken(StateConflictError):
+    """Someone else wrote what this attempt read or wrote; nothing of it is stored."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StagedWrite:
+    """One item, as it was and as it is to be; None is absent."""
+
+    key: str
+    before: StoredItem | None
+    after: StoredItem | None
+
+
+async def write_one(storage: StateStorage, write: StagedWrite) -> str | None:
+    """Write one item and return its new ETag; None where it is deleted, or someone has written on
+    top of it.
+
+    :raises Overtaken: someone else wrote it since it was read.
+    :raises StateStorageError: the storage failed.
+    """
+    try:
+        return await _send(storage, write)
+    except StateConflictError as lost:
+        failed: StateConflictError | StateStorageError = lost
+    except StateStorageError as error:
+        if not error.maybe_written:
+            raise
+        failed = error
+    try:
+        now = await storage.get(write.key)
+    except StateStorageError as again:
+        raise _unseen(again, after=failed) from again
+    if _is_written(write, now):
+        return None if now is None or now.data != _data(write.after) else now.etag
+    # A write that is still on its way arrives only if the item is what it was. An ETag does not
+    # come back, but absence does: what creates an item may arrive whenever it is deleted again.
+    may_arrive = write.before is None or etag_of(now) == write.before.etag
+    if isinstance(failed, StateStorageError) and may_arrive:
+        raise failed
+    raise Overtaken(OVERTAKEN, key=write.key) from failed
+
+
+async def take_back(
+    storage: StateStorage, write: StagedWrite, etag: str | None
+) -> StateError | None:
+    """Put one item back as it was; the error, if that is not possible.
+
+    ``etag``: what `write_one` returned.
+    """
+    before = write.before
+    if etag is None:
+        return StateConflictError(OVERTAKEN, key=write.key)
+    try:
+        if before is None:
+            await storage.delete_if(write.key, etag=etag)
+        else:
+            await storage.put_if(write.key, before.data, etag=etag, metadata=before.metadata)
+    except StateError as error:
+        try:
+            now = await storage.get(write.key)
+        except StateStorageError as again:
+            return _unseen(again, after=error)
+        return error if _is_written(write, now) else None
+    return None
+
+
+async def _send(storage: StateStorage, write: StagedWrite) -> str | None:
+    before, after = write.before, write.after
+    if after is None:
+        # Gone already is gone: someone else's deletion and this one are the same.
+        await storage.delete_if(write.key, etag=ANY if before is None else before.etag)
+        return None
+    return await storage.put_if(
+        write.key, after.data, etag=etag_of(before), metadata=after.metadata
+    )
+
+
+def _is_written(write: StagedWrite, now: StoredItem | None) -> bool:
+    """True when the stored item is this write, or was made from it."""
+    if write.after is None or now is None:
+        return write.after is now
+    if now.data == write.after.data:
+        return True
+    try:
+        mine, stored = parse_document(write.after.data), parse_document(now.data)
+    except StateDecodeError:
+        return False
+    return bool(mine.metadata.writes) and mine.metadata.writes[-1] in stored.metadata.writes
+
+
+def _unseen(again: StateStorageError, *, after: StateError) -> StateError:
+    """The error of a write of which nobody could see what became."""
+    if isinstance(after, StateStorageError):
+        return after
+    # A lost race may be the trace of our own write, which the driver had sent twice.
+    again.maybe_written = True
+    return again
+
+
+def etag_of(item: StoredItem | None) -> str | None:
+    """The ETag of what is stored; None where nothing is."""
+    return None if item is None else item.etag
+
+
+def _data(item: StoredItem | None) -> bytes | None:
+    return None if item is None else item.data

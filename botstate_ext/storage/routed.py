@@ -1,0 +1,172 @@
+"""RoutedStorage: a channel's items in a storage of its own."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator, Collection, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+from botbuilder.core import Storage
+
+from .adapt import as_state_storage
+from .base import ANY, DueItems, ItemPage, StateStorage, StoredItem
+from .memory import page_size
+from .parallel import in_parallel
+
+
+class RoutedStorage(StateStorage):
+    """Several storages as one, for state that must stay in a channel's own compliant store.
+
+    ``routes``: the storage of each channel, by the channel's id. An item goes by the first part of
+    its key, up to the first "/": that is the channel for what the SDK's three scopes store. Keys
+    without a channel (``bot/...``, ``workflow/...``, ``shared/...``, those of a scope of the app's
+    own or of a key function) go to ``default``, as do the channels that are not named; a route of
+    such a name (``"shared"``) takes them elsewhere.
+
+    An item that is in another storage than its key says, because it was written before there was a
+    route, is not found and not listed.
+
+    Its flags say what all of the storages can do. Closing it closes them.
+
+    :raises TypeError: one of them is not a Storage.
+    :raises ValueError: a channel's id is empty or holds a "/".
+    """
+
+    def __init__(self, routes: Mapping[str, Storage], *, default: Storage) -> None:
+        for channel in routes:
+            if not channel or "/" in channel:
+                raise ValueError(f"{channel!r} cannot be a channel: it is empty or holds a '/'.")
+        self._default = as_state_storage(default)
+        self._routes = {name: as_state_storage(routes[name]) for name in sorted(routes)}
+        # In the order in which a listing comes to them: that of their keys.
+        self._prefixes = sorted(f"{channel}/" for channel in routes)
+        self._all = list(dict.fromkeys((*self._routes.values(), self._default)))
+        types = dict.fromkeys(type_ for storage in self._all for type_ in storage._types)
+        super().__init__(types=types)
+        self.conditional = all(storage.conditional for storage in self._all)
+        self.lists = all(storage.lists for storage in self._all)
+        self.metadata = all(storage.metadata for storage in self._all)
+        self.any_bytes = all(storage.any_bytes for storage in self._all)
+
+    def storage_of(self, key: str) -> StateStorage:
+        """Where the item of this key is."""
+        channel, slash, _ = str(key).partition("/")  # what is no text is refused where it goes
+        return self._routes.get(channel, self._default) if slash else self._default
+
+    async def get_many(self, keys: Collection[str]) -> dict[str, StoredItem]:
+        wanted: dict[StateStorage, list[str]] = {}
+        for key in dict.fromkeys(keys):
+            wanted.setdefault(self.storage_of(key), []).append(key)
+        found = await in_parallel(storage.get_many(some) for storage, some in wanted.items())
+        return {key: item for items in found for key, item in items.items()}
+
+    async def put_if(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        etag: str | None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> str:
+        return await self.storage_of(key).put_if(key, data, etag=etag, metadata=metadata)
+
+    async def delete_if(self, key: str, *, etag: str = ANY) -> bool:
+        return await self.storage_of(key).delete_if(key, etag=etag)
+
+    async def list_page(
+        self, prefix: str = "", *, limit: int | None = None, continuation_token: str | None = None
+    ) -> ItemPage:
+        size = page_size(limit)
+        below = [p for p in self._prefixes if p.startswith(prefix)]
+        place = _Place() if continuation_token is None else _place(continuation_token, len(below))
+        if "/" in prefix:  # all of it is in one storage
+            whole = self.storage_of(prefix)
+            page = await whole.list_page(prefix, limit=size, continuation_token=place.default)
+            return _page(page.items, place._replace(default=page.continuation_token))
+        if place.is_route:
+            return await self._route_page(below, place, size)
+        return await self._default_page(prefix, below, place, size)
+
+    async def list_folders(self) -> frozenset[str]:
+        found = await in_parallel(storage.list_folders() for storage in self._all)
+        of = dict(zip(self._all, found, strict=True))
+        routed = {name for name, storage in self._routes.items() if name in of[storage]}
+        return frozenset(routed | (of[self._default] - self._routes.keys()))
+
+    async def list_due(self, entry: str, until: str) -> AsyncIterator[DueItems]:
+        for storage in self._all:
+            async for page in storage.list_due(entry, until):
+                mine = tuple(item for item in page.items if self.storage_of(item.key) is storage)
+                yield DueItems(mine, page.seen - len(page.items) + len(mine))
+
+    async def aclose(self) -> None:
+        for storage in self._all:
+            await storage.aclose()
+
+    def __repr__(self) -> str:
+        routes = ", ".join(f"{channel!r}: {s!r}" for channel, s in self._routes.items())
+        return f"<RoutedStorage {{{routes}}}, default {self._default!r}>"
+
+    async def _route_page(self, below: list[str], place: _Place, size: int) -> ItemPage:
+        prefix = below[place.passed]
+        page = await self.storage_of(prefix).list_page(
+            prefix, limit=size, continuation_token=place.route
+        )
+        if page.continuation_token is not None:
+            return _page(page.items, place._replace(route=page.continuation_token))
+        after = place._replace(passed=place.passed + 1, is_route=False, route=None)
+        return ItemPage(page.items, _token(after))
+
+    async def _default_page(
+        self, prefix: str, below: list[str], place: _Place, size: int
+    ) -> ItemPage:
+        """What the default storage holds between the route that was passed and the next.
+
+        Where its page reaches over the next route, the same page is asked for again after that.
+        """
+        page = await self._default.list_page(prefix, limit=size, continuation_token=place.default)
+        start = below[place.passed - 1] if place.passed else ""
+        stop = below[place.passed] if place.passed < len(below) else None
+        between = [item for item in page.items if item.key >= start]
+        if stop is not None:
+            between = [item for item in between if item.key < stop]
+        items = tuple(item for item in between if not self._has_route(item.key))
+        reaches_over = bool(page.items) and stop is not None and page.items[-1].key >= stop
+        if reaches_over or (stop is not None and page.continuation_token is None):
+            return ItemPage(items, _token(place._replace(is_route=True)))
+        return _page(items, place._replace(default=page.continuation_token))
+
+    def _has_route(self, key: str) -> bool:
+        channel, slash, _ = key.partition("/")
+        return bool(slash) and channel in self._routes
+
+
+class _Place(NamedTuple):
+    """How far a listing is: so many routes ``passed``, in the next one (``is_route``) or in the
+    default storage before it; and the tokens of both."""
+
+    passed: int = 0
+    is_route: bool = False
+    route: str | None = None
+    default: str | None = None
+
+
+def _page(items: tuple[Any, ...], after: _Place) -> ItemPage:
+    is_last = after.route is None and after.default is None
+    return ItemPage(items, None if is_last else _token(after))
+
+
+def _token(place: _Place) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode()
+
+
+def _place(token: str, routes: int) -> _Place:
+    try:
+        place = msgspec.json.decode(base64.urlsafe_b64decode(token), type=_Place)
+        is_ours = _token(place) == token and place.passed >= 0
+    except (ValueError, msgspec.MsgspecError):
+        is_ours = False
+    if not is_ours or place.passed + place.is_route > routes:
+        raise ValueError("This continuation token is not one of this storage.")
+    return place
