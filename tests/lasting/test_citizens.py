@@ -142,6 +142,7 @@ async def test_an_inspection_shows_our_scopes(
 
 async def test_a_transcript_has_each_message_once() -> None:
     store = MemoryTranscriptStore()
+    store.channels = {}  # upstream's stores share one
     states = StateScopes(MemoryStorage())
     count = states.conversation.create_property("count")
     bot = Bot(TranscriptLoggerMiddleware(store), StateMiddleware(states))

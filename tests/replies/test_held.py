@@ -421,6 +421,7 @@ async def test_transcripts_before_this_middleware_tell_what_was_said(
     states: StateScopes,
 ) -> None:
     store = MemoryTranscriptStore()
+    store.channels = {}  # upstream's stores share one
     bot = Bot(TranscriptLoggerMiddleware(store), StateMiddleware(states, replies="after_save"))
 
     async def transcript() -> list[str]:
