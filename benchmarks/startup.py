@@ -1,10 +1,15 @@
-"""What `import botstate_ext` adds to `import botbuilder.core`, in processes of its own."""
+"""What `import botstate_ext` adds to `import botbuilder.core`, in processes of its own.
+
+As for an installed package, which has its bytecode: the first process makes it, uncounted.
+"""
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
+import tempfile
 
 from . import report
 
@@ -17,12 +22,19 @@ print(time.perf_counter() - started)
 """
 
 
+def seconds(environment: dict[str, str]) -> float:
+    command = [sys.executable, "-c", CODE]
+    done = subprocess.run(command, check=True, capture_output=True, env=environment)
+    return float(done.stdout)
+
+
 def main() -> None:
-    seconds = [
-        float(subprocess.run([sys.executable, "-c", CODE], check=True, capture_output=True).stdout)
-        for _ in range(RUNS)
-    ]
-    row = [f"{s * 1e3:.0f} ms" for s in (min(seconds), statistics.median(seconds), max(seconds))]
+    with tempfile.TemporaryDirectory() as bytecode:
+        environment = {**os.environ, "PYTHONPYCACHEPREFIX": bytecode}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        seconds(environment)
+        runs = [seconds(environment) for _ in range(RUNS)]
+    row = [f"{s * 1e3:.0f} ms" for s in (min(runs), statistics.median(runs), max(runs))]
     print(
         report.table(
             "What `import botstate_ext` adds to `import botbuilder.core`",

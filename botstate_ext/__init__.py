@@ -17,6 +17,10 @@
 9. ``storage/``: bytes under keys, with ETags: Memory, Blob, and upstream's own adapters made safe.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from .erasure import ErasureReport
 from .errors import (
     StateConflictError,
@@ -31,7 +35,7 @@ from .errors import (
 )
 from .expired import ExpiredState
 from .jsonpath import JsonPath
-from .locks import BlobLeaseLock, InProcessTurnLock, TurnLock
+from .locks import InProcessTurnLock, TurnLock
 from .middleware import StateMiddleware
 from .migration import MigrationReport
 from .named import StateRecord
@@ -53,6 +57,9 @@ from .sweep import SweepReport
 from .user_documents import StateUser
 from .view import StateView
 from .whole import StateData
+
+if TYPE_CHECKING:
+    from .locks import BlobLeaseLock
 
 __all__ = [
     "BlobLeaseLock",
@@ -91,3 +98,11 @@ __all__ = [
     "WorkflowState",
     "turn_is_replay",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "BlobLeaseLock":  # imported when it is first named: it brings Blob with it
+        from .locks import BlobLeaseLock
+
+        return BlobLeaseLock
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -24,8 +24,11 @@ MAX_NESTING: Final = 8
 
 _OPENING: Final = re.compile(r"\{?\{@")
 _SPACE: Final = re.compile(r"\s*")
-_NAME: Final = re.compile(r"[A-Za-z_\x80-\U0010FFFF][A-Za-z0-9_\x80-\U0010FFFF]*")
-_SCOPE: Final = re.compile(r"[A-Za-z_\x80-\U0010FFFF][A-Za-z0-9_\x80-\U0010FFFF-]*")
+# Letters, digits, "_" and all beyond ASCII, said by what they are not: the sets of what they are
+# take the regex compiler 10 ms of every import.
+_FIRST: Final = r"[^\x00-@\[-^`{-\x7F]"
+_NAME: Final = re.compile(_FIRST + r"[^\x00-/:-@\[-^`{-\x7F]*")
+_SCOPE: Final = re.compile(_FIRST + r"[^\x00-,./:-@\[-^`{-\x7F]*")
 _INDEX: Final = re.compile(r"0|-?[1-9][0-9]{0,8}")
 _QUOTED: Final = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"", re.DOTALL)
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from .adapt import as_state_storage
 from .base import ANY, DueItems, ItemInfo, ItemPage, StateStorage, StoredItem
-from .blob import BlobStorage
 from .memory import MemoryStorage
 from .routed import RoutedStorage
+
+if TYPE_CHECKING:
+    from .blob import BlobStorage
 
 __all__ = [
     "ANY",
@@ -20,3 +24,11 @@ __all__ = [
     "StoredItem",
     "as_state_storage",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "BlobStorage":  # imported when it is first named: a bot without Blob does not pay
+        from .blob import BlobStorage
+
+        return BlobStorage
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

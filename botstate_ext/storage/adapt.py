@@ -11,7 +11,6 @@ from botbuilder.core import Storage
 
 from .base import StateStorage
 from .best_effort import BestEffortStorage
-from .blob import BlobStorage
 from .upstream_memory import SharedMemoryStorage
 
 _Wrap: TypeAlias = Callable[[Any], StateStorage]
@@ -64,6 +63,8 @@ def _wrap_memory(storage: Any) -> StateStorage:
 
 
 def _wrap_blob(storage: Any) -> StateStorage:
+    from .blob import BlobStorage  # a bot without Blob does not pay for it
+
     # The only way to what it was made from. Its own client would be no use: closing that does not
     # close its session.
     client = storage._BlobStorage__container_client
