@@ -42,7 +42,13 @@ def connection_string(endpoint: str) -> str:
 @contextmanager
 def running_azurite(program: Path) -> Iterator[str]:
     """The endpoint of an Azurite of its own, on a free port, with nothing in it."""
-    options = ["--loose", "--skipApiVersionCheck", "--inMemoryPersistence", "--silent"]
+    options = [
+        "--loose",
+        "--skipApiVersionCheck",
+        "--inMemoryPersistence",
+        "--silent",
+        "--disableTelemetry",
+    ]
     process = subprocess.Popen(
         [str(program), "--blobPort", "0", *options], stdout=subprocess.PIPE, text=True
     )

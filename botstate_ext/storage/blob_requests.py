@@ -45,13 +45,9 @@ class Requests:
         # A request that waits for its next attempt keeps its place: a storage that throttles wants
         # fewer requests, not others instead.
         async with connection.slots:
-            tries = _Tries(operation, key, self._retries)
-            try:
-                return await asyncio.wait_for(
-                    tries.until_done(request, connection.client), self._retries.seconds
-                )
-            except asyncio.TimeoutError as error:
-                raise tries.too_late() from (tries.last_error or error)
+            return await _Tries(operation, key, self._retries).until_done(
+                request, connection.client
+            )
 
     async def aclose(self) -> None:
         connection, self._connection = self._connection, None
@@ -90,20 +86,25 @@ class _Tries:
     async def until_done(self, request: Request[T], client: Any) -> T:
         options = {"retry_total": 0, "raw_response_hook": self._saw}
         waits = self.retries.waits()
-        while True:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self.retries.seconds
+        # The end is looked at, not enforced by a wait_for around this loop: before Python 3.12 the
+        # inner wait_for loses a cancellation that arrives just when the attempt has failed.
+        while (left := end - loop.time()) > 0:
             self.count += 1
             self.is_under_way, self.status = True, None
             try:
                 attempt = request(client, options)
-                return await asyncio.wait_for(attempt, self.retries.seconds_an_attempt)
+                return await asyncio.wait_for(attempt, min(left, self.retries.seconds_an_attempt))
             except Exception as error:
                 self.is_under_way = False
                 if not self._is_failed_request(error):
                     raise
                 self._failed(error)
-            await self.retries.sleep(next(waits))
+            await self.retries.sleep(min(next(waits), max(0.0, end - loop.time())))
+        raise self._too_late() from self.last_error
 
-    def too_late(self) -> RequestFailed:
+    def _too_late(self) -> RequestFailed:
         last = "." if self.last is None else f"; the last: {self.last.reason}"
         times = "1 attempt" if self.count == 1 else f"{self.count} attempts"
         return self._failure(
