@@ -97,6 +97,8 @@ class _Tries:
                 attempt = request(client, options)
                 return await asyncio.wait_for(attempt, min(left, self.retries.seconds_an_attempt))
             except Exception as error:
+                if self.last is not None and _is_cut_off(error) and loop.time() >= end:
+                    break  # by the end; what the attempts before it met says more
                 self.is_under_way = False
                 if not self._is_failed_request(error):
                     raise
@@ -140,6 +142,10 @@ class _Tries:
             status=status,
             maybe_done=self.maybe_done or self.is_under_way,
         )
+
+
+def _is_cut_off(error: Exception) -> bool:
+    return isinstance(error, asyncio.TimeoutError)
 
 
 @lru_cache(maxsize=1)
