@@ -73,7 +73,7 @@ $(SUCCESSOR)/.installed: Makefile
 	@touch $@
 
 $(AZURITE_DIR)/$(AZURITE_VERSION):
-	npm install --prefix $(AZURITE_DIR) --no-save --no-audit --no-fund --loglevel=error azurite@$(AZURITE_VERSION)
+	mkdir -p $(AZURITE_DIR) && cd $(AZURITE_DIR) && npm install --no-save --no-audit --no-fund --loglevel=error azurite@$(AZURITE_VERSION)
 	@touch $@
 
 # The JSONPath compliance suite is in the source archive of the parser's 2.x, which needs a newer
