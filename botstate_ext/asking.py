@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from . import jsontext, legacy
 from .errors import StateDecodeError
 from .jsonpath import JsonPath
 from .jsonpath.steps import NOTHING
 from .query import StateQuery
+from .serialization import json_text, jsonpickle
 
 if TYPE_CHECKING:
     from .document import Document
@@ -72,8 +72,8 @@ def _plain(document: Document, name: str) -> Any:
     if text is None:
         return NOTHING
     try:
-        value = jsontext.loads(text)
-        return legacy.to_plain(value) if legacy.has_tags(text) else value
+        value = json_text.loads(text)
+        return jsonpickle.to_plain(value) if jsonpickle.has_tags(text) else value
     except StateDecodeError as error:
         reason = error.reason
     # Outside of the handler: what led to it may show the value, so nothing is chained.

@@ -12,10 +12,10 @@ from datetime import datetime
 from typing import Any, Final, Protocol, TypeAlias
 
 from .attempts import Changes
+from .clock import Clock
 from .document import Document
 from .errors import StateConflictError, StateStorageError
 from .expiring import Expiring
-from .expiry import Clock
 from .merge import OnConflict, differ
 from .reference import Reference
 from .revision import ConflictingProperties, Revision, merged, revise, warn_of_limits

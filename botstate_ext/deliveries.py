@@ -10,9 +10,9 @@ from typing import Any, Final, Protocol
 
 from botbuilder.schema import Activity, ActivityTypes
 
+from .clock import positive
 from .document import Document
 from .errors import StateKeyError
-from .expiry import positive
 from .locks.base import is_continuation
 from .locks.inside import inside, is_inside
 from .locks.places import Places

@@ -9,10 +9,10 @@ from typing import Any, Final
 import msgspec
 
 from .asking import plain
+from .clock import Clock
 from .document import Document
 from .erasure import Handlers
 from .errors import StateEncodeError
-from .expiry import Clock
 from .policy import Policies
 from .records import record_of
 from .storage.base import ItemInfo, StateStorage

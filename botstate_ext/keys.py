@@ -13,12 +13,13 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final, TypeAlias
 from urllib.parse import quote, unquote
 
-from botbuilder.schema import Activity
-
 from .errors import StateKeyError
+
+Activity: TypeAlias = Any
+"""An activity of either SDK: it has ``channel_id``, ``from_property`` and ``conversation``."""
 
 MAX_KEY_LENGTH: Final = 1024
 """Characters of the longest blob name Azure accepts."""

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from . import jsontext
 from .errors import StateTooLargeError
+from .serialization import json_text
 
 WARNING_AT: Final = 0.8
 """The part of a limit from which on a warning is logged."""
@@ -127,7 +127,7 @@ def _size(entries: Iterable[tuple[str, bytes]]) -> int:
 
 
 def _depth(text: bytes) -> int:
-    depth, level = 0, [jsontext.loads(text)]
+    depth, level = 0, [json_text.loads(text)]
     while level := [item for item in level if isinstance(item, (dict, list))]:
         depth += 1
         level = [

@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Final
 
 from .asking import visible
+from .clock import Clock, is_expired
 from .continuation import Position, from_token, to_token
 from .document import Document
 from .errors import StateDecodeError, StateKeyError, StateQueryError
-from .expiry import Clock, is_expired
 from .keyreading import CONVERSATIONS
 from .keys import is_own_key
 from .policy import Policies

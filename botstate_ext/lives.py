@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from . import expiring, expiry
+from . import clock as expiry
+from . import expiring
 from .expiring import Expiring, PropertyTimes
 from .metadata import Metadata
 from .policy import Policies

@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final, Literal, TypeAlias, get_args
 
-from . import jsontext
-from .legacy.tags import OBJECT, PREFIX
+from .serialization import json_text
+from .serialization.jsonpickle.tags import OBJECT, PREFIX
 
 MergeFunction: TypeAlias = Callable[[Any, Any, Any], Any]
 """``(base, mine, theirs) -> merged``, on the property's values; None stands for absent."""
@@ -31,7 +31,7 @@ def differ(one: bytes | None, other: bytes | None) -> bool:
     """True unless both are absent, or both say the same JSON."""
     if one is other:
         return False
-    return one is None or other is None or not jsontext.same(one, other)
+    return one is None or other is None or not json_text.same(one, other)
 
 
 def merge_fields(base: Any, mine: Any, theirs: Any) -> Any:
@@ -120,4 +120,4 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _text(value: Any) -> bytes:
-    return jsontext.canonical(value)
+    return json_text.canonical(value)

@@ -8,11 +8,12 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from . import jsontext, legacy, tags
+from . import tags
+from .clock import Moment, as_utc, is_expired
 from .errors import StateDecodeError
 from .expiring import Expiring, PropertyTimes
-from .expiry import Moment, as_utc, is_expired
-from .legacy.tags import PREFIX
+from .serialization import json_text, jsonpickle
+from .serialization.jsonpickle.tags import PREFIX
 
 RESERVED: Final = "$state"
 """The one entry of a document that is not a property. Always the last."""
@@ -114,11 +115,11 @@ def parse_document(text: bytes) -> Parsed:
 
     :raises StateDecodeError: this is not a document, or one of a newer format.
     """
-    if legacy.has_references(text):
-        document = legacy.expand_references(jsontext.loads(text))
-        stored = {name: jsontext.dumps(value) for name, value in document.items()}
+    if jsonpickle.has_references(text):
+        document = jsonpickle.expand_references(json_text.loads(text))
+        stored = {name: json_text.dumps(value) for name, value in document.items()}
     else:
-        stored = jsontext.split(text)
+        stored = json_text.split(text)
     stored.pop(UPSTREAM_ETAG, None)
     raw = stored.pop(RESERVED, None)
     if raw is None:
@@ -130,7 +131,7 @@ def parse_document(text: bytes) -> Parsed:
 
 def render_document(stored: Mapping[str, bytes], metadata: Metadata) -> bytes:
     """The text of a whole document."""
-    return jsontext.join({**stored, RESERVED: _encoded(metadata)})
+    return json_text.join({**stored, RESERVED: _encoded(metadata)})
 
 
 def _encoded(metadata: Metadata) -> bytes:
@@ -140,12 +141,12 @@ def _encoded(metadata: Metadata) -> bytes:
         entries = msgspec.to_builtins(msgspec.structs.replace(metadata, expiring=[]))
         if metadata.expiring:
             entries["expiring"] = [_plain(entry) for entry in metadata.expiring]
-        return jsontext.dumps(entries)
+        return json_text.dumps(entries)
 
 
 def _plain(entry: Expiring) -> dict[str, Any]:
     fields = msgspec.structs.asdict(entry)
-    value = jsontext.loads(bytes(fields.pop("value")))
+    value = json_text.loads(bytes(fields.pop("value")))
     return {**msgspec.to_builtins(fields), "value": value}
 
 
@@ -180,21 +181,21 @@ def _has_handler(metadata: Metadata) -> bool:
 def _decoded(raw: bytes) -> Metadata:
     try:
         return _decoder.decode(raw)
-    except jsontext.DecodingFailure:
+    except json_text.DecodingFailure:
         # What msgspec refuses of upstream's values (NaN, lone surrogates) may wait in here too.
-        entries = jsontext.loads(raw)
+        entries = json_text.loads(raw)
         for entry in entries.get("expiring", ()) if isinstance(entries, dict) else ():
             if isinstance(entry, dict) and "value" in entry:
-                entry["value"] = msgspec.Raw(jsontext.dumps(entry["value"]))
+                entry["value"] = msgspec.Raw(json_text.dumps(entry["value"]))
         return msgspec.convert(entries, Metadata)
 
 
 def _parse_metadata(raw: bytes) -> Metadata:
     try:
         metadata = _decoded(raw)
-    except jsontext.DecodingFailure as error:
+    except json_text.DecodingFailure as error:
         raise StateDecodeError(
-            f"its {RESERVED} entry is damaged: {jsontext.reason(error)}"
+            f"its {RESERVED} entry is damaged: {json_text.reason(error)}"
         ) from None
     if metadata.v > FORMAT:
         raise StateDecodeError(

@@ -10,13 +10,13 @@ from datetime import datetime
 from time import monotonic
 from typing import Final, NamedTuple, TypeAlias
 
-from . import jsontext, legacy
 from .commit import beaten, fill, put
 from .document import Document
 from .errors import StateError
 from .keys import scope_of_key
 from .metadata import RESERVED
 from .policy import Policies
+from .serialization import json_text, jsonpickle
 from .storage.base import ItemInfo, StoredItem
 from .storage.parallel import in_parallel
 from .upkeep import MAX_ATTEMPTS
@@ -149,12 +149,12 @@ class Migration:
     def _expanded(self, item: StoredItem, info: ItemInfo) -> StoredItem:
         """The item without references, counted as the jsonpickle of that day did."""
         before = self._options.jsonpickle_1_before
-        if before is None or not legacy.has_references(item.data):
+        if before is None or not jsonpickle.has_references(item.data):
             return item
-        expanded = legacy.expand_references(
-            jsontext.loads(item.data), numbers_dictionaries=info.updated >= before
+        expanded = jsonpickle.expand_references(
+            json_text.loads(item.data), numbers_dictionaries=info.updated >= before
         )
-        return replace(item, data=jsontext.dumps(expanded))
+        return replace(item, data=json_text.dumps(expanded))
 
     def _note(self, **changes: object) -> None:
         changes["seconds"] = monotonic() - self._started
@@ -173,12 +173,12 @@ def _plain_texts(document: Document) -> dict[str, bytes]:
     texts = {}
     for name, text in document.stored.items():
         policy = document.policy(name)
-        if not policy.declared_type or policy.codec.keeps_tags or not legacy.has_tags(text):
+        if not policy.declared_type or policy.codec.keeps_tags or not jsonpickle.has_tags(text):
             texts[name] = text
             continue
         times = document.metadata.props.get(name)
         version = FIRST if times is None else times.version
-        texts[name] = jsontext.dumps(policy.codec.plain(text))
+        texts[name] = json_text.dumps(policy.codec.plain(text))
         if version == policy.versions.current:
             document.decode(name, texts[name], version)
     return texts
@@ -186,6 +186,6 @@ def _plain_texts(document: Document) -> dict[str, bytes]:
 
 def _differs(data: bytes, texts: Mapping[str, bytes]) -> bool:
     """True when these texts are not what is stored: also for references and an ``e_tag``."""
-    stored = jsontext.split(data)
+    stored = json_text.split(data)
     stored.pop(RESERVED, None)
     return stored != texts

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from . import jsontext
 from .asking import plain
 from .bot_state import DocumentBotState
+from .clock import positive
 from .document import ABSENT, Document
 from .errors import StateEncodeError, StateNotFoundError
 from .expiring import PropertyTimes
-from .expiry import positive
 from .keys import id_of_key, is_own_key
+from .serialization import json_text
 
 T = TypeVar("T")
 
@@ -91,7 +91,7 @@ class NamedStates(DocumentBotState):
         document = await self.document(turn)
         document.get(name)  # what cannot be read is moved aside, or raises, as everywhere
         before = plain(document, frozenset({name})).get(name)
-        text = jsontext.dumps(_not_too_deep(document, name, _patched, before, patch))
+        text = json_text.dumps(_not_too_deep(document, name, _patched, before, patch))
         value = document.decode(name, text, document.policy(name).versions.current)
         document.set(name, value, is_change=True)
         return self._record(turn, document, name, value)

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final, TypeAlias
 
-from . import jsontext, merge
-from .codec import NULL, Codec, JsonCodec
+from . import merge
 from .errors import StateDecodeError
 from .limits import Limits
 from .quarantine import OnUndecodable, is_quarantined
+from .serialization import json_text
+from .serialization.codecs import NULL, Codec, JsonCodec
 from .versions import UNVERSIONED, Versions
 
 ExpiryHandler: TypeAlias = Callable[[Any], Any]
@@ -72,8 +73,8 @@ class PropertyPolicy:
         if mine is None or theirs is None:
             raise merge.Unmergeable  # removed by one side, changed by the other
         rule = merge.merge_fields if self.merge == "fields" else merge.merge_append
-        plain = rule(*(None if t is None else jsontext.loads(t) for t in (base, mine, theirs)))
-        text = jsontext.dumps(plain)
+        plain = rule(*(None if t is None else json_text.loads(t) for t in (base, mine, theirs)))
+        text = json_text.dumps(plain)
         try:
             value = self.codec.decode(text)
         except StateDecodeError:

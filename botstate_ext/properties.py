@@ -12,10 +12,10 @@ from typing import Any, Generic, Protocol, TypeVar, overload
 from botbuilder.core import StatePropertyAccessor
 
 from .asking import Query, as_query, ask_property
-from .codec import Codec, type_from_default
+from .clock import positive
 from .document import ABSENT, Document
-from .expiry import positive
 from .policy import ExpiryHandler, Policies, PropertyPolicy, UserHandler
+from .serialization.codecs import Codec, type_from_default
 from .update import update
 from .work import UnitOfWork
 

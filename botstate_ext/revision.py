@@ -9,10 +9,10 @@ from typing import Any
 
 from . import tags
 from .attempts import Changes
+from .clock import end_of
 from .document import Document
 from .errors import StateDecodeError, StateEncodeError
 from .expiring import Expiring
-from .expiry import end_of
 from .limits import (
     Place,
     check_depth,
@@ -22,14 +22,7 @@ from .limits import (
     warn_of_property,
 )
 from .merge import OnConflict, Unmergeable, differ
-from .metadata import (
-    FORMAT,
-    HANDLED_KEPT,
-    WRITES_KEPT,
-    Metadata,
-    render_document,
-    storage_metadata,
-)
+from .metadata import FORMAT, HANDLED_KEPT, WRITES_KEPT, Metadata, render_document, storage_metadata
 from .owner import owner_after
 
 

@@ -9,9 +9,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from . import jsontext, legacy
 from .attempts import Attempt, Changes
 from .merge import differ
+from .serialization import json_text, jsonpickle
 
 _log: Final = logging.getLogger("botstate_ext")
 _is_telling: Final[ContextVar[bool]] = ContextVar("botstate_ext.is_telling", default=False)
@@ -169,5 +169,5 @@ class Notes:
 
 
 def _plain(text: bytes) -> Any:
-    value = jsontext.loads(text)
-    return legacy.to_plain(value) if legacy.has_tags(text) else value
+    value = json_text.loads(text)
+    return jsonpickle.to_plain(value) if jsonpickle.has_tags(text) else value

@@ -10,10 +10,9 @@ from typing import Any, TypeVar, overload
 from botbuilder.core import Storage
 
 from .asking import Query, as_query, ask
-from .codec import Codec
+from .clock import positive
 from .document import Document
 from .errors import StateKeyError
-from .expiry import positive
 from .keys import document_key
 from .limits import positive_limit
 from .listed_scope import ListedScope
@@ -23,6 +22,7 @@ from .named import NamedStates
 from .policy import ExpiryHandler, Policies, PropertyPolicy, Trim
 from .properties import StateProperty
 from .quarantine import CHOICES, OnUndecodable
+from .serialization.codecs import Codec
 from .versions import Migration, versions_of
 from .whole import WholeDocuments
 from .workspace import Workspace

@@ -9,8 +9,7 @@ from typing import TypeVar, overload
 
 from botbuilder.core import BotState, Storage
 
-from .allowlist import Types
-from .expiry import Clock
+from .clock import Clock
 from .limits import Limits, positive_limit
 from .saved import SaveHandler
 from .scope import StateScope
@@ -24,6 +23,7 @@ from .scopes import (
     UserState,
     WorkflowState,
 )
+from .serialization.allow_list import Types
 from .storage.base import StateStorage
 from .sweep import Unmarked
 from .template import SCOPES

@@ -7,7 +7,7 @@ from contextvars import ContextVar, Token
 from dataclasses import replace
 from typing import Any, Final
 
-from .expiry import Clock
+from .clock import Clock
 from .saved import Place, Written
 from .staging import ETags, StagedStorage
 from .storage.base import StateStorage

@@ -10,8 +10,8 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Final, Protocol
 
+from .clock import positive
 from .errors import StateError
-from .expiry import positive
 from .handling import Sleep
 from .sweep import SweepReport
 

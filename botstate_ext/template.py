@@ -20,14 +20,7 @@ from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from .errors import StateQueryError
 from .jsonpath.steps import NOTHING, step, walk
-from .template_syntax import (
-    Parts,
-    Placeholder,
-    Reference,
-    TemplateProblem,
-    is_scope_name,
-    parse,
-)
+from .template_syntax import Parts, Placeholder, Reference, TemplateProblem, is_scope_name, parse
 
 __all__ = [
     "ALIASES",

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from . import keys, metadata
+from .clock import Clock
 from .errors import StateDecodeError, StateKeyError
-from .expiry import Clock
 from .keyreading import CONVERSATIONS, USERS, private_readings, read_key, reads_two_ways
 from .outside import activity_of
 from .owner import owner

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from .codec import NULL
 from .errors import StateDecodeError, StateEncodeError
 from .policy import Policies, PropertyPolicy
+from .serialization.codecs import NULL
 from .versions import NewerVersionError
 
 T = TypeVar("T")

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from . import jsontext
 from .errors import StateDecodeError, StateEncodeError
+from .serialization import json_text
 
 Migration: TypeAlias = Callable[[Any], Any]
 """``(value) -> value``, from one version's plain JSON to the next one's. It may change a dictionary
@@ -52,7 +52,7 @@ class Versions:
             # Outside of the handler: the error's own text may show the value.
             raise StateDecodeError(f"its migration from version {step} raised {failure}")
         try:
-            return jsontext.dumps(value)
+            return json_text.dumps(value)
         except StateEncodeError as error:
             reason = error.reason
         raise StateDecodeError(f"its migration to version {self.current} gave no JSON: {reason}")

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from . import jsontext
-from .allowlist import AllowList
 from .asking import plain
 from .attempts import Changes
 from .bot_state import DocumentBotState
-from .codec import Codec
 from .commit import MAX_ATTEMPTS, arrived, beaten, conflict, put, refresh
 from .document import Document
 from .errors import StateEncodeError
 from .metadata import is_reserved
 from .revision import changed
+from .serialization import json_text
+from .serialization.allow_list import AllowList
+from .serialization.codec_choice import codec_for
+from .serialization.codecs import Codec
 from .storage.base import ANY
-from .tagged import codec_for
 from .work import UnitOfWork
 
 _BUILTINS: Final = (str, int, float, bool, type(None))
@@ -63,7 +63,7 @@ class StateData:
         if self.data is None or name not in self.data:
             return None
         value = self.data[name]
-        return value if type_ is None else _codec(type_).decode(jsontext.dumps(value))
+        return value if type_ is None else _codec(type_).decode(json_text.dumps(value))
 
     def set(self, name: str, value: Any) -> None:
         """Give a property a value: JSON builtins, or what can be the type of a property.
@@ -73,7 +73,7 @@ class StateData:
         if self.data is None:
             self.data = {}
         text = _codec(type(value)).encode(value)
-        self.data[name] = jsontext.loads(text)
+        self.data[name] = json_text.loads(text)
 
     def __repr__(self) -> str:
         return f"<StateData etag={self.etag!r}>"
@@ -143,9 +143,9 @@ def _changes(document: Document, data: StateData) -> dict[str, bytes | None]:
                 key=document.key,
                 property_name=name,
             )
-        text = jsontext.dumps(value)
+        text = json_text.dumps(value)
         stored = document.stored.get(name)
-        if name in data._read and jsontext.dumps(data._read[name]) == text:
+        if name in data._read and json_text.dumps(data._read[name]) == text:
             if stored == data._stored[name]:
                 continue
             text = data._texts[name]  # with the tags of an untyped value, in the code's version

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any, Final, Protocol, TypeAlias
 
 from .attempts import Changes
+from .clock import Clock
 from .commit import Pause, commit, fill, full_jitter
 from .document import Document
 from .errors import StateError
-from .expiry import Clock
 from .merge import OnConflict
 from .policy import Policies
 from .reference import Reference, no_reference

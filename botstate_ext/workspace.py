@@ -7,18 +7,18 @@ from typing import Any, Final
 
 from botbuilder.core import Storage
 
-from .allowlist import AllowList, Types, allow_list
-from .codec import Codec
+from .clock import Clock, in_utc, never_back, system_clock
 from .errors import StateEncodeError
-from .expiry import Clock, in_utc, never_back, system_clock
 from .limits import Limits
 from .merge import OnConflict
 from .policy import NO_LIMITS, PropertyPolicy
 from .reference import no_reference, reference_of
 from .saved import SaveHandlers
+from .serialization.allow_list import AllowList, Types, allow_list
+from .serialization.codec_choice import codec_for
+from .serialization.codecs import Codec
 from .staged_work import StagedWork
 from .storage.adapt import as_state_storage
-from .tagged import codec_for
 from .work import UnitOfWork
 
 _ENDED: Final = object()

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from botbuilder.core import Storage
 
+from ..clock import Clock, system_clock
 from ..errors import StateConflictError, StateStorageError
-from ..expiry import Clock, system_clock
 from ..keys import document_key
 from ..metadata import FORMAT, Metadata, render_document, storage_metadata
 from ..storage.adapt import as_state_storage

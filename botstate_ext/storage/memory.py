@@ -10,7 +10,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
-from ..expiry import Clock, system_clock
+from ..clock import Clock, system_clock
 from .base import ANY, DueItems, ItemInfo, ItemPage, StateStorage, StoredItem
 from .due_index import DueIndex
 from .etags import check_condition, new_etag

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from .. import jsontext
-from ..allowlist import AllowList
 from ..errors import StateConflictError, StateDecodeError, StateEncodeError, StateError
-from ..legacy import expand_references, flatten, has_references, restore
+from ..serialization import json_text
+from ..serialization.allow_list import AllowList
+from ..serialization.jsonpickle import expand_references, flatten, has_references, restore
 from .parallel import all_outcomes, in_parallel
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _raise_failure(keys: tuple[str, ...], outcomes: list[str | Exception]) -> No
 
 def _to_item(key: str, stored: StoredItem, types: tuple[type, ...]) -> Any:
     try:
-        body = jsontext.loads(stored.data)
+        body = json_text.loads(stored.data)
         if not isinstance(body, dict):
             raise StateDecodeError("it is not a JSON object")
         if has_references(stored.data):
@@ -100,7 +100,7 @@ def _to_body(key: str, item: Any, types: tuple[type, ...]) -> bytes:
         if not isinstance(body, dict):
             raise StateEncodeError("an item must be a dictionary or an object")
         body.pop("e_tag", None)
-        return jsontext.dumps(body)
+        return json_text.dumps(body)
     except StateEncodeError as error:
         raise error.located(scope=None, key=key) from error
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 import msgspec
 from jsonpickle.pickler import Pickler
 
-from .. import jsontext
 from ..errors import StateDecodeError, StateEncodeError
+from ..serialization import json_text
 
 _HIDDEN: Final = "\x00tag:"
 
@@ -26,7 +26,7 @@ def to_bytes(key: str, item: Any) -> bytes:
         return _pickled(key, item)
     # Exactly JSON: msgspec also writes dates, enums, tuples and dataclasses, whose types would be
     # lost. Tags are JSON too.
-    return encoded if jsontext.is_plain(item, with_tags=True) else _pickled(key, item)
+    return encoded if json_text.is_plain(item, with_tags=True) else _pickled(key, item)
 
 
 def to_item(key: str, data: bytes) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def to_item(key: str, data: bytes) -> dict[str, Any]:
     :raises StateEncodeError: they are not a JSON object, which is all that upstream's items can be.
     """
     try:
-        item = jsontext.loads(data)
+        item = json_text.loads(data)
     except StateDecodeError as error:
         raise StateEncodeError(error.reason, key=key) from error
     if not isinstance(item, dict):
@@ -59,7 +59,7 @@ def _pickled(key: str, item: Any) -> bytes:
         flat = _with_tags(Pickler().flatten(_without_tags(item, {})))
         if isinstance(flat, dict):
             flat.pop("e_tag", None)
-        return jsontext.dumps(flat)
+        return json_text.dumps(flat)
     except StateEncodeError as error:
         raise StateDecodeError(error.reason, key=key) from error
     except Exception as error:  # whatever an object's own __getstate__ raises

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ..expiry import Clock, system_clock
+from ..clock import Clock, system_clock
 from .base import ANY, DueItems, ItemInfo, ItemPage, StateStorage, StoredItem
 from .etags import check_condition, new_etag
 from .keycheck import check_etag, check_key, check_put

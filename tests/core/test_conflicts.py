@@ -8,12 +8,7 @@ from typing import Any
 import pytest
 from botbuilder.core import TurnContext
 
-from botstate_ext import (
-    StateConflictError,
-    StateMiddleware,
-    StateScopes,
-    StateStorageError,
-)
+from botstate_ext import StateConflictError, StateMiddleware, StateScopes, StateStorageError
 from botstate_ext.commit import MAX_ATTEMPTS
 from botstate_ext.storage import MemoryStorage, StateStorage
 from botstate_ext.testing import FaultyStorage

@@ -13,13 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from botstate_ext import (
-    StateConflictError,
-    StateDecodeError,
-    StateEncodeError,
-    StateScopes,
-    jsontext,
-)
+from botstate_ext import StateConflictError, StateDecodeError, StateEncodeError, StateScopes
+from botstate_ext.serialization import json_text
 from botstate_ext.storage import MemoryStorage
 from botstate_ext.testing import CountingStorage
 from tests.core.backends import body, plant, read_all
@@ -49,7 +44,7 @@ class Colour(Enum):
 
 
 def canonical(value: Any) -> bytes:
-    return b"absent" if value is ABSENT else jsontext.canonical(value)
+    return b"absent" if value is ABSENT else json_text.canonical(value)
 
 
 @given(st.dictionaries(names, values, max_size=4))

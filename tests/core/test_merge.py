@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from botstate_ext import jsontext
 from botstate_ext.merge import Unmergeable, merge_append, merge_fields
+from botstate_ext.serialization import json_text
 
 atoms = st.none() | st.booleans() | st.integers(-3, 3) | st.text(max_size=2)
 values = st.recursive(
@@ -23,7 +23,7 @@ lists = st.lists(st.integers(0, 5), max_size=6)
 
 
 def text(value: Any) -> bytes:
-    return jsontext.canonical(value)
+    return json_text.canonical(value)
 
 
 @given(values, values, st.sampled_from([merge_fields, merge_append]))

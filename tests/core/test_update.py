@@ -13,11 +13,7 @@ import msgspec
 import pytest
 from botbuilder.core import TurnContext
 
-from botstate_ext import (
-    StateConflictError,
-    StateMiddleware,
-    StateScopes,
-)
+from botstate_ext import StateConflictError, StateMiddleware, StateScopes
 from botstate_ext.storage import MemoryStorage
 from botstate_ext.testing import CountingStorage
 from tests.core.backends import read_all

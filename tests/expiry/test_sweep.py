@@ -12,13 +12,7 @@ import pytest
 from botbuilder.core import MemoryStorage as UpstreamMemoryStorage
 from botbuilder.core import TurnContext
 
-from botstate_ext import (
-    ExpiredState,
-    StateMiddleware,
-    StateScopes,
-    StateStorageError,
-    SweepReport,
-)
+from botstate_ext import ExpiredState, StateMiddleware, StateScopes, StateStorageError, SweepReport
 from botstate_ext.handling import Sleep
 from botstate_ext.metadata import NEXT_EXPIRY, expiry_text
 from botstate_ext.storage import BlobStorage, MemoryStorage, as_state_storage

@@ -10,12 +10,7 @@ from typing import Any
 
 import pytest
 
-from botstate_ext import (
-    StateConflictError,
-    StateEncodeError,
-    StateMiddleware,
-    StateQueryError,
-)
+from botstate_ext import StateConflictError, StateEncodeError, StateMiddleware, StateQueryError
 from botstate_ext import keys as keys_module
 from botstate_ext.continuation import _checksum
 from botstate_ext.storage import BlobStorage

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from botstate_ext import StateDecodeError, StateEncodeError, StateMiddleware, StateScopes
 from botstate_ext import storage as storages
-from botstate_ext.allowlist import AllowList
-from botstate_ext.codec import TypedCodec
-from botstate_ext.legacy import expand_references
-from botstate_ext.tagged import TaggedCodec
+from botstate_ext.serialization.allow_list import AllowList
+from botstate_ext.serialization.codec_choice import TaggedCodec
+from botstate_ext.serialization.codecs import TypedCodec
+from botstate_ext.serialization.jsonpickle import expand_references
 from tests.legacy import strategies
 from tests.legacy.models import Frozen, FrozenSlotted, Plain, Slotted
 from tests.turns import Bot, context

@@ -9,8 +9,8 @@ import pytest
 from botbuilder.dialogs import DialogState
 from botbuilder.schema import Activity, ErrorResponseException
 
-from botstate_ext.allowlist import AllowList, name_of
-from botstate_ext.sdk_types import SDK_TYPES
+from botstate_ext.serialization.allow_list import AllowList, name_of
+from botstate_ext.serialization.sdk_types import SDK_TYPES
 from tests.legacy.models import Colour, Outer, Plain, Words
 
 ENTRIES = [(module, name) for module, names in SDK_TYPES.items() for name in sorted(names)]
@@ -162,7 +162,7 @@ def test_its_repr_names_the_classes_of_the_app() -> None:
 
 def test_importing_it_imports_neither_dialogs_nor_azure() -> None:
     program = (
-        "import sys, botstate_ext.allowlist, botstate_ext.legacy\n"
+        "import sys, botstate_ext.serialization.allow_list, botstate_ext.serialization.jsonpickle\n"
         "heavy = ('botbuilder.dialogs', 'azure.storage', 'botbuilder.azure', 'zoneinfo')\n"
         "print([name for name in sys.modules if name.startswith(heavy)])"
     )

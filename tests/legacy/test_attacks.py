@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from botstate_ext.allowlist import AllowList
 from botstate_ext.errors import StateDecodeError
-from botstate_ext.jsontext import is_plain
-from botstate_ext.legacy import expand_references, flatten, restore, to_plain
+from botstate_ext.serialization.allow_list import AllowList
+from botstate_ext.serialization.json_text import is_plain
+from botstate_ext.serialization.jsonpickle import expand_references, flatten, restore, to_plain
 from tests.legacy import models, strategies
 
 ALLOWED = AllowList(models.TYPES)
@@ -295,7 +295,7 @@ def _expected_classes() -> set[type]:
 
 
 def _known_names() -> list[str]:
-    from botstate_ext.allowlist import STANDARD_TYPES
+    from botstate_ext.serialization.allow_list import STANDARD_TYPES
 
     return [
         *STANDARD_TYPES, "builtins.NoneType", "botbuilder.schema._models_py3.Activity",

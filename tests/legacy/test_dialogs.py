@@ -36,9 +36,9 @@ from botbuilder.dialogs.prompts import (
 from botbuilder.dialogs.prompts.oauth_prompt import CallerInfo
 from botbuilder.schema import Activity, ConversationReference
 
-from botstate_ext.allowlist import AllowList
 from botstate_ext.errors import StateEncodeError
-from botstate_ext.legacy import expand_references, flatten, restore, to_plain
+from botstate_ext.serialization.allow_list import AllowList
+from botstate_ext.serialization.jsonpickle import expand_references, flatten, restore, to_plain
 from tests.legacy.older import as_1_4
 
 

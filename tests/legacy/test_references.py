@@ -7,9 +7,9 @@ import jsonpickle
 import pytest
 from hypothesis import given, settings
 
-from botstate_ext.allowlist import AllowList
 from botstate_ext.errors import StateDecodeError
-from botstate_ext.legacy import expand_references, restore
+from botstate_ext.serialization.allow_list import AllowList
+from botstate_ext.serialization.jsonpickle import expand_references, restore
 from tests.legacy import strategies
 from tests.legacy.models import TYPES, Plain
 from tests.legacy.older import as_1_2, as_1_4

@@ -15,10 +15,10 @@ import pytest
 from botbuilder.schema import Activity, ActivityTypes, ChannelAccount
 from hypothesis import given, settings
 
-from botstate_ext.allowlist import AllowList
 from botstate_ext.errors import StateDecodeError, StateEncodeError
-from botstate_ext.jsontext import is_plain
-from botstate_ext.legacy import expand_references, flatten, restore
+from botstate_ext.serialization.allow_list import AllowList
+from botstate_ext.serialization.json_text import is_plain
+from botstate_ext.serialization.jsonpickle import expand_references, flatten, restore
 from tests.legacy import strategies
 from tests.legacy.models import (
     TYPES,

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from botstate_ext.jsontext import is_plain
-from botstate_ext.legacy import has_references, has_tags
+from botstate_ext.serialization.json_text import is_plain
+from botstate_ext.serialization.jsonpickle import has_references, has_tags
 from tests.legacy.models import Headers, Level, Name, Words
 
 
@@ -112,7 +112,7 @@ def test_depth_is_no_matter_to_plain() -> None:
 def test_the_names_of_tags_are_jsonpickles() -> None:
     from jsonpickle import tags
 
-    from botstate_ext.legacy import tags as ours
+    from botstate_ext.serialization.jsonpickle import tags as ours
 
     theirs = {value for value in vars(tags).values() if isinstance(value, str)}
     mine = {value for value in vars(ours).values() if isinstance(value, str)}

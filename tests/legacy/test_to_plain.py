@@ -14,10 +14,10 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 
-from botstate_ext.allowlist import AllowList
 from botstate_ext.errors import StateDecodeError
-from botstate_ext.jsontext import is_plain
-from botstate_ext.legacy import expand_references, flatten, to_plain
+from botstate_ext.serialization.allow_list import AllowList
+from botstate_ext.serialization.json_text import is_plain
+from botstate_ext.serialization.jsonpickle import expand_references, flatten, to_plain
 from tests.legacy import models, strategies
 
 NORWAY = ZoneInfo("Europe/Oslo")

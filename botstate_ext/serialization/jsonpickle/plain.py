@@ -8,20 +8,9 @@ from typing import Any, Final
 
 import msgspec
 
-from ..errors import StateDecodeError
+from ...errors import StateDecodeError
 from .reading import Reader
-from .tags import (
-    NEWARGS,
-    OBJECT,
-    PREFIX,
-    SEQ,
-    STATE,
-    TYPE,
-    items_of,
-    malformed,
-    shown,
-    too_deep,
-)
+from .tags import NEWARGS, OBJECT, PREFIX, SEQ, STATE, TYPE, items_of, malformed, shown, too_deep
 
 _SCALARS: Final = frozenset((str, int, float, bool, type(None)))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from . import jsontext
-from .errors import StateDecodeError
+from ..errors import StateDecodeError
+from . import json_text
 
 _PATH: Final = re.compile(r" - at `[^`]*`$")
 
@@ -21,8 +21,8 @@ def refusal(error: Exception) -> str:
         return cause.reason + where
     if cause is not None:
         return f"its class refused it with a {type(cause).__name__}{where}"
-    if isinstance(error, jsontext.DecodingFailure):
-        return jsontext.reason(error)
+    if isinstance(error, json_text.DecodingFailure):
+        return json_text.reason(error)
     return f"its class refused it with a {type(error).__name__}"
 
 

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import msgspec
 
-from . import jsontext, legacy
-from .allowlist import AllowList, name_of
-from .errors import StateDecodeError, StateEncodeError
+from ..errors import StateDecodeError, StateEncodeError
+from . import json_text, jsonpickle
+from .allow_list import AllowList, name_of
 
 _MAY_BE_FLOAT: Final = (
     msgspec.inspect.AnyType,
@@ -76,7 +76,7 @@ def field_names_in(type_: Any) -> dict[str, tuple[str, ...]]:
 
 def attributes(instance: object) -> dict[str, Any]:
     """What an instance of a plain class holds, from its ``__dict__`` and its ``__slots__``."""
-    return dict(legacy.attributes_of(instance))
+    return dict(jsonpickle.attributes_of(instance))
 
 
 def _holds_attributes_only(cls: type) -> bool:
@@ -97,13 +97,13 @@ def rebuild(cls: Any, stored: Any, allowed: AllowList, *, tagged: bool = False) 
     if not isinstance(stored, dict):
         raise StateDecodeError(f"Expected `object`, got `{type(stored).__name__}`")
     instance = cls() if _needs_no_argument(cls) else cls.__new__(cls)
-    if isinstance(stored, legacy.Instance):
+    if isinstance(stored, jsonpickle.Instance):
         stored, tagged = stored.stored, True
     for name, item in without_tags(stored).items():
         if name.startswith("py/"):
             raise StateDecodeError(f"it holds an attribute {name!r}, which is not allowed")
-        value = legacy.restore(item, allowed) if tagged and type(item) in _CONTAINERS else item
-        legacy.set_attribute(instance, name, value)
+        value = jsonpickle.restore(item, allowed) if tagged and type(item) in _CONTAINERS else item
+        jsonpickle.set_attribute(instance, name, value)
     return instance
 
 
@@ -125,7 +125,7 @@ def dump_pydantic(model: Any) -> bytes:
 def validate_pydantic(model: Any, value: Any) -> Any:
     """:raises StateDecodeError: the value is not a model of this class. No input is shown."""
     try:
-        return model.model_validate_json(jsontext.dumps(value))
+        return model.model_validate_json(json_text.dumps(value))
     except ValueError as error:
         listed: Any = getattr(error, "errors", None)
         problems = listed(include_input=False, include_url=False) if listed else ()

@@ -11,15 +11,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from ..errors import StateDecodeError
-from .standard import (
-    REDUCED,
-    ZONE_FUNCTIONS,
-    ZONE_TYPES,
-    build_clock,
-    build_reduced,
-    build_zone,
-)
+from ...errors import StateDecodeError
+from .standard import REDUCED, ZONE_FUNCTIONS, ZONE_TYPES, build_clock, build_reduced, build_zone
 from .tags import (
     B64,
     B85,

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from .errors import StateDecodeError, StateEncodeError
+from ..errors import StateDecodeError, StateEncodeError
 
 _PLAIN: Final = frozenset({dict, list, str, int, float, bool, type(None)})
 _NAMES: Final = frozenset({str})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any, Final
 
-from ..errors import StateDecodeError
+from ...errors import StateDecodeError
 
 PREFIX: Final = "py/"
 B64: Final = "py/b64"

@@ -2,7 +2,7 @@
 
 A typed property is plain JSON, and its type comes from the property, never from the data. An
 untyped value is plain JSON when it holds JSON builtins only; anything else carries jsonpickle's
-tags and comes back through the allow-list (see legacy.py).
+tags and comes back through the allow-list (see jsonpickle.py).
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 
-from . import jsontext, legacy
-from .allowlist import AllowList, name_of
-from .errors import StateDecodeError, StateEncodeError
-from .fit import lost_name, no_type, refusal
-from .plainclass import (
+from ..errors import StateDecodeError, StateEncodeError
+from . import json_text, jsonpickle
+from .allow_list import AllowList, name_of
+from .decode_problems import lost_name, no_type, refusal
+from .plain_classes import (
     attributes,
     dump_pydantic,
     field_names_in,
@@ -78,11 +78,11 @@ class JsonCodec:
         try:
             text = msgspec.json.encode(value)
         except (TypeError, ValueError, RecursionError):
-            text = jsontext.dumps(value)
+            text = json_text.dumps(value)
         return base if text == base else text
 
     def decode(self, text: bytes) -> Any:
-        return jsontext.loads(text)
+        return json_text.loads(text)
 
     def normal(self, text: bytes) -> bytes:
         return self.encode(self.decode(text))
@@ -107,22 +107,26 @@ class UntypedCodec:
         else:
             # Equal text is taken for an equal value: a date in place of its own text is not seen.
             # But null may stand for NaN.
-            if text == base and not legacy.has_tags(text) and not jsontext.may_lie(text, value):
+            if (
+                text == base
+                and not jsonpickle.has_tags(text)
+                and not json_text.may_lie(text, value)
+            ):
                 return base
-            if jsontext.is_plain(value):
+            if json_text.is_plain(value):
                 return base if text == base else text
-        text = jsontext.dumps(legacy.flatten(value, self._allowed()))
+        text = json_text.dumps(jsonpickle.flatten(value, self._allowed()))
         return base if text == base else text
 
     def decode(self, text: bytes) -> Any:
-        value = jsontext.loads(text)
-        return legacy.restore(value, self._allowed()) if legacy.has_tags(text) else value
+        value = json_text.loads(text)
+        return jsonpickle.restore(value, self._allowed()) if jsonpickle.has_tags(text) else value
 
     def normal(self, text: bytes) -> bytes:
         return self.encode(self.decode(text))
 
     def plain(self, text: bytes) -> Any:
-        return jsontext.loads(text)
+        return json_text.loads(text)
 
 
 class TypedCodec:
@@ -161,8 +165,8 @@ class TypedCodec:
         if text == NULL:
             return None
         try:
-            if legacy.has_tags(text):
-                return self._decode_tagged(jsontext.loads(text))
+            if jsonpickle.has_tags(text):
+                return self._decode_tagged(json_text.loads(text))
             return self._decoder.decode(text)
         except StateDecodeError:
             raise
@@ -179,11 +183,11 @@ class TypedCodec:
         return NULL if value is None else self._encode(value)
 
     def plain(self, text: bytes) -> Any:
-        value = jsontext.loads(text)
-        if not legacy.has_tags(text):
+        value = json_text.loads(text)
+        if not jsonpickle.has_tags(text):
             return value
         # A plain class's attributes have no types to come back as, so theirs stay tagged.
-        return without_tags(value) if is_plain_class(self.type) else legacy.to_plain(value)
+        return without_tags(value) if is_plain_class(self.type) else jsonpickle.to_plain(value)
 
     def _why_not_back(self, value: object, text: bytes) -> str | None:
         """What of a value would be lost between this text and the next turn; None if nothing."""
@@ -196,12 +200,12 @@ class TypedCodec:
             return f"it would come back as a {type(back).__name__}"
         if again == text:
             return None
-        if legacy.has_tags(text):
+        if jsonpickle.has_tags(text):
             return (
                 'a key in it begins with "py/", which would make its data look like an object of '
                 "jsonpickle. Rename it, or store the data as text"
             )
-        lost = lost_name(jsontext.loads(text), jsontext.loads(again))
+        lost = lost_name(json_text.loads(text), json_text.loads(again))
         return None if lost is None else f"it would come back without {lost!r}"
 
     def _encode(self, value: object) -> bytes:
@@ -214,7 +218,7 @@ class TypedCodec:
         except RecursionError:
             raise StateEncodeError("it is nested too deeply, or holds itself") from None
         except (TypeError, ValueError) as error:
-            raise StateEncodeError(jsontext.reason(error)) from None
+            raise StateEncodeError(json_text.reason(error)) from None
         # msgspec writes NaN and the infinities as null.
         may_be_odd = self._may_hold_nan and b"null" in text and self._holds_nan(value)
         return self._encode_odd(value) if may_be_odd else text
@@ -226,25 +230,25 @@ class TypedCodec:
             packed = self._packer.encode(value)
         except (TypeError, ValueError, OverflowError):
             return True
-        return jsontext.packs_non_finite(packed)
+        return json_text.packs_non_finite(packed)
 
     def _encode_odd(self, value: object) -> bytes:
         """NaN, the infinities and lone surrogates, which upstream stores too."""
         plain = msgspec.to_builtins(value, str_keys=True, enc_hook=self._plain_other)
-        return jsontext.dumps(plain)
+        return json_text.dumps(plain)
 
     def _plain_other(self, value: object) -> Any:
         encoded = self._encode_other(value)
-        return jsontext.loads(bytes(encoded)) if isinstance(encoded, msgspec.Raw) else encoded
+        return json_text.loads(bytes(encoded)) if isinstance(encoded, msgspec.Raw) else encoded
 
     def _decode_tagged(self, value: Any) -> Any:
         if is_plain_class(self.type):
             return rebuild(self.type, value, self._allowed(), tagged=True)
-        return self._convert(legacy.to_tree(value, self._fields))
+        return self._convert(jsonpickle.to_tree(value, self._fields))
 
     def _decode_odd(self, text: bytes) -> Any:
         """What msgspec refuses to read as JSON and the standard library does not."""
-        value = jsontext.loads(text)
+        value = json_text.loads(text)
         try:
             return self._convert(value)
         except StateDecodeError:
@@ -262,10 +266,10 @@ class TypedCodec:
         if is_pydantic(cls):
             return msgspec.Raw(dump_pydantic(value))
         if cls in self._plain_classes:
-            flat = legacy.flatten(attributes(value), self._allowed())
+            flat = jsonpickle.flatten(attributes(value), self._allowed())
             # Where tags of its own stand inside other data, it says where they begin.
-            is_marked = cls is not self.type and not jsontext.is_plain(flat)
-            return {legacy.OBJECT: name_of(cls), **flat} if is_marked else flat
+            is_marked = cls is not self.type and not json_text.is_plain(flat)
+            return {jsonpickle.OBJECT: name_of(cls), **flat} if is_marked else flat
         raise StateEncodeError(
             f"it holds a {cls.__module__}.{cls.__qualname__}, which {_name(self.type)} does not "
             "name. Annotate the field with that class, or store plain data."

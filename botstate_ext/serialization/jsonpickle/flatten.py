@@ -11,16 +11,10 @@ from enum import Enum
 from typing import Any, Final
 from uuid import UUID
 
-from ..allowlist import AllowList, name_of
-from ..errors import StateEncodeError
+from ...errors import StateEncodeError
+from ..allow_list import AllowList, name_of
 from .instances import ask, attributes_of, has_own_reduce, state_of
-from .standard import (
-    FACTORIES,
-    REDUCED,
-    ZONE_INFO,
-    portable_zone,
-    zone_key,
-)
+from .standard import FACTORIES, REDUCED, ZONE_INFO, portable_zone, zone_key
 from .tags import (
     B64,
     FUNCTION,

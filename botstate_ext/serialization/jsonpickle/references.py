@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from ..errors import StateDecodeError
+from ...errors import StateDecodeError
 from .tags import (
     B64,
     B85,

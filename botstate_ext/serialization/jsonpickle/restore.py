@@ -6,8 +6,8 @@ from collections import defaultdict
 from enum import Enum
 from typing import Any, Final
 
-from ..allowlist import STANDARD_TYPES, AllowList
-from ..errors import StateDecodeError
+from ...errors import StateDecodeError
+from ..allow_list import STANDARD_TYPES, AllowList
 from .instances import fill, new, set_attribute, set_item, set_state
 from .reading import GETATTR, Reader
 from .standard import FACTORIES, ZONE_FUNCTIONS, ZONE_TYPES

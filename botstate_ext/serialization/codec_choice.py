@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import jsontext, legacy
-from .codec import AllowListSource, Codec, TypedCodec, UntypedCodec
-from .plainclass import classes_in
+from . import json_text, jsonpickle
+from .codecs import AllowListSource, Codec, TypedCodec, UntypedCodec
+from .plain_classes import classes_in
 
 
 class TaggedCodec(TypedCodec):
@@ -21,7 +21,7 @@ class TaggedCodec(TypedCodec):
 
     def _encode(self, value: object) -> bytes:
         allowed = self._allowed().extended(*self._classes)
-        return jsontext.dumps(legacy.flatten(value, allowed))
+        return json_text.dumps(jsonpickle.flatten(value, allowed))
 
 
 def codec_for(type_: Any, allowed: AllowListSource, *, tagged: bool = False) -> Codec:

@@ -14,7 +14,7 @@ from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Any, Final
 
-from ..errors import StateDecodeError, StateEncodeError
+from ...errors import StateDecodeError, StateEncodeError
 from .tags import malformed, shown
 
 REDUCED: Final[Mapping[str, type]] = {

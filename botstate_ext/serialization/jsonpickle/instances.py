@@ -10,8 +10,8 @@ from collections import OrderedDict
 from functools import lru_cache
 from typing import Any
 
-from ..allowlist import name_of
-from ..errors import StateDecodeError, StateEncodeError
+from ...errors import StateDecodeError, StateEncodeError
+from ..allow_list import name_of
 from .tags import SEQ, STATE, malformed, shown
 
 
