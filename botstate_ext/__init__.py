@@ -35,12 +35,12 @@ from .errors import (
 )
 from .expired import ExpiredState
 from .jsonpath import JsonPath
+from .jsonpath.state_query import StateQuery
 from .locks import InProcessTurnLock, TurnLock
 from .middleware import StateMiddleware
 from .migration import MigrationReport
 from .named import StateRecord
 from .properties import StateProperty
-from .query import StateQuery
 from .records import DocumentPage, DocumentRecord
 from .replay import turn_is_replay
 from .saved import SavedState

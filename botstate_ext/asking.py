@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .errors import StateDecodeError
 from .jsonpath import JsonPath
+from .jsonpath.state_query import StateQuery
 from .jsonpath.steps import NOTHING
-from .query import StateQuery
 from .serialization import json_text, jsonpickle
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from botbuilder.core import BotState, Storage
 
 from .document import ABSENT, Document
 from .errors import StateKeyError
-from .keys import is_own_key
+from .keys.build import is_own_key
 from .owner import nobody, owner_of
 from .policy import Policies
 from .work import UnitOfWork

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from botbuilder.schema import ActivityTypes
 
-from . import keys
 from .document import Document
 from .errors import StateKeyError
+from .keys import build as keys
 from .scopes import ConversationState, PrivateConversationState
 from .storage.parallel import all_outcomes
 from .upkeep import Remainder, tidy

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from .errors import StateConflictError, StateError
-from .keys import scope_of_key
+from .keys.build import scope_of_key
 from .policy import UserHandler
 from .saved import Place, SaveHandlers, Written
 from .storage.base import StateStorage

@@ -13,8 +13,8 @@ from .clock import Clock, is_expired
 from .continuation import Position, from_token, to_token
 from .document import Document
 from .errors import StateDecodeError, StateKeyError, StateQueryError
-from .keyreading import CONVERSATIONS
-from .keys import is_own_key
+from .keys.build import is_own_key
+from .keys.parse import CONVERSATIONS
 from .policy import Policies
 from .records import DocumentPage, DocumentRecord, record_of, scope_of
 from .storage.base import ItemInfo, StateStorage, StoredItem

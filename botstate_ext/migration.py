@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, TypeAlias
 from .commit import beaten, fill, put
 from .document import Document
 from .errors import StateError
-from .keys import scope_of_key
+from .keys.build import scope_of_key
 from .metadata import RESERVED
 from .policy import Policies
 from .serialization import json_text, jsonpickle

@@ -14,7 +14,7 @@ from .clock import positive
 from .document import ABSENT, Document
 from .errors import StateEncodeError, StateNotFoundError
 from .expiring import PropertyTimes
-from .keys import id_of_key, is_own_key
+from .keys.build import id_of_key, is_own_key
 from .serialization import json_text
 
 T = TypeVar("T")

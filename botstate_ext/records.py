@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from . import metadata, tags
-from .keyreading import USERS, private_readings, read_key, reads_two_ways
-from .keys import id_of_key, unescape
+from .keys.build import id_of_key, unescape
+from .keys.parse import USERS, private_readings, read_key, reads_two_ways
 from .owner import PARTS
 from .storage.base import ItemInfo
 

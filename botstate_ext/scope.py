@@ -13,7 +13,7 @@ from .asking import Query, as_query, ask
 from .clock import positive
 from .document import Document
 from .errors import StateKeyError
-from .keys import document_key
+from .keys.build import document_key
 from .limits import positive_limit
 from .listed_scope import ListedScope
 from .merge import Merge

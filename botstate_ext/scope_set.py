@@ -26,7 +26,7 @@ from .scopes import (
 from .serialization.allow_list import Types
 from .storage.base import StateStorage
 from .sweep import Unmarked
-from .template import SCOPES
+from .templates.template import SCOPES
 from .workspace import Workspace
 
 Self = TypeVar("Self", bound="ScopeSet")

@@ -12,9 +12,9 @@ import botbuilder.core as sdk
 from botbuilder.core import BotAdapter, Storage
 from botframework.connector.auth import AuthenticationConstants
 
-from . import keys
 from .errors import StateKeyError
-from .keyreading import CONVERSATIONS, USERS
+from .keys import build as keys
+from .keys.parse import CONVERSATIONS, USERS
 from .listing import Shelf
 from .scope import ScopeByID, StateScope
 from .workspace import Workspace

@@ -17,7 +17,7 @@ from .policy import Policies
 from .privacy import UserStates
 from .records import DocumentRecord, record_of, scope_of
 from .sweep import OnProgress, Sweep, SweepReport
-from .template import Template, TemplateNames, TemplateProblem
+from .templates.template import Template, TemplateNames, TemplateProblem
 from .tree import TurnDocuments, ask_tree
 from .view import StateView
 

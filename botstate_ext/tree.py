@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from .asking import Names, visible
 from .errors import StateKeyError, StateQueryError
 from .jsonpath import JsonPath
-from .query import StateQuery
-from .template import DocumentName
+from .jsonpath.state_query import StateQuery
+from .templates.template import DocumentName
 
 if TYPE_CHECKING:
     from .document import Document

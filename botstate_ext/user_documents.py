@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from . import keys, metadata
+from . import metadata
 from .clock import Clock
 from .errors import StateDecodeError, StateKeyError
-from .keyreading import CONVERSATIONS, USERS, private_readings, read_key, reads_two_ways
+from .keys import build as keys
+from .keys.parse import CONVERSATIONS, USERS, private_readings, read_key, reads_two_ways
 from .outside import activity_of
 from .owner import owner
 from .storage.base import ItemInfo, StateStorage

@@ -12,8 +12,8 @@ from typing import Any, Final, TypeAlias
 
 from botbuilder.schema import Activity, ActivityEventNames, ActivityTypes
 
-from .. import keys
 from ..errors import StateKeyError
+from ..keys import build as keys
 from .inside import inside, is_inside
 
 TurnKey: TypeAlias = Callable[[Any], "str | None"]

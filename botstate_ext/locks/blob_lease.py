@@ -16,7 +16,7 @@ from botbuilder.core import Storage
 
 from ..clock import Clock, system_clock
 from ..errors import StateConflictError, StateStorageError
-from ..keys import document_key
+from ..keys.build import document_key
 from ..metadata import FORMAT, Metadata, render_document, storage_metadata
 from ..storage.adapt import as_state_storage
 from ..storage.blob import BlobStorage

@@ -19,7 +19,7 @@ from botstate_ext import (
     UserState,
     WorkflowState,
 )
-from botstate_ext.keys import MAX_KEY_LENGTH, document_key
+from botstate_ext.keys.build import MAX_KEY_LENGTH, document_key
 from botstate_ext.storage.keycheck import check_key
 from tests.turns import context, message
 

@@ -7,8 +7,8 @@ import sys
 
 SCRIPT = """
 import sys
-from botstate_ext.query import StateQuery
-from botstate_ext.template import Template
+from botstate_ext.jsonpath.state_query import StateQuery
+from botstate_ext.templates.template import Template
 assert not {"jsonpath_rfc9535", "regex", "iregexp_check"} & set(sys.modules)
 Template.parse("Hi {@user.name}")
 assert not {"jsonpath_rfc9535", "regex"} & set(sys.modules)

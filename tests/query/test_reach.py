@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from botstate_ext.jsonpath import JsonPath
-from botstate_ext.query import StateQuery
+from botstate_ext.jsonpath.state_query import StateQuery
 
 
 @pytest.mark.parametrize(

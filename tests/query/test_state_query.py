@@ -9,7 +9,7 @@ import pytest
 
 from botstate_ext.errors import StateQueryError
 from botstate_ext.jsonpath import JsonPath
-from botstate_ext.query import StateQuery
+from botstate_ext.jsonpath.state_query import StateQuery
 
 PERSON: dict[str, Any] = {
     "Firstname": "Thimo",

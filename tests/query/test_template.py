@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from botstate_ext.errors import StateQueryError
-from botstate_ext.template import DocumentName, Template, TemplateNames, TemplateProblem
+from botstate_ext.templates.template import DocumentName, Template, TemplateNames, TemplateProblem
 
 NAMES = TemplateNames()
 DOCUMENTS: dict[DocumentName, dict[str, Any]] = {

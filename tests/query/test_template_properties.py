@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from botstate_ext.errors import StateQueryError
-from botstate_ext.template import DocumentName, Template, TemplateNames
+from botstate_ext.templates.template import DocumentName, Template, TemplateNames
 
 NAMES = TemplateNames()
 

@@ -16,7 +16,7 @@ from hashlib import sha256
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote, unquote
 
-from .errors import StateKeyError
+from ..errors import StateKeyError
 
 Activity: TypeAlias = Any
 """An activity of either SDK: it has ``channel_id``, ``from_property`` and ``conversation``."""

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
-from .errors import StateQueryError
-from .jsonpath.steps import NOTHING, step, walk
-from .template_syntax import Parts, Placeholder, Reference, TemplateProblem, is_scope_name, parse
+from ..errors import StateQueryError
+from ..jsonpath.steps import NOTHING, step, walk
+from .syntax import Parts, Placeholder, Reference, TemplateProblem, is_scope_name, parse
 
 __all__ = [
     "ALIASES",

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from .errors import StateQueryError
-from .jsonpath import JsonPath
-from .jsonpath.limits import Run
-from .jsonpath.steps import Place
+from ..errors import StateQueryError
+from . import JsonPath
+from .limits import Run
+from .steps import Place
 
 MAX_SELECTORS: Final = 100
 """Paths in one query."""
