@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 
 from botbuilder.core import BotState, Storage
 
-from .document import ABSENT, Document
+from .documents.document import ABSENT, Document
+from .documents.ownership import nobody, owner_of
+from .documents.policy import Policies
 from .errors import StateKeyError
 from .keys.build import is_own_key
-from .owner import nobody, owner_of
-from .policy import Policies
 from .work import UnitOfWork
 from .workspace import Workspace
 

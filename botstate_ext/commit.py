@@ -11,14 +11,14 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Final, Protocol, TypeAlias
 
-from .attempts import Changes
 from .clock import Clock
-from .document import Document
+from .documents.document import Document
+from .documents.merge import OnConflict, differ
+from .documents.pending_expiry import Expiring
+from .documents.pending_writes import Changes
+from .documents.revision import ConflictingProperties, Revision, merged, revise, warn_of_limits
 from .errors import StateConflictError, StateStorageError
-from .expiring import Expiring
-from .merge import OnConflict, differ
 from .reference import Reference
-from .revision import ConflictingProperties, Revision, merged, revise, warn_of_limits
 from .saved import Notes, Place, Written
 from .storage.base import ANY, StateStorage, StoredItem
 

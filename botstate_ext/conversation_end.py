@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from botbuilder.schema import ActivityTypes
 
-from .document import Document
+from .documents.document import Document
 from .errors import StateKeyError
 from .keys import build as keys
 from .scopes import ConversationState, PrivateConversationState

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 from botbuilder.schema import Activity, ActivityTypes
 
 from .clock import positive
-from .document import Document
+from .documents.document import Document
 from .errors import StateKeyError
 from .locks.base import is_continuation
 from .locks.inside import inside, is_inside

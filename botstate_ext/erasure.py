@@ -9,9 +9,9 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from .documents.policy import UserHandler
 from .errors import StateConflictError, StateError
 from .keys.build import scope_of_key
-from .policy import UserHandler
 from .saved import Place, SaveHandlers, Written
 from .storage.base import StateStorage
 from .user_documents import Found, StateUser, UserDocuments

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import msgspec
 
-from .asking import plain
 from .clock import Clock
-from .document import Document
+from .documents.document import Document
+from .documents.plain_view import plain
+from .documents.policy import Policies
 from .erasure import Handlers
 from .errors import StateEncodeError
-from .policy import Policies
 from .records import record_of
 from .storage.base import ItemInfo, StateStorage
 from .user_documents import StateUser, UserDocuments

@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from typing import Final, TypeAlias
 
-from . import expiring
-from .document import Document
+from .documents import pending_expiry
+from .documents.document import Document
+from .documents.pending_expiry import CLAIM, Expiring
+from .documents.policy import Policies
 from .errors import StateError
 from .expired import ExpiredState
-from .expiring import CLAIM, Expiring
-from .policy import Policies
 from .reference import to_reference
 from .upkeep import Remainder, tidy
 from .work import UnitOfWork
@@ -123,7 +123,7 @@ def _prolonged(work: UnitOfWork, found: Document, ids: dict[str, int]) -> Remain
     now = work.clock()
     return _left(
         found,
-        [expiring.renewed(e, now) if ids.get(e.id) == e.attempts else e for e in entries],
+        [pending_expiry.renewed(e, now) if ids.get(e.id) == e.attempts else e for e in entries],
     )
 
 
@@ -132,7 +132,7 @@ def _postponed(work: UnitOfWork, found: Document, claim: Expiring) -> Remainder 
     mine = [e for e in entries if (e.id, e.attempts) == (claim.id, claim.attempts)]
     if not mine:
         return None  # someone else has claimed it since, or has handled it
-    later = expiring.postponed(claim, work.clock())
+    later = pending_expiry.postponed(claim, work.clock())
     return _left(found, [later if entry is mine[0] else entry for entry in entries])
 
 

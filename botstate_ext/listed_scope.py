@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, ClassVar
 
-from . import tags as labels
 from .bot_state import DocumentBotState
+from .documents import document_tags
 from .jsonpath import JsonPath
 from .listing import PAGE, Listing, Shelf, with_data
 from .records import DocumentPage, DocumentRecord
@@ -92,7 +92,7 @@ class ListedScope(DocumentBotState):
         :raises StateTooLargeError: there are over 32, or names and values are over 4 KB in all. So
             the save may raise, if someone else added others meanwhile.
         """
-        wanted = labels.checked(tags)
+        wanted = document_tags.checked(tags)
         (await self.document(turn)).tags = wanted
 
     def _listing(self, tags: Mapping[str, str] | None, channel_id: str | None) -> Listing:

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from .asking import visible
 from .clock import Clock, is_expired
 from .continuation import Position, from_token, to_token
-from .document import Document
+from .documents.document import Document
+from .documents.plain_view import visible
+from .documents.policy import Policies
 from .errors import StateDecodeError, StateKeyError, StateQueryError
 from .keys.build import is_own_key
 from .keys.parse import CONVERSATIONS
-from .policy import Policies
 from .records import DocumentPage, DocumentRecord, record_of, scope_of
 from .storage.base import ItemInfo, StateStorage, StoredItem
 

@@ -11,8 +11,8 @@ from botbuilder.core import Middleware, TurnContext
 
 from .conversation_end import is_end
 from .deliveries import Deliveries, Delivery
+from .documents.merge import ON_CONFLICT, OnConflict
 from .locks import InProcessTurnLock, TurnLock
-from .merge import ON_CONFLICT, OnConflict
 from .privacy import is_removal
 from .replay import replayed
 from .replies import HeldReplies, ImmediateReplies

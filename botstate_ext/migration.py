@@ -11,16 +11,16 @@ from time import monotonic
 from typing import Final, NamedTuple, TypeAlias
 
 from .commit import beaten, fill, put
-from .document import Document
+from .documents.document import Document
+from .documents.metadata import RESERVED
+from .documents.policy import Policies
+from .documents.schema_versions import FIRST
 from .errors import StateError
 from .keys.build import scope_of_key
-from .metadata import RESERVED
-from .policy import Policies
 from .serialization import json_text, jsonpickle
 from .storage.base import ItemInfo, StoredItem
 from .storage.parallel import in_parallel
 from .upkeep import MAX_ATTEMPTS
-from .versions import FIRST
 from .workspace import Workspace
 
 PAGE: Final = 500

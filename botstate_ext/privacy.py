@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from botbuilder.schema import ActivityTypes
 
+from .documents.policy import UserHandler
 from .erasure import Erasure, ErasureReport
 from .export import Export
 from .outside import OutsideTurn, reference_to
-from .policy import UserHandler
 from .storage.keycheck import check_key
 from .tree import document_of
 from .turn_states import TurnStates

@@ -11,10 +11,10 @@ from typing import Any, Generic, Protocol, TypeVar, overload
 
 from botbuilder.core import StatePropertyAccessor
 
-from .asking import Query, as_query, ask_property
 from .clock import positive
-from .document import ABSENT, Document
-from .policy import ExpiryHandler, Policies, PropertyPolicy, UserHandler
+from .documents.document import ABSENT, Document
+from .documents.plain_view import Query, as_query, ask_property
+from .documents.policy import ExpiryHandler, Policies, PropertyPolicy, UserHandler
 from .serialization.codecs import Codec, type_from_default
 from .update import update
 from .work import UnitOfWork

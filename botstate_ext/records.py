@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from . import metadata, tags
+from .documents import document_tags, metadata
+from .documents.ownership import PARTS
 from .keys.build import id_of_key, unescape
 from .keys.parse import USERS, private_readings, read_key, reads_two_ways
-from .owner import PARTS
 from .storage.base import ItemInfo
 
 
@@ -81,7 +81,7 @@ def record_of(info: ItemInfo, scope: str, namespace: str) -> DocumentRecord:
         created=_time(info, metadata.CREATED),
         updated=_time(info, metadata.UPDATED) or info.updated,
         expires=_time(info, metadata.EXPIRES),
-        tags=tags.unpacked(info.metadata.get(metadata.TAGS, "")),
+        tags=document_tags.unpacked(info.metadata.get(metadata.TAGS, "")),
         size=info.size,
     )
 

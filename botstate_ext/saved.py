@@ -9,8 +9,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from .attempts import Attempt, Changes
-from .merge import differ
+from .documents.merge import differ
+from .documents.pending_writes import Attempt, Changes
 from .serialization import json_text, jsonpickle
 
 _log: Final = logging.getLogger("botstate_ext")

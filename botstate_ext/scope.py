@@ -9,21 +9,21 @@ from typing import Any, TypeVar, overload
 
 from botbuilder.core import Storage
 
-from .asking import Query, as_query, ask
 from .clock import positive
-from .document import Document
+from .documents.document import Document
+from .documents.limits import positive_limit
+from .documents.merge import Merge
+from .documents.metadata import is_reserved
+from .documents.plain_view import Query, as_query, ask
+from .documents.policy import ExpiryHandler, Policies, PropertyPolicy, Trim
+from .documents.quarantine import CHOICES, OnUndecodable
+from .documents.schema_versions import Migration, versions_of
 from .errors import StateKeyError
 from .keys.build import document_key
-from .limits import positive_limit
 from .listed_scope import ListedScope
-from .merge import Merge
-from .metadata import is_reserved
 from .named import NamedStates
-from .policy import ExpiryHandler, Policies, PropertyPolicy, Trim
 from .properties import StateProperty
-from .quarantine import CHOICES, OnUndecodable
 from .serialization.codecs import Codec
-from .versions import Migration, versions_of
 from .whole import WholeDocuments
 from .workspace import Workspace
 

@@ -10,7 +10,7 @@ from typing import TypeVar, overload
 from botbuilder.core import BotState, Storage
 
 from .clock import Clock
-from .limits import Limits, positive_limit
+from .documents.limits import Limits, positive_limit
 from .saved import SaveHandler
 from .scope import StateScope
 from .scopes import (

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from .documents.metadata import parse_document
 from .errors import StateConflictError, StateDecodeError, StateError, StateStorageError
-from .metadata import parse_document
 from .storage.base import ANY, StateStorage, StoredItem
 
 OVERTAKEN: Final = "someone else wrote it while this turn ran."

@@ -7,13 +7,13 @@ from typing import Any
 
 from botbuilder.schema import ConversationReference
 
-from .asking import Query, as_query
 from .conversation_end import ConversationEnd
+from .documents.merge import OnConflict
+from .documents.plain_view import Query, as_query
+from .documents.policy import Policies
 from .listing import opened
-from .merge import OnConflict
 from .migration import Migration, MigrationReport, OnMigrated, Options
 from .outside import OutsideTurn, reference_to
-from .policy import Policies
 from .privacy import UserStates
 from .records import DocumentRecord, record_of, scope_of
 from .sweep import OnProgress, Sweep, SweepReport

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Final, TypeAlias
 
-from . import expiring, metadata
 from .commit import fill
-from .document import Document
+from .documents import metadata, pending_expiry
+from .documents.document import Document
+from .documents.pending_expiry import Expiring
+from .documents.policy import Policies
 from .errors import StateDecodeError, StateError
-from .expiring import Expiring
 from .handling import Sleep, handle
-from .policy import Policies
 from .storage.base import ItemInfo
 from .storage.parallel import in_parallel
 from .upkeep import Remainder, tidy
@@ -185,7 +185,7 @@ class _Step:
         mine = {e.id for e in found if policies.has_handler(e.name)}
         self.skipped = len(found) - len(mine)
         everything = [*document.metadata.expiring, *ended]
-        left = [expiring.claimed(e, now) if e.id in mine else e for e in everything]
+        left = [pending_expiry.claimed(e, now) if e.id in mine else e for e in everything]
         self.claims: list[Expiring] = [entry for entry in left if entry.id in mine]
         is_over = not (document.stored or everything or document.metadata.handled_at(now))
         has_marks_only = is_over and bool(document.metadata.handled)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from .asking import Names, visible
+from .documents.plain_view import Names, visible
 from .errors import StateKeyError, StateQueryError
 from .jsonpath import JsonPath
 from .jsonpath.state_query import StateQuery
 from .templates.template import DocumentName
 
 if TYPE_CHECKING:
-    from .document import Document
+    from .documents.document import Document
     from .scope import StateScope
     from .states import StateScopes
 

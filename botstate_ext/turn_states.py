@@ -7,9 +7,9 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
-from .document import Document
+from .documents.document import Document
+from .documents.merge import OnConflict
 from .errors import StateKeyError
-from .merge import OnConflict
 from .scope import StateScope
 from .scope_set import ScopeSet
 from .work import UnitOfWork

@@ -10,9 +10,9 @@ from time import monotonic
 from typing import Any, Final
 
 from .commit import Work, arrived, beaten, conflict, put, refresh
-from .document import ABSENT, Document
-from .policy import PropertyPolicy
-from .revision import changed
+from .documents.document import ABSENT, Document
+from .documents.policy import PropertyPolicy
+from .documents.revision import changed
 
 MAX_ATTEMPTS: Final = 100
 MAX_SECONDS: Final = 60.0

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Final, NamedTuple, TypeAlias
 
 from .commit import Work, arrived, beaten, put, refresh
-from .document import Document
-from .expiring import Expiring
+from .documents.document import Document
+from .documents.pending_expiry import Expiring
 
 MAX_ATTEMPTS: Final = 10
 

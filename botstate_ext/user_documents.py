@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from . import metadata
 from .clock import Clock
+from .documents import metadata
+from .documents.ownership import owner
 from .errors import StateDecodeError, StateKeyError
 from .keys import build as keys
 from .keys.parse import CONVERSATIONS, USERS, private_readings, read_key, reads_two_ways
 from .outside import activity_of
-from .owner import owner
 from .storage.base import ItemInfo, StateStorage
 
 OnProgress: TypeAlias = Callable[[int], object]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from .asking import plain
-from .attempts import Changes
 from .bot_state import DocumentBotState
 from .commit import MAX_ATTEMPTS, arrived, beaten, conflict, put, refresh
-from .document import Document
+from .documents.document import Document
+from .documents.metadata import is_reserved
+from .documents.pending_writes import Changes
+from .documents.plain_view import plain
+from .documents.revision import changed
 from .errors import StateEncodeError
-from .metadata import is_reserved
-from .revision import changed
 from .serialization import json_text
 from .serialization.allow_list import AllowList
 from .serialization.codec_choice import codec_for

@@ -7,15 +7,15 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final, Protocol, TypeAlias
 
-from .attempts import Changes
 from .clock import Clock
 from .commit import Pause, commit, fill, full_jitter
-from .document import Document
+from .documents.document import Document
+from .documents.merge import OnConflict
+from .documents.pending_writes import Changes
+from .documents.policy import Policies
+from .documents.revision import changed, check_limits
 from .errors import StateError
-from .merge import OnConflict
-from .policy import Policies
 from .reference import Reference, no_reference
-from .revision import changed, check_limits
 from .saved import Notes, Place, SaveHandlers, Written
 from .storage.base import ANY, StateStorage, StoredItem
 

@@ -8,10 +8,10 @@ from typing import Any, Final
 from botbuilder.core import Storage
 
 from .clock import Clock, in_utc, never_back, system_clock
+from .documents.limits import Limits
+from .documents.merge import OnConflict
+from .documents.policy import NO_LIMITS, PropertyPolicy
 from .errors import StateEncodeError
-from .limits import Limits
-from .merge import OnConflict
-from .policy import NO_LIMITS, PropertyPolicy
 from .reference import no_reference, reference_of
 from .saved import SaveHandlers
 from .serialization.allow_list import AllowList, Types, allow_list

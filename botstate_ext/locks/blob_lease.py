@@ -15,9 +15,9 @@ from typing import Any, Final
 from botbuilder.core import Storage
 
 from ..clock import Clock, system_clock
+from ..documents.metadata import FORMAT, Metadata, render_document, storage_metadata
 from ..errors import StateConflictError, StateStorageError
 from ..keys.build import document_key
-from ..metadata import FORMAT, Metadata, render_document, storage_metadata
 from ..storage.adapt import as_state_storage
 from ..storage.blob import BlobStorage
 from .base import TurnKey, TurnLock

@@ -12,7 +12,7 @@ from botbuilder.core import TurnContext
 
 from botstate_ext import StateConflictError, StateMiddleware, StateScopes, StateStorageError
 from botstate_ext import storage as storages
-from botstate_ext.metadata import HANDLED_KEPT
+from botstate_ext.documents.metadata import HANDLED_KEPT
 from botstate_ext.testing import CountingStorage, FaultyStorage, ManualClock
 from tests.turns import Bot, Logic, context, message
 

@@ -13,7 +13,7 @@ from botbuilder.core import TurnContext
 from benchmarks.appending import Place, Worker, workers
 from botstate_ext import InProcessTurnLock, StateMiddleware, StateScopes
 from botstate_ext import storage as storages
-from botstate_ext.metadata import parse_document
+from botstate_ext.documents.metadata import parse_document
 from tests.turns import Bot, context, message
 
 PROCESSES, TURNS = 4, 15

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from botstate_ext.merge import Unmergeable, merge_append, merge_fields
+from botstate_ext.documents.merge import Unmergeable, merge_append, merge_fields
 from botstate_ext.serialization import json_text
 
 atoms = st.none() | st.booleans() | st.integers(-3, 3) | st.text(max_size=2)

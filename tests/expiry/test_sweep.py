@@ -13,8 +13,8 @@ from botbuilder.core import MemoryStorage as UpstreamMemoryStorage
 from botbuilder.core import TurnContext
 
 from botstate_ext import ExpiredState, StateMiddleware, StateScopes, StateStorageError, SweepReport
+from botstate_ext.documents.metadata import NEXT_EXPIRY, expiry_text
 from botstate_ext.handling import Sleep
-from botstate_ext.metadata import NEXT_EXPIRY, expiry_text
 from botstate_ext.storage import BlobStorage, MemoryStorage, as_state_storage
 from botstate_ext.storage.base import ANY
 from botstate_ext.sweep import Sweep

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from botstate_ext.document import Document
+from botstate_ext.documents.document import Document
 from botstate_ext.middleware import StateMiddleware
 from botstate_ext.replies import ImmediateReplies
 from botstate_ext.storage import MemoryStorage, StoredItem

@@ -17,15 +17,15 @@ import logging
 from datetime import timedelta
 from typing import Any, Final
 
-from .attempts import Attempt, Changes
-from .errors import StateDecodeError, StateEncodeError
+from ..errors import StateDecodeError, StateEncodeError
 from .merge import differ
 from .metadata import Metadata, is_reserved
+from .pending_writes import Attempt, Changes
 from .policy import Policies, PropertyPolicy
 from .quarantine import quarantined, quarantined_name
+from .schema_versions import FIRST
 from .stored_document import StoredDocument
 from .values import Values
-from .versions import FIRST
 
 ABSENT: Final[Any] = type("Absent", (), {"__repr__": lambda self: "ABSENT", "__slots__": ()})()
 """What :meth:`Document.get` returns for a property that is not there."""

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from .clock import Moment, end_of
+from ..clock import Moment, end_of
 
 CLAIM: Final = timedelta(minutes=1)
 """How long a claim holds unless it is renewed."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .errors import StateDecodeError
-from .jsonpath import JsonPath
-from .jsonpath.state_query import StateQuery
-from .jsonpath.steps import NOTHING
-from .serialization import json_text, jsonpickle
+from ..errors import StateDecodeError
+from ..jsonpath import JsonPath
+from ..jsonpath.state_query import StateQuery
+from ..jsonpath.steps import NOTHING
+from ..serialization import json_text, jsonpickle
 
 if TYPE_CHECKING:
     from .document import Document

@@ -8,12 +8,12 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from . import tags
-from .clock import Moment, as_utc, is_expired
-from .errors import StateDecodeError
-from .expiring import Expiring, PropertyTimes
-from .serialization import json_text, jsonpickle
-from .serialization.jsonpickle.tags import PREFIX
+from ..clock import Moment, as_utc, is_expired
+from ..errors import StateDecodeError
+from ..serialization import json_text, jsonpickle
+from ..serialization.jsonpickle.tags import PREFIX
+from . import document_tags
+from .pending_expiry import Expiring, PropertyTimes
 
 RESERVED: Final = "$state"
 """The one entry of a document that is not a property. Always the last."""
@@ -160,7 +160,7 @@ def storage_metadata(stored: Mapping[str, bytes], metadata: Metadata) -> dict[st
     times = {CREATED: metadata.created, UPDATED: metadata.updated, EXPIRES: end}
     entries |= {name: expiry_text(time) for name, time in times.items() if time is not None}
     if metadata.tags:
-        entries[TAGS] = tags.packed(metadata.tags)
+        entries[TAGS] = document_tags.packed(metadata.tags)
     # Whoever removes the item at that time runs no handler, so what has one names no such time.
     if end is not None and not metadata.expiring and not _has_handler(metadata):
         entries[EXPIRES_AT] = end.isoformat()

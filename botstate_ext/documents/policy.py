@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final, TypeAlias
 
+from ..errors import StateDecodeError
+from ..serialization import json_text
+from ..serialization.codecs import NULL, Codec, JsonCodec
 from . import merge
-from .errors import StateDecodeError
 from .limits import Limits
 from .quarantine import OnUndecodable, is_quarantined
-from .serialization import json_text
-from .serialization.codecs import NULL, Codec, JsonCodec
-from .versions import UNVERSIONED, Versions
+from .schema_versions import UNVERSIONED, Versions
 
 ExpiryHandler: TypeAlias = Callable[[Any], Any]
 """Called with an ``ExpiredState``; may be async."""

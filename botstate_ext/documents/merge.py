@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final, Literal, TypeAlias, get_args
 
-from .serialization import json_text
-from .serialization.jsonpickle.tags import OBJECT, PREFIX
+from ..serialization import json_text
+from ..serialization.jsonpickle.tags import OBJECT, PREFIX
 
 MergeFunction: TypeAlias = Callable[[Any, Any, Any], Any]
 """``(base, mine, theirs) -> merged``, on the property's values; None stands for absent."""

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from . import clock as expiry
-from . import expiring
-from .expiring import Expiring, PropertyTimes
+from .. import clock
+from . import pending_expiry
 from .metadata import Metadata
+from .pending_expiry import Expiring, PropertyTimes
 from .policy import Policies
 
 
@@ -66,7 +66,7 @@ class Lives:
         if times is None or times.expires is None or not self.policies.of(name).sliding:
             return
         lifetime = self._lifetime(name, times)
-        if lifetime is not None and expiry.renewal_due(times.expires, lifetime, now):
+        if lifetime is not None and clock.renewal_due(times.expires, lifetime, now):
             self._used.add(name)
 
     def forget(self, name: str) -> None:
@@ -88,11 +88,11 @@ class Lives:
 
     def had_ended(self, name: str, now: datetime) -> bool:
         """True when what was read of this property before would have expired by now."""
-        return expiry.is_expired(self._ends.get(name), now)
+        return clock.is_expired(self._ends.get(name), now)
 
     def had_all_ended(self, now: datetime) -> bool:
         """True when all that was read of the document before would have expired by now."""
-        return expiry.is_expired(self._last_end, now)
+        return clock.is_expired(self._last_end, now)
 
     def times(
         self,
@@ -113,13 +113,13 @@ class Lives:
         if lifetime is None:
             return before
         # Never earlier than it was: a use cannot shorten a life, whatever the clock says.
-        expires = max(before.expires, expiry.end_of(now, lifetime))
+        expires = max(before.expires, clock.end_of(now, lifetime))
         return msgspec.structs.replace(before, expires=expires)
 
     def waiting(self, now: datetime) -> list[Expiring]:
         """What has ended and has a handler, here or in another process, to be kept for it."""
         return [
-            expiring.waiting(name, ended.text, ended.times, now)
+            pending_expiry.waiting(name, ended.text, ended.times, now)
             for name, ended in self.ended.items()
             if ended.times.handler or self.policies.has_handler(name)
         ]
@@ -137,7 +137,7 @@ class Lives:
         return PropertyTimes(
             created=before.created or now,
             updated=now,
-            expires=None if lifetime is None else expiry.end_of(now, lifetime),
+            expires=None if lifetime is None else clock.end_of(now, lifetime),
             version=policy.versions.current,
             lifetime=own,
             handler=before.handler or self.policies.has_handler(name),

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from . import tags
-from .attempts import Changes
-from .clock import end_of
+from ..clock import end_of
+from ..errors import StateDecodeError, StateEncodeError
+from . import document_tags
 from .document import Document
-from .errors import StateDecodeError, StateEncodeError
-from .expiring import Expiring
 from .limits import (
     Place,
     check_depth,
@@ -23,7 +21,9 @@ from .limits import (
 )
 from .merge import OnConflict, Unmergeable, differ
 from .metadata import FORMAT, HANDLED_KEPT, WRITES_KEPT, Metadata, render_document, storage_metadata
-from .owner import owner_after
+from .ownership import owner_after
+from .pending_expiry import Expiring
+from .pending_writes import Changes
 
 
 class ConflictingProperties(Exception):
@@ -134,7 +134,7 @@ def revise(
             for name in stored
         },
         writes=[*before.writes, write_id][-WRITES_KEPT:],
-        tags=tags.within_limits(tags.applied(before.tags, document.retagged)),
+        tags=document_tags.within_limits(document_tags.applied(before.tags, document.retagged)),
         expiring=expiring,
         handled=_handled(document, start),
     )

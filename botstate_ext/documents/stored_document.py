@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-from . import tags
-from .attempts import Attempts, Changes
-from .errors import StateDecodeError
-from .lives import Lives
+from ..errors import StateDecodeError
+from . import document_tags
+from .lifetimes import Lives
 from .metadata import NO_METADATA, Metadata, parse_document
-from .owner import Owner, nobody
+from .ownership import Owner, nobody
+from .pending_writes import Attempts, Changes
 from .policy import Policies
-from .versions import FIRST
+from .schema_versions import FIRST
 
 
 class StoredDocument:
@@ -117,12 +117,12 @@ class StoredDocument:
     def tags(self) -> dict[str, str]:
         """The tags as the bot sees them, unsaved changes included."""
         self.was_read = True
-        return tags.applied(self.metadata.tags, self.retagged)
+        return document_tags.applied(self.metadata.tags, self.retagged)
 
     @tags.setter
     def tags(self, wanted: Mapping[str, str]) -> None:
         self.was_read = True
-        self.retagged = tags.changes(self.metadata.tags, wanted)
+        self.retagged = document_tags.changes(self.metadata.tags, wanted)
 
     def _agree_on_tags(self) -> None:
         said = self.metadata.tags

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from .errors import StateEncodeError, StateTooLargeError
+from ..errors import StateEncodeError, StateTooLargeError
 
 MAX_TAGS: Final = 32
 MAX_BYTES: Final = 4096

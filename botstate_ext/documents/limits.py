@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from .errors import StateTooLargeError
-from .serialization import json_text
+from ..errors import StateTooLargeError
+from ..serialization import json_text
 
 WARNING_AT: Final = 0.8
 """The part of a limit from which on a warning is logged."""

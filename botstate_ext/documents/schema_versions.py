@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from .errors import StateDecodeError, StateEncodeError
-from .serialization import json_text
+from ..errors import StateDecodeError, StateEncodeError
+from ..serialization import json_text
 
 Migration: TypeAlias = Callable[[Any], Any]
 """``(value) -> value``, from one version's plain JSON to the next one's. It may change a dictionary

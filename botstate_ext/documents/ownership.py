@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
-from .keys.build import escape
+from ..keys.build import escape
 
 Owner: TypeAlias = Mapping[str, str]
 """``channel``, ``user`` and ``conversation``, as far as the scope has them, percent-encoded."""

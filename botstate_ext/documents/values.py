@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from .errors import StateDecodeError, StateEncodeError
+from ..errors import StateDecodeError, StateEncodeError
+from ..serialization.codecs import NULL
 from .policy import Policies, PropertyPolicy
-from .serialization.codecs import NULL
-from .versions import NewerVersionError
+from .schema_versions import NewerVersionError
 
 T = TypeVar("T")
 
