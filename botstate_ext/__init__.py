@@ -43,7 +43,6 @@ from .named import StateRecord
 from .properties import StateProperty
 from .records import DocumentPage, DocumentRecord
 from .replay import turn_is_replay
-from .saved import SavedState
 from .scopes import (
     BotScopeState,
     ConversationState,
@@ -54,6 +53,7 @@ from .scopes import (
 )
 from .states import StateScopes
 from .sweep import SweepReport
+from .unit_of_work.save_events import SavedState
 from .user_documents import StateUser
 from .view import StateView
 from .whole import StateData

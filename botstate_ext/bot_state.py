@@ -12,8 +12,8 @@ from .documents.ownership import nobody, owner_of
 from .documents.policy import Policies
 from .errors import StateKeyError
 from .keys.build import is_own_key
-from .work import UnitOfWork
-from .workspace import Workspace
+from .unit_of_work.work import UnitOfWork
+from .unit_of_work.workspace import Workspace
 
 
 class CachedState:

@@ -14,8 +14,8 @@ from .errors import StateKeyError
 from .keys import build as keys
 from .scopes import ConversationState, PrivateConversationState
 from .storage.parallel import all_outcomes
-from .upkeep import Remainder, tidy
-from .workspace import Workspace
+from .unit_of_work.rewrite import Remainder, tidy
+from .unit_of_work.workspace import Workspace
 
 PARALLEL: Final = 8
 

@@ -12,8 +12,8 @@ from typing import Any, Final, Protocol
 from .documents.policy import UserHandler
 from .errors import StateConflictError, StateError
 from .keys.build import scope_of_key
-from .saved import Place, SaveHandlers, Written
 from .storage.base import StateStorage
+from .unit_of_work.save_events import Place, SaveHandlers, Written
 from .user_documents import Found, StateUser, UserDocuments
 
 MAX_ATTEMPTS: Final = 10

@@ -15,9 +15,9 @@ from .documents.pending_expiry import CLAIM, Expiring
 from .documents.policy import Policies
 from .errors import StateError
 from .expired import ExpiredState
-from .reference import to_reference
-from .upkeep import Remainder, tidy
-from .work import UnitOfWork
+from .host.reference import to_reference
+from .unit_of_work.rewrite import Remainder, tidy
+from .unit_of_work.work import UnitOfWork
 
 Sleep: TypeAlias = Callable[[float], Awaitable[object]]
 """Waits for so many seconds."""

@@ -10,7 +10,6 @@ from datetime import datetime
 from time import monotonic
 from typing import Final, NamedTuple, TypeAlias
 
-from .commit import beaten, fill, put
 from .documents.document import Document
 from .documents.metadata import RESERVED
 from .documents.policy import Policies
@@ -20,8 +19,9 @@ from .keys.build import scope_of_key
 from .serialization import json_text, jsonpickle
 from .storage.base import ItemInfo, StoredItem
 from .storage.parallel import in_parallel
-from .upkeep import MAX_ATTEMPTS
-from .workspace import Workspace
+from .unit_of_work.commit import beaten, fill, put
+from .unit_of_work.rewrite import MAX_ATTEMPTS
+from .unit_of_work.workspace import Workspace
 
 PAGE: Final = 500
 """Documents of a page: what is done again when a migration is interrupted and resumed."""

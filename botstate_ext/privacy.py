@@ -11,10 +11,10 @@ from botbuilder.schema import ActivityTypes
 from .documents.policy import UserHandler
 from .erasure import Erasure, ErasureReport
 from .export import Export
-from .outside import OutsideTurn, reference_to
 from .storage.keycheck import check_key
 from .tree import document_of
 from .turn_states import TurnStates
+from .unit_of_work.outside import OutsideTurn, reference_to
 from .user_documents import OnProgress, StateUser, UserDocuments
 
 _log: Final = logging.getLogger("botstate_ext.privacy")

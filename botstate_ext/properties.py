@@ -16,8 +16,8 @@ from .documents.document import ABSENT, Document
 from .documents.plain_view import Query, as_query, ask_property
 from .documents.policy import ExpiryHandler, Policies, PropertyPolicy, UserHandler
 from .serialization.codecs import Codec, type_from_default
-from .update import update
-from .work import UnitOfWork
+from .unit_of_work.update import update
+from .unit_of_work.work import UnitOfWork
 
 T = TypeVar("T")
 D = TypeVar("D")

@@ -24,8 +24,8 @@ from .listed_scope import ListedScope
 from .named import NamedStates
 from .properties import StateProperty
 from .serialization.codecs import Codec
+from .unit_of_work.workspace import Workspace
 from .whole import WholeDocuments
-from .workspace import Workspace
 
 T = TypeVar("T")
 Self = TypeVar("Self", bound="StateScope")

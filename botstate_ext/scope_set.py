@@ -11,7 +11,6 @@ from botbuilder.core import BotState, Storage
 
 from .clock import Clock
 from .documents.limits import Limits, positive_limit
-from .saved import SaveHandler
 from .scope import StateScope
 from .scopes import (
     BotScopeState,
@@ -27,7 +26,8 @@ from .serialization.allow_list import Types
 from .storage.base import StateStorage
 from .sweep import Unmarked
 from .templates.template import SCOPES
-from .workspace import Workspace
+from .unit_of_work.save_events import SaveHandler
+from .unit_of_work.workspace import Workspace
 
 Self = TypeVar("Self", bound="ScopeSet")
 H = TypeVar("H", bound=SaveHandler)

@@ -17,7 +17,7 @@ from .keys import build as keys
 from .keys.parse import CONVERSATIONS, USERS
 from .listing import Shelf
 from .scope import ScopeByID, StateScope
-from .workspace import Workspace
+from .unit_of_work.workspace import Workspace
 
 KeyFunction: TypeAlias = Callable[[Any], "str | None"]
 """``(turn) -> id``: whose document this turn uses. None: the scope's usual key; for an app's own

@@ -13,12 +13,12 @@ from .documents.plain_view import Query, as_query
 from .documents.policy import Policies
 from .listing import opened
 from .migration import Migration, MigrationReport, OnMigrated, Options
-from .outside import OutsideTurn, reference_to
 from .privacy import UserStates
 from .records import DocumentRecord, record_of, scope_of
 from .sweep import OnProgress, Sweep, SweepReport
 from .templates.template import Template, TemplateNames, TemplateProblem
 from .tree import TurnDocuments, ask_tree
+from .unit_of_work.outside import OutsideTurn, reference_to
 from .view import StateView
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Final, TypeAlias
 
-from .commit import fill
 from .documents import metadata, pending_expiry
 from .documents.document import Document
 from .documents.pending_expiry import Expiring
@@ -18,9 +17,10 @@ from .errors import StateDecodeError, StateError
 from .handling import Sleep, handle
 from .storage.base import ItemInfo
 from .storage.parallel import in_parallel
-from .upkeep import Remainder, tidy
-from .work import UnitOfWork
-from .workspace import Workspace
+from .unit_of_work.commit import fill
+from .unit_of_work.rewrite import Remainder, tidy
+from .unit_of_work.work import UnitOfWork
+from .unit_of_work.workspace import Workspace
 
 _log: Final = logging.getLogger("botstate_ext.expiry")
 

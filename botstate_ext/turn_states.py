@@ -12,7 +12,7 @@ from .documents.merge import OnConflict
 from .errors import StateKeyError
 from .scope import StateScope
 from .scope_set import ScopeSet
-from .work import UnitOfWork
+from .unit_of_work.work import UnitOfWork
 
 
 class TurnStates(ScopeSet):

@@ -12,8 +12,8 @@ from .documents.ownership import owner
 from .errors import StateDecodeError, StateKeyError
 from .keys import build as keys
 from .keys.parse import CONVERSATIONS, USERS, private_readings, read_key, reads_two_ways
-from .outside import activity_of
 from .storage.base import ItemInfo, StateStorage
+from .unit_of_work.outside import activity_of
 
 OnProgress: TypeAlias = Callable[[int], object]
 """Called with the number of keys that were looked at so far."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 from .bot_state import DocumentBotState
-from .commit import MAX_ATTEMPTS, arrived, beaten, conflict, put, refresh
 from .documents.document import Document
 from .documents.metadata import is_reserved
 from .documents.pending_writes import Changes
@@ -17,7 +16,8 @@ from .serialization.allow_list import AllowList
 from .serialization.codec_choice import codec_for
 from .serialization.codecs import Codec
 from .storage.base import ANY
-from .work import UnitOfWork
+from .unit_of_work.commit import MAX_ATTEMPTS, arrived, beaten, conflict, put, refresh
+from .unit_of_work.work import UnitOfWork
 
 _BUILTINS: Final = (str, int, float, bool, type(None))
 

@@ -9,9 +9,9 @@ import pytest
 from botbuilder.core import TurnContext
 
 from botstate_ext import StateConflictError, StateMiddleware, StateScopes, StateStorageError
-from botstate_ext.commit import MAX_ATTEMPTS
 from botstate_ext.storage import MemoryStorage, StateStorage
 from botstate_ext.testing import FaultyStorage
+from botstate_ext.unit_of_work.commit import MAX_ATTEMPTS
 from tests.core.backends import body, read_all
 from tests.turns import Bot, context
 

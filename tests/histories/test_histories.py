@@ -99,7 +99,7 @@ def test_what_is_applied_twice_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_not_taken_back_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     async def nothing(*_: Any) -> None: ...
 
-    monkeypatch.setattr("botstate_ext.staging.take_back", nothing)
+    monkeypatch.setattr("botstate_ext.unit_of_work.replay_storage.take_back", nothing)
     assert "failed, and is there" in found_in()
 
 

@@ -9,10 +9,10 @@ from enum import Enum
 from time import monotonic
 from typing import Any, Final
 
+from ..documents.document import ABSENT, Document
+from ..documents.policy import PropertyPolicy
+from ..documents.revision import changed
 from .commit import Work, arrived, beaten, conflict, put, refresh
-from .documents.document import ABSENT, Document
-from .documents.policy import PropertyPolicy
-from .documents.revision import changed
 
 MAX_ATTEMPTS: Final = 100
 MAX_SECONDS: Final = 60.0

@@ -7,18 +7,18 @@ from typing import Any, Final
 
 from botbuilder.core import Storage
 
-from .clock import Clock, in_utc, never_back, system_clock
-from .documents.limits import Limits
-from .documents.merge import OnConflict
-from .documents.policy import NO_LIMITS, PropertyPolicy
-from .errors import StateEncodeError
-from .reference import no_reference, reference_of
-from .saved import SaveHandlers
-from .serialization.allow_list import AllowList, Types, allow_list
-from .serialization.codec_choice import codec_for
-from .serialization.codecs import Codec
-from .staged_work import StagedWork
-from .storage.adapt import as_state_storage
+from ..clock import Clock, in_utc, never_back, system_clock
+from ..documents.limits import Limits
+from ..documents.merge import OnConflict
+from ..documents.policy import NO_LIMITS, PropertyPolicy
+from ..errors import StateEncodeError
+from ..host.reference import no_reference, reference_of
+from ..serialization.allow_list import AllowList, Types, allow_list
+from ..serialization.codec_choice import codec_for
+from ..serialization.codecs import Codec
+from ..storage.adapt import as_state_storage
+from .replay_work import StagedWork
+from .save_events import SaveHandlers
 from .work import UnitOfWork
 
 _ENDED: Final = object()

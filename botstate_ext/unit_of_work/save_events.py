@@ -9,9 +9,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from .documents.merge import differ
-from .documents.pending_writes import Attempt, Changes
-from .serialization import json_text, jsonpickle
+from ..documents.merge import differ
+from ..documents.pending_writes import Attempt, Changes
+from ..serialization import json_text, jsonpickle
 
 _log: Final = logging.getLogger("botstate_ext")
 _is_telling: Final[ContextVar[bool]] = ContextVar("botstate_ext.is_telling", default=False)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from .documents.metadata import parse_document
-from .errors import StateConflictError, StateDecodeError, StateError, StateStorageError
-from .storage.base import ANY, StateStorage, StoredItem
+from ..documents.metadata import parse_document
+from ..errors import StateConflictError, StateDecodeError, StateError, StateStorageError
+from ..storage.base import ANY, StateStorage, StoredItem
 
 OVERTAKEN: Final = "someone else wrote it while this turn ran."
 

@@ -7,10 +7,10 @@ from contextvars import ContextVar, Token
 from dataclasses import replace
 from typing import Any, Final
 
-from .clock import Clock
-from .saved import Place, Written
-from .staging import ETags, StagedStorage
-from .storage.base import StateStorage
+from ..clock import Clock
+from ..storage.base import StateStorage
+from .replay_storage import ETags, StagedStorage
+from .save_events import Place, Written
 from .work import UnitOfWork
 
 

@@ -11,16 +11,16 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Final, Protocol, TypeAlias
 
-from .clock import Clock
-from .documents.document import Document
-from .documents.merge import OnConflict, differ
-from .documents.pending_expiry import Expiring
-from .documents.pending_writes import Changes
-from .documents.revision import ConflictingProperties, Revision, merged, revise, warn_of_limits
-from .errors import StateConflictError, StateStorageError
-from .reference import Reference
-from .saved import Notes, Place, Written
-from .storage.base import ANY, StateStorage, StoredItem
+from ..clock import Clock
+from ..documents.document import Document
+from ..documents.merge import OnConflict, differ
+from ..documents.pending_expiry import Expiring
+from ..documents.pending_writes import Changes
+from ..documents.revision import ConflictingProperties, Revision, merged, revise, warn_of_limits
+from ..errors import StateConflictError, StateStorageError
+from ..host.reference import Reference
+from ..storage.base import ANY, StateStorage, StoredItem
+from .save_events import Notes, Place, Written
 
 # By measurement: of 64 who write one document at once, all are through after 16 attempts.
 MAX_ATTEMPTS: Final = 30

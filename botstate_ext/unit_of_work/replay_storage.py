@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
-from .errors import StateConflictError, StateError, StateStorageError
-from .staged_write import OVERTAKEN, Overtaken, StagedWrite, etag_of, take_back, write_one
-from .storage.base import ANY, ItemPage, StateStorage, StoredItem
-from .storage.etags import check_condition, new_etag
-from .storage.keycheck import check_etag, check_key, check_put
-from .storage.parallel import all_outcomes
+from ..errors import StateConflictError, StateError, StateStorageError
+from ..storage.base import ANY, ItemPage, StateStorage, StoredItem
+from ..storage.etags import check_condition, new_etag
+from ..storage.keycheck import check_etag, check_key, check_put
+from ..storage.parallel import all_outcomes
+from .replay_write import OVERTAKEN, Overtaken, StagedWrite, etag_of, take_back, write_one
 
 
 class ETags(NamedTuple):

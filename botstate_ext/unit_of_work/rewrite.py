@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, NamedTuple, TypeAlias
 
+from ..documents.document import Document
+from ..documents.pending_expiry import Expiring
 from .commit import Work, arrived, beaten, put, refresh
-from .documents.document import Document
-from .documents.pending_expiry import Expiring
 
 MAX_ATTEMPTS: Final = 10
 

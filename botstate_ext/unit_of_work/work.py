@@ -7,17 +7,17 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final, Protocol, TypeAlias
 
-from .clock import Clock
+from ..clock import Clock
+from ..documents.document import Document
+from ..documents.merge import OnConflict
+from ..documents.pending_writes import Changes
+from ..documents.policy import Policies
+from ..documents.revision import changed, check_limits
+from ..errors import StateError
+from ..host.reference import Reference, no_reference
+from ..storage.base import ANY, StateStorage, StoredItem
 from .commit import Pause, commit, fill, full_jitter
-from .documents.document import Document
-from .documents.merge import OnConflict
-from .documents.pending_writes import Changes
-from .documents.policy import Policies
-from .documents.revision import changed, check_limits
-from .errors import StateError
-from .reference import Reference, no_reference
-from .saved import Notes, Place, SaveHandlers, Written
-from .storage.base import ANY, StateStorage, StoredItem
+from .save_events import Notes, Place, SaveHandlers, Written
 
 _Plan: TypeAlias = tuple[Document, Changes]
 _NOT_TRIED: Final = object()

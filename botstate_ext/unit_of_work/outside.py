@@ -9,10 +9,10 @@ from botbuilder.core import BotAdapter, conversation_reference_extension
 from botbuilder.schema import Activity, ChannelAccount, ConversationAccount, ConversationReference
 from botframework.connector.auth import AuthenticationConstants, ClaimsIdentity
 
-from .documents.merge import ON_CONFLICT, OnConflict
+from ..documents.merge import ON_CONFLICT, OnConflict
 
 if TYPE_CHECKING:
-    from .turn_states import TurnStates
+    from ..turn_states import TurnStates
 
 
 class OutsideTurn:
