@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .erasure import ErasureReport
 from .errors import (
     StateConflictError,
     StateDecodeError,
@@ -36,12 +35,14 @@ from .errors import (
 from .expired import ExpiredState
 from .jsonpath import JsonPath
 from .jsonpath.state_query import StateQuery
+from .listing.records import DocumentPage, DocumentRecord
 from .locks import InProcessTurnLock, TurnLock
 from .middleware import StateMiddleware
 from .migration import MigrationReport
 from .named import StateRecord
+from .privacy.erasure import ErasureReport
+from .privacy.user_documents import StateUser
 from .properties import StateProperty
-from .records import DocumentPage, DocumentRecord
 from .replay import turn_is_replay
 from .scopes import (
     BotScopeState,
@@ -51,11 +52,10 @@ from .scopes import (
     UserState,
     WorkflowState,
 )
-from .states import StateScopes
+from .states.states import StateScopes
+from .states.view import StateView
 from .sweep import SweepReport
 from .unit_of_work.save_events import SavedState
-from .user_documents import StateUser
-from .view import StateView
 from .whole import StateData
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Final
 
 from aiohttp import web
 
-from .states import StateScopes
+from .states.states import StateScopes
 from .sweeper import Sweeper
 
 __all__ = ["setup"]

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 from .bot_state import DocumentBotState
 from .documents import document_tags
 from .jsonpath import JsonPath
-from .listing import PAGE, Listing, Shelf, with_data
-from .records import DocumentPage, DocumentRecord
+from .listing.listing import PAGE, Listing, Shelf, with_data
+from .listing.records import DocumentPage, DocumentRecord
 
 
 class ListedScope(DocumentBotState):

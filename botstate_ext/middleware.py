@@ -13,10 +13,10 @@ from .conversation_end import is_end
 from .deliveries import Deliveries, Delivery
 from .documents.merge import ON_CONFLICT, OnConflict
 from .locks import InProcessTurnLock, TurnLock
-from .privacy import is_removal
 from .replay import replayed
 from .replies import HeldReplies, ImmediateReplies
-from .states import StateScopes
+from .states.states import StateScopes
+from .states.user_states import is_removal
 
 OnError: TypeAlias = Literal["discard", "save"]
 Replies: TypeAlias = Literal["immediate", "after_save"]

@@ -15,7 +15,7 @@ from botframework.connector.auth import AuthenticationConstants
 from .errors import StateKeyError
 from .keys import build as keys
 from .keys.parse import CONVERSATIONS, USERS
-from .listing import Shelf
+from .listing.listing import Shelf
 from .scope import ScopeByID, StateScope
 from .unit_of_work.workspace import Workspace
 

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 import click
 
 from ..jsonpath import JsonPath
-from ..records import DocumentRecord
+from ..listing.records import DocumentRecord
 from ..scope import StateScope
-from ..states import StateScopes
+from ..states.states import StateScopes
 from .progress import Show, progress
 from .target import on_states
 

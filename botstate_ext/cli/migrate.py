@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 import click
 
 from ..migration import MigrationReport
-from ..states import StateScopes
+from ..states.states import StateScopes
 from .progress import progress
 from .target import on_states
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from ..states import StateScopes
+from ..states.states import StateScopes
 from ..sweep import SweepReport
 from .progress import progress
 from .target import on_states

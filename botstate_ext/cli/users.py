@@ -7,8 +7,8 @@ from dataclasses import asdict
 
 import click
 
-from ..erasure import ErasureReport
-from ..states import StateScopes
+from ..privacy.erasure import ErasureReport
+from ..states.states import StateScopes
 from .progress import progress
 from .target import on_states
 

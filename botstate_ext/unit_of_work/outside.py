@@ -12,7 +12,7 @@ from botframework.connector.auth import AuthenticationConstants, ClaimsIdentity
 from ..documents.merge import ON_CONFLICT, OnConflict
 
 if TYPE_CHECKING:
-    from ..turn_states import TurnStates
+    from ..states.turn_states import TurnStates
 
 
 class OutsideTurn:

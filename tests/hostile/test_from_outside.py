@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from botstate_ext import StateConflictError, StateEncodeError, StateMiddleware, StateQueryError
-from botstate_ext.continuation import _checksum
 from botstate_ext.keys import build as keys_module
+from botstate_ext.listing.continuation import _checksum
 from botstate_ext.storage import BlobStorage
 from tests.expiry.world import HOUR, KEY, World
 from tests.turns import Bot, context, message

@@ -23,7 +23,7 @@ from botstate_ext import (
     StateStorageError,
     StateTooLargeError,
 )
-from botstate_ext.continuation import Position, from_token, to_token
+from botstate_ext.listing.continuation import Position, from_token, to_token
 from botstate_ext.scope import StateScope
 from botstate_ext.storage import BlobStorage, MemoryStorage, StateStorage, as_state_storage
 from botstate_ext.testing import CountingStorage, ManualClock

@@ -8,14 +8,14 @@ from typing import Any, Final
 
 import msgspec
 
-from .clock import Clock
-from .documents.document import Document
-from .documents.plain_view import plain
-from .documents.policy import Policies
+from ..clock import Clock
+from ..documents.document import Document
+from ..documents.plain_view import plain
+from ..documents.policy import Policies
+from ..errors import StateEncodeError
+from ..listing.records import record_of
+from ..storage.base import ItemInfo, StateStorage
 from .erasure import Handlers
-from .errors import StateEncodeError
-from .records import record_of
-from .storage.base import ItemInfo, StateStorage
 from .user_documents import StateUser, UserDocuments
 
 _BATCH: Final = 100

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .errors import StateKeyError
+from ..errors import StateKeyError
 
 if TYPE_CHECKING:
     from .states import StateScopes

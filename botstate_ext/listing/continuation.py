@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from .errors import StateQueryError
+from ..errors import StateQueryError
 
 _CHECKSUM_BYTES: Final = 16
 

@@ -7,12 +7,12 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
-from .documents.document import Document
-from .documents.merge import OnConflict
-from .errors import StateKeyError
-from .scope import StateScope
+from ..documents.document import Document
+from ..documents.merge import OnConflict
+from ..errors import StateKeyError
+from ..scope import StateScope
+from ..unit_of_work.work import UnitOfWork
 from .scope_set import ScopeSet
-from .unit_of_work.work import UnitOfWork
 
 
 class TurnStates(ScopeSet):

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from .documents import document_tags, metadata
-from .documents.ownership import PARTS
-from .keys.build import id_of_key, unescape
-from .keys.parse import USERS, private_readings, read_key, reads_two_ways
-from .storage.base import ItemInfo
+from ..documents import document_tags, metadata
+from ..documents.ownership import PARTS
+from ..keys.build import id_of_key, unescape
+from ..keys.parse import USERS, private_readings, read_key, reads_two_ways
+from ..storage.base import ItemInfo
 
 
 @dataclass(frozen=True, slots=True)

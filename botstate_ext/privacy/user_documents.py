@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from .clock import Clock
-from .documents import metadata
-from .documents.ownership import owner
-from .errors import StateDecodeError, StateKeyError
-from .keys import build as keys
-from .keys.parse import CONVERSATIONS, USERS, private_readings, read_key, reads_two_ways
-from .storage.base import ItemInfo, StateStorage
-from .unit_of_work.outside import activity_of
+from ..clock import Clock
+from ..documents import metadata
+from ..documents.ownership import owner
+from ..errors import StateDecodeError, StateKeyError
+from ..keys import build as keys
+from ..keys.parse import CONVERSATIONS, USERS, private_readings, read_key, reads_two_ways
+from ..storage.base import ItemInfo, StateStorage
+from ..unit_of_work.outside import activity_of
 
 OnProgress: TypeAlias = Callable[[int], object]
 """Called with the number of keys that were looked at so far."""

@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from .clock import Clock, is_expired
+from ..clock import Clock, is_expired
+from ..documents.document import Document
+from ..documents.plain_view import visible
+from ..documents.policy import Policies
+from ..errors import StateDecodeError, StateKeyError, StateQueryError
+from ..keys.build import is_own_key
+from ..keys.parse import CONVERSATIONS
+from ..storage.base import ItemInfo, StateStorage, StoredItem
 from .continuation import Position, from_token, to_token
-from .documents.document import Document
-from .documents.plain_view import visible
-from .documents.policy import Policies
-from .errors import StateDecodeError, StateKeyError, StateQueryError
-from .keys.build import is_own_key
-from .keys.parse import CONVERSATIONS
 from .records import DocumentPage, DocumentRecord, record_of, scope_of
-from .storage.base import ItemInfo, StateStorage, StoredItem
 
 PAGE: Final = 100
 _LARGE_PAGE: Final = 1000

@@ -7,18 +7,18 @@ from typing import Any
 
 from botbuilder.schema import ConversationReference
 
-from .conversation_end import ConversationEnd
-from .documents.merge import OnConflict
-from .documents.plain_view import Query, as_query
-from .documents.policy import Policies
-from .listing import opened
-from .migration import Migration, MigrationReport, OnMigrated, Options
-from .privacy import UserStates
-from .records import DocumentRecord, record_of, scope_of
-from .sweep import OnProgress, Sweep, SweepReport
-from .templates.template import Template, TemplateNames, TemplateProblem
-from .tree import TurnDocuments, ask_tree
-from .unit_of_work.outside import OutsideTurn, reference_to
+from ..conversation_end import ConversationEnd
+from ..documents.merge import OnConflict
+from ..documents.plain_view import Query, as_query
+from ..documents.policy import Policies
+from ..listing.listing import opened
+from ..listing.records import DocumentRecord, record_of, scope_of
+from ..migration import Migration, MigrationReport, OnMigrated, Options
+from ..sweep import OnProgress, Sweep, SweepReport
+from ..templates.template import Template, TemplateNames, TemplateProblem
+from ..unit_of_work.outside import OutsideTurn, reference_to
+from .query_scopes import TurnDocuments, ask_tree
+from .user_states import UserStates
 from .view import StateView
 
 

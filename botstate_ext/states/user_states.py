@@ -8,14 +8,14 @@ from typing import Any, Final
 
 from botbuilder.schema import ActivityTypes
 
-from .documents.policy import UserHandler
-from .erasure import Erasure, ErasureReport
-from .export import Export
-from .storage.keycheck import check_key
-from .tree import document_of
+from ..documents.policy import UserHandler
+from ..privacy.erasure import Erasure, ErasureReport
+from ..privacy.export import Export
+from ..privacy.user_documents import OnProgress, StateUser, UserDocuments
+from ..storage.keycheck import check_key
+from ..unit_of_work.outside import OutsideTurn, reference_to
+from .query_scopes import document_of
 from .turn_states import TurnStates
-from .unit_of_work.outside import OutsideTurn, reference_to
-from .user_documents import OnProgress, StateUser, UserDocuments
 
 _log: Final = logging.getLogger("botstate_ext.privacy")
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from .documents.plain_view import Names, visible
-from .errors import StateKeyError, StateQueryError
-from .jsonpath import JsonPath
-from .jsonpath.state_query import StateQuery
-from .templates.template import DocumentName
+from ..documents.plain_view import Names, visible
+from ..errors import StateKeyError, StateQueryError
+from ..jsonpath import JsonPath
+from ..jsonpath.state_query import StateQuery
+from ..templates.template import DocumentName
 
 if TYPE_CHECKING:
-    from .documents.document import Document
-    from .scope import StateScope
+    from ..documents.document import Document
+    from ..scope import StateScope
     from .states import StateScopes
 
 _DEPTH: Final = 3  # of a place in the tree: scope, id, property

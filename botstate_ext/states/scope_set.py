@@ -9,10 +9,10 @@ from typing import TypeVar, overload
 
 from botbuilder.core import BotState, Storage
 
-from .clock import Clock
-from .documents.limits import Limits, positive_limit
-from .scope import StateScope
-from .scopes import (
+from ..clock import Clock
+from ..documents.limits import Limits, positive_limit
+from ..scope import StateScope
+from ..scopes import (
     BotScopeState,
     ConversationState,
     KeyFunction,
@@ -22,12 +22,12 @@ from .scopes import (
     UserState,
     WorkflowState,
 )
-from .serialization.allow_list import Types
-from .storage.base import StateStorage
-from .sweep import Unmarked
-from .templates.template import SCOPES
-from .unit_of_work.save_events import SaveHandler
-from .unit_of_work.workspace import Workspace
+from ..serialization.allow_list import Types
+from ..storage.base import StateStorage
+from ..sweep import Unmarked
+from ..templates.template import SCOPES
+from ..unit_of_work.save_events import SaveHandler
+from ..unit_of_work.workspace import Workspace
 
 Self = TypeVar("Self", bound="ScopeSet")
 H = TypeVar("H", bound=SaveHandler)

@@ -9,11 +9,11 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from .documents.policy import UserHandler
-from .errors import StateConflictError, StateError
-from .keys.build import scope_of_key
-from .storage.base import StateStorage
-from .unit_of_work.save_events import Place, SaveHandlers, Written
+from ..documents.policy import UserHandler
+from ..errors import StateConflictError, StateError
+from ..keys.build import scope_of_key
+from ..storage.base import StateStorage
+from ..unit_of_work.save_events import Place, SaveHandlers, Written
 from .user_documents import Found, StateUser, UserDocuments
 
 MAX_ATTEMPTS: Final = 10
