@@ -39,12 +39,10 @@ from .listing.records import DocumentPage, DocumentRecord
 from .locks import InProcessTurnLock, TurnLock
 from .middleware import StateMiddleware
 from .migration import MigrationReport
-from .named import StateRecord
 from .privacy.erasure import ErasureReport
 from .privacy.user_documents import StateUser
-from .properties import StateProperty
 from .replay import turn_is_replay
-from .scopes import (
+from .scopes.kinds import (
     BotScopeState,
     ConversationState,
     PrivateConversationState,
@@ -52,11 +50,13 @@ from .scopes import (
     UserState,
     WorkflowState,
 )
+from .scopes.named import StateRecord
+from .scopes.state_property import StateProperty
+from .scopes.whole import StateData
 from .states.states import StateScopes
 from .states.view import StateView
 from .sweep import SweepReport
 from .unit_of_work.save_events import SavedState
-from .whole import StateData
 
 if TYPE_CHECKING:
     from .locks import BlobLeaseLock

@@ -12,7 +12,7 @@ from botbuilder.schema import ActivityTypes
 from .documents.document import Document
 from .errors import StateKeyError
 from .keys import build as keys
-from .scopes import ConversationState, PrivateConversationState
+from .scopes.kinds import ConversationState, PrivateConversationState
 from .storage.parallel import all_outcomes
 from .unit_of_work.rewrite import Remainder, tidy
 from .unit_of_work.workspace import Workspace

@@ -11,7 +11,7 @@ import click
 
 from ..jsonpath import JsonPath
 from ..listing.records import DocumentRecord
-from ..scope import StateScope
+from ..scopes.scope import StateScope
 from ..states.states import StateScopes
 from .progress import Show, progress
 from .target import on_states

@@ -13,7 +13,7 @@ from ..templates.template import DocumentName
 
 if TYPE_CHECKING:
     from ..documents.document import Document
-    from ..scope import StateScope
+    from ..scopes.scope import StateScope
     from .states import StateScopes
 
 _DEPTH: Final = 3  # of a place in the tree: scope, id, property

@@ -11,8 +11,7 @@ from botbuilder.core import BotState, Storage
 
 from ..clock import Clock
 from ..documents.limits import Limits, positive_limit
-from ..scope import StateScope
-from ..scopes import (
+from ..scopes.kinds import (
     BotScopeState,
     ConversationState,
     KeyFunction,
@@ -22,6 +21,7 @@ from ..scopes import (
     UserState,
     WorkflowState,
 )
+from ..scopes.scope import StateScope
 from ..serialization.allow_list import Types
 from ..storage.base import StateStorage
 from ..sweep import Unmarked

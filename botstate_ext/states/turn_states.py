@@ -10,7 +10,7 @@ from typing import Any
 from ..documents.document import Document
 from ..documents.merge import OnConflict
 from ..errors import StateKeyError
-from ..scope import StateScope
+from ..scopes.scope import StateScope
 from ..unit_of_work.work import UnitOfWork
 from .scope_set import ScopeSet
 

@@ -10,7 +10,7 @@ import pytest
 from botbuilder.core import MemoryStorage as UpstreamMemoryStorage
 from botbuilder.core import Storage
 
-from botstate_ext.scope import StateScope
+from botstate_ext.scopes.scope import StateScope
 from botstate_ext.storage import BlobStorage, MemoryStorage, as_state_storage
 from tests.turns import context
 

@@ -24,7 +24,7 @@ from botstate_ext import (
     StateTooLargeError,
 )
 from botstate_ext.listing.continuation import Position, from_token, to_token
-from botstate_ext.scope import StateScope
+from botstate_ext.scopes.scope import StateScope
 from botstate_ext.storage import BlobStorage, MemoryStorage, StateStorage, as_state_storage
 from botstate_ext.testing import CountingStorage, ManualClock
 from tests.storage.upstream_kinds import PlainStorage

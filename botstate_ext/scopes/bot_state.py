@@ -7,13 +7,13 @@ from typing import Any, ClassVar
 
 from botbuilder.core import BotState, Storage
 
-from .documents.document import ABSENT, Document
-from .documents.ownership import nobody, owner_of
-from .documents.policy import Policies
-from .errors import StateKeyError
-from .keys.build import is_own_key
-from .unit_of_work.work import UnitOfWork
-from .unit_of_work.workspace import Workspace
+from ..documents.document import ABSENT, Document
+from ..documents.ownership import nobody, owner_of
+from ..documents.policy import Policies
+from ..errors import StateKeyError
+from ..keys.build import is_own_key
+from ..unit_of_work.work import UnitOfWork
+from ..unit_of_work.workspace import Workspace
 
 
 class CachedState:

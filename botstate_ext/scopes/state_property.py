@@ -11,13 +11,13 @@ from typing import Any, Generic, Protocol, TypeVar, overload
 
 from botbuilder.core import StatePropertyAccessor
 
-from .clock import positive
-from .documents.document import ABSENT, Document
-from .documents.plain_view import Query, as_query, ask_property
-from .documents.policy import ExpiryHandler, Policies, PropertyPolicy, UserHandler
-from .serialization.codecs import Codec, type_from_default
-from .unit_of_work.update import update
-from .unit_of_work.work import UnitOfWork
+from ..clock import positive
+from ..documents.document import ABSENT, Document
+from ..documents.plain_view import Query, as_query, ask_property
+from ..documents.policy import ExpiryHandler, Policies, PropertyPolicy, UserHandler
+from ..serialization.codecs import Codec, type_from_default
+from ..unit_of_work.update import update
+from ..unit_of_work.work import UnitOfWork
 
 T = TypeVar("T")
 D = TypeVar("D")

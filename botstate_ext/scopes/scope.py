@@ -9,22 +9,22 @@ from typing import Any, TypeVar, overload
 
 from botbuilder.core import Storage
 
-from .clock import positive
-from .documents.document import Document
-from .documents.limits import positive_limit
-from .documents.merge import Merge
-from .documents.metadata import is_reserved
-from .documents.plain_view import Query, as_query, ask
-from .documents.policy import ExpiryHandler, Policies, PropertyPolicy, Trim
-from .documents.quarantine import CHOICES, OnUndecodable
-from .documents.schema_versions import Migration, versions_of
-from .errors import StateKeyError
-from .keys.build import document_key
+from ..clock import positive
+from ..documents.document import Document
+from ..documents.limits import positive_limit
+from ..documents.merge import Merge
+from ..documents.metadata import is_reserved
+from ..documents.plain_view import Query, as_query, ask
+from ..documents.policy import ExpiryHandler, Policies, PropertyPolicy, Trim
+from ..documents.quarantine import CHOICES, OnUndecodable
+from ..documents.schema_versions import Migration, versions_of
+from ..errors import StateKeyError
+from ..keys.build import document_key
+from ..serialization.codecs import Codec
+from ..unit_of_work.workspace import Workspace
 from .listed_scope import ListedScope
 from .named import NamedStates
-from .properties import StateProperty
-from .serialization.codecs import Codec
-from .unit_of_work.workspace import Workspace
+from .state_property import StateProperty
 from .whole import WholeDocuments
 
 T = TypeVar("T")

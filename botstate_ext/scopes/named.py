@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from ..clock import positive
+from ..documents.document import ABSENT, Document
+from ..documents.pending_expiry import PropertyTimes
+from ..documents.plain_view import plain
+from ..errors import StateEncodeError, StateNotFoundError
+from ..keys.build import id_of_key, is_own_key
+from ..serialization import json_text
 from .bot_state import DocumentBotState
-from .clock import positive
-from .documents.document import ABSENT, Document
-from .documents.pending_expiry import PropertyTimes
-from .documents.plain_view import plain
-from .errors import StateEncodeError, StateNotFoundError
-from .keys.build import id_of_key, is_own_key
-from .serialization import json_text
 
 T = TypeVar("T")
 

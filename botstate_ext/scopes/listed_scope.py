@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, ClassVar
 
+from ..documents import document_tags
+from ..jsonpath import JsonPath
+from ..listing.listing import PAGE, Listing, Shelf, with_data
+from ..listing.records import DocumentPage, DocumentRecord
 from .bot_state import DocumentBotState
-from .documents import document_tags
-from .jsonpath import JsonPath
-from .listing.listing import PAGE, Listing, Shelf, with_data
-from .listing.records import DocumentPage, DocumentRecord
 
 
 class ListedScope(DocumentBotState):

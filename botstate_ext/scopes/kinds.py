@@ -12,12 +12,12 @@ import botbuilder.core as sdk
 from botbuilder.core import BotAdapter, Storage
 from botframework.connector.auth import AuthenticationConstants
 
-from .errors import StateKeyError
-from .keys import build as keys
-from .keys.parse import CONVERSATIONS, USERS
-from .listing.listing import Shelf
+from ..errors import StateKeyError
+from ..keys import build as keys
+from ..keys.parse import CONVERSATIONS, USERS
+from ..listing.listing import Shelf
+from ..unit_of_work.workspace import Workspace
 from .scope import ScopeByID, StateScope
-from .unit_of_work.workspace import Workspace
 
 KeyFunction: TypeAlias = Callable[[Any], "str | None"]
 """``(turn) -> id``: whose document this turn uses. None: the scope's usual key; for an app's own

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from ..documents.document import Document
+from ..documents.metadata import is_reserved
+from ..documents.pending_writes import Changes
+from ..documents.plain_view import plain
+from ..documents.revision import changed
+from ..errors import StateEncodeError
+from ..serialization import json_text
+from ..serialization.allow_list import AllowList
+from ..serialization.codec_choice import codec_for
+from ..serialization.codecs import Codec
+from ..storage.base import ANY
+from ..unit_of_work.commit import MAX_ATTEMPTS, arrived, beaten, conflict, put, refresh
+from ..unit_of_work.work import UnitOfWork
 from .bot_state import DocumentBotState
-from .documents.document import Document
-from .documents.metadata import is_reserved
-from .documents.pending_writes import Changes
-from .documents.plain_view import plain
-from .documents.revision import changed
-from .errors import StateEncodeError
-from .serialization import json_text
-from .serialization.allow_list import AllowList
-from .serialization.codec_choice import codec_for
-from .serialization.codecs import Codec
-from .storage.base import ANY
-from .unit_of_work.commit import MAX_ATTEMPTS, arrived, beaten, conflict, put, refresh
-from .unit_of_work.work import UnitOfWork
 
 _BUILTINS: Final = (str, int, float, bool, type(None))
 
