@@ -32,13 +32,14 @@ from .errors import (
     StateStorageError,
     StateTooLargeError,
 )
-from .expired import ExpiredState
 from .jsonpath import JsonPath
 from .jsonpath.state_query import StateQuery
 from .listing.records import DocumentPage, DocumentRecord
 from .locks import InProcessTurnLock, TurnLock
+from .maintenance.expired import ExpiredState
+from .maintenance.migration import MigrationReport
+from .maintenance.sweep import SweepReport
 from .middleware import StateMiddleware
-from .migration import MigrationReport
 from .privacy.erasure import ErasureReport
 from .privacy.user_documents import StateUser
 from .replay import turn_is_replay
@@ -55,7 +56,6 @@ from .scopes.state_property import StateProperty
 from .scopes.whole import StateData
 from .states.states import StateScopes
 from .states.view import StateView
-from .sweep import SweepReport
 from .unit_of_work.save_events import SavedState
 
 if TYPE_CHECKING:

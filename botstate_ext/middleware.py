@@ -9,10 +9,10 @@ from typing import Any, Final, Literal, TypeAlias
 
 from botbuilder.core import Middleware, TurnContext
 
-from .conversation_end import is_end
 from .deliveries import Deliveries, Delivery
 from .documents.merge import ON_CONFLICT, OnConflict
 from .locks import InProcessTurnLock, TurnLock
+from .maintenance.conversation_end import is_end
 from .replay import replayed
 from .replies import HeldReplies, ImmediateReplies
 from .states.states import StateScopes

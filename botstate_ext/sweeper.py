@@ -12,8 +12,8 @@ from typing import Final, Protocol
 
 from .clock import positive
 from .errors import StateError
-from .handling import Sleep
-from .sweep import SweepReport
+from .maintenance.expiry_handlers import Sleep
+from .maintenance.sweep import SweepReport
 
 __all__ = ["Sweeper"]
 

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 
 import click
 
-from ..migration import MigrationReport
+from ..maintenance.migration import MigrationReport
 from ..states.states import StateScopes
 from .progress import progress
 from .target import on_states

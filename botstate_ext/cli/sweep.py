@@ -7,8 +7,8 @@ from dataclasses import asdict
 
 import click
 
+from ..maintenance.sweep import SweepReport
 from ..states.states import StateScopes
-from ..sweep import SweepReport
 from .progress import progress
 from .target import on_states
 

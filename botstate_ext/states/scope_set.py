@@ -11,6 +11,7 @@ from botbuilder.core import BotState, Storage
 
 from ..clock import Clock
 from ..documents.limits import Limits, positive_limit
+from ..maintenance.sweep import Unmarked
 from ..scopes.kinds import (
     BotScopeState,
     ConversationState,
@@ -24,7 +25,6 @@ from ..scopes.kinds import (
 from ..scopes.scope import StateScope
 from ..serialization.allow_list import Types
 from ..storage.base import StateStorage
-from ..sweep import Unmarked
 from ..templates.template import SCOPES
 from ..unit_of_work.save_events import SaveHandler
 from ..unit_of_work.workspace import Workspace

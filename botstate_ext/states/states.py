@@ -7,14 +7,14 @@ from typing import Any
 
 from botbuilder.schema import ConversationReference
 
-from ..conversation_end import ConversationEnd
 from ..documents.merge import OnConflict
 from ..documents.plain_view import Query, as_query
 from ..documents.policy import Policies
 from ..listing.listing import opened
 from ..listing.records import DocumentRecord, record_of, scope_of
-from ..migration import Migration, MigrationReport, OnMigrated, Options
-from ..sweep import OnProgress, Sweep, SweepReport
+from ..maintenance.conversation_end import ConversationEnd
+from ..maintenance.migration import Migration, MigrationReport, OnMigrated, Options
+from ..maintenance.sweep import OnProgress, Sweep, SweepReport
 from ..templates.template import Template, TemplateNames, TemplateProblem
 from ..unit_of_work.outside import OutsideTurn, reference_to
 from .query_scopes import TurnDocuments, ask_tree

@@ -14,10 +14,10 @@ from botbuilder.core import TurnContext
 
 from botstate_ext import ExpiredState, StateMiddleware, StateScopes, StateStorageError, SweepReport
 from botstate_ext.documents.metadata import NEXT_EXPIRY, expiry_text
-from botstate_ext.handling import Sleep
+from botstate_ext.maintenance.expiry_handlers import Sleep
+from botstate_ext.maintenance.sweep import Sweep
 from botstate_ext.storage import BlobStorage, MemoryStorage, as_state_storage
 from botstate_ext.storage.base import ANY
-from botstate_ext.sweep import Sweep
 from botstate_ext.testing import CountingStorage
 from tests.expiry.world import HOUR, KEY, START, World
 from tests.turns import Bot, context, message

@@ -10,18 +10,18 @@ from datetime import datetime
 from time import monotonic
 from typing import Final, NamedTuple, TypeAlias
 
-from .documents.document import Document
-from .documents.metadata import RESERVED
-from .documents.policy import Policies
-from .documents.schema_versions import FIRST
-from .errors import StateError
-from .keys.build import scope_of_key
-from .serialization import json_text, jsonpickle
-from .storage.base import ItemInfo, StoredItem
-from .storage.parallel import in_parallel
-from .unit_of_work.commit import beaten, fill, put
-from .unit_of_work.rewrite import MAX_ATTEMPTS
-from .unit_of_work.workspace import Workspace
+from ..documents.document import Document
+from ..documents.metadata import RESERVED
+from ..documents.policy import Policies
+from ..documents.schema_versions import FIRST
+from ..errors import StateError
+from ..keys.build import scope_of_key
+from ..serialization import json_text, jsonpickle
+from ..storage.base import ItemInfo, StoredItem
+from ..storage.parallel import in_parallel
+from ..unit_of_work.commit import beaten, fill, put
+from ..unit_of_work.rewrite import MAX_ATTEMPTS
+from ..unit_of_work.workspace import Workspace
 
 PAGE: Final = 500
 """Documents of a page: what is done again when a migration is interrupted and resumed."""

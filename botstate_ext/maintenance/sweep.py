@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Final, TypeAlias
 
-from .documents import metadata, pending_expiry
-from .documents.document import Document
-from .documents.pending_expiry import Expiring
-from .documents.policy import Policies
-from .errors import StateDecodeError, StateError
-from .handling import Sleep, handle
-from .storage.base import ItemInfo
-from .storage.parallel import in_parallel
-from .unit_of_work.commit import fill
-from .unit_of_work.rewrite import Remainder, tidy
-from .unit_of_work.work import UnitOfWork
-from .unit_of_work.workspace import Workspace
+from ..documents import metadata, pending_expiry
+from ..documents.document import Document
+from ..documents.pending_expiry import Expiring
+from ..documents.policy import Policies
+from ..errors import StateDecodeError, StateError
+from ..storage.base import ItemInfo
+from ..storage.parallel import in_parallel
+from ..unit_of_work.commit import fill
+from ..unit_of_work.rewrite import Remainder, tidy
+from ..unit_of_work.work import UnitOfWork
+from ..unit_of_work.workspace import Workspace
+from .expiry_handlers import Sleep, handle
 
 _log: Final = logging.getLogger("botstate_ext.expiry")
 

@@ -9,13 +9,13 @@ from typing import Any, Final
 
 from botbuilder.schema import ActivityTypes
 
-from .documents.document import Document
-from .errors import StateKeyError
-from .keys import build as keys
-from .scopes.kinds import ConversationState, PrivateConversationState
-from .storage.parallel import all_outcomes
-from .unit_of_work.rewrite import Remainder, tidy
-from .unit_of_work.workspace import Workspace
+from ..documents.document import Document
+from ..errors import StateKeyError
+from ..keys import build as keys
+from ..scopes.kinds import ConversationState, PrivateConversationState
+from ..storage.parallel import all_outcomes
+from ..unit_of_work.rewrite import Remainder, tidy
+from ..unit_of_work.workspace import Workspace
 
 PARALLEL: Final = 8
 

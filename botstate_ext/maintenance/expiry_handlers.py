@@ -9,15 +9,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from typing import Final, TypeAlias
 
-from .documents import pending_expiry
-from .documents.document import Document
-from .documents.pending_expiry import CLAIM, Expiring
-from .documents.policy import Policies
-from .errors import StateError
+from ..documents import pending_expiry
+from ..documents.document import Document
+from ..documents.pending_expiry import CLAIM, Expiring
+from ..documents.policy import Policies
+from ..errors import StateError
+from ..host.reference import to_reference
+from ..unit_of_work.rewrite import Remainder, tidy
+from ..unit_of_work.work import UnitOfWork
 from .expired import ExpiredState
-from .host.reference import to_reference
-from .unit_of_work.rewrite import Remainder, tidy
-from .unit_of_work.work import UnitOfWork
 
 Sleep: TypeAlias = Callable[[float], Awaitable[object]]
 """Waits for so many seconds."""
