@@ -35,14 +35,11 @@ from .errors import (
 from .jsonpath import JsonPath
 from .jsonpath.state_query import StateQuery
 from .listing.records import DocumentPage, DocumentRecord
-from .locks import InProcessTurnLock, TurnLock
 from .maintenance.expired import ExpiredState
 from .maintenance.migration import MigrationReport
 from .maintenance.sweep import SweepReport
-from .middleware import StateMiddleware
 from .privacy.erasure import ErasureReport
 from .privacy.user_documents import StateUser
-from .replay import turn_is_replay
 from .scopes.kinds import (
     BotScopeState,
     ConversationState,
@@ -56,10 +53,13 @@ from .scopes.state_property import StateProperty
 from .scopes.whole import StateData
 from .states.states import StateScopes
 from .states.view import StateView
+from .turn.locks import InProcessTurnLock, TurnLock
+from .turn.middleware import StateMiddleware
+from .turn.replay import turn_is_replay
 from .unit_of_work.save_events import SavedState
 
 if TYPE_CHECKING:
-    from .locks import BlobLeaseLock
+    from .turn.locks import BlobLeaseLock
 
 __all__ = [
     "BlobLeaseLock",
@@ -102,7 +102,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "BlobLeaseLock":  # imported when it is first named: it brings Blob with it
-        from .locks import BlobLeaseLock
+        from .turn.locks import BlobLeaseLock
 
         return BlobLeaseLock
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

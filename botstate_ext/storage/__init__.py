@@ -10,7 +10,7 @@ from .memory import MemoryStorage
 from .routed import RoutedStorage
 
 if TYPE_CHECKING:
-    from .blob import BlobStorage
+    from .blob.blob import BlobStorage
 
 __all__ = [
     "ANY",
@@ -28,7 +28,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "BlobStorage":  # imported when it is first named: a bot without Blob does not pay
-        from .blob import BlobStorage
+        from .blob.blob import BlobStorage
 
         return BlobStorage
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -63,7 +63,7 @@ def _wrap_memory(storage: Any) -> StateStorage:
 
 
 def _wrap_blob(storage: Any) -> StateStorage:
-    from .blob import BlobStorage  # a bot without Blob does not pay for it
+    from .blob.blob import BlobStorage  # a bot without Blob does not pay for it
 
     # The only way to what it was made from. Its own client would be no use: closing that does not
     # close its session.

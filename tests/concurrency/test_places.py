@@ -8,7 +8,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from botstate_ext.locks.places import Places
+from botstate_ext.turn.locks.key_queue import Places
 
 
 async def settle() -> None:

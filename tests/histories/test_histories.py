@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from botstate_ext.documents.document import Document
-from botstate_ext.middleware import StateMiddleware
-from botstate_ext.replies import ImmediateReplies
 from botstate_ext.storage import MemoryStorage, StoredItem
 from botstate_ext.storage.base import ANY
+from botstate_ext.turn.held_replies import ImmediateReplies
+from botstate_ext.turn.middleware import StateMiddleware
 
 from .checker import problems
 from .simulation import history_of

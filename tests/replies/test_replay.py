@@ -24,9 +24,9 @@ from botstate_ext import (
     StateStorageError,
     turn_is_replay,
 )
-from botstate_ext.replay import MAX_ATTEMPTS
 from botstate_ext.storage import MemoryStorage, StateStorage
 from botstate_ext.testing import CountingStorage, FaultyStorage
+from botstate_ext.turn.replay import MAX_ATTEMPTS
 from tests.turns import Bot, context, message
 
 KEY = "test/conversations/conv"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from botstate_ext.storage.blob_errors import Failure, Meaning, RequestFailed
+from botstate_ext.storage.blob.errors import Failure, Meaning, RequestFailed
 from botstate_ext.storage.retry import Retries
 
 A, N, C = Meaning.ABSENT, Meaning.NO_CONTAINER, Meaning.CONFLICT

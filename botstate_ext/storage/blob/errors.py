@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from ..errors import StateStorageError
+from ...errors import StateStorageError
 
 
 class Meaning(Enum):

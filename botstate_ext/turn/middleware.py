@@ -9,14 +9,14 @@ from typing import Any, Final, Literal, TypeAlias
 
 from botbuilder.core import Middleware, TurnContext
 
-from .deliveries import Deliveries, Delivery
-from .documents.merge import ON_CONFLICT, OnConflict
+from ..documents.merge import ON_CONFLICT, OnConflict
+from ..maintenance.conversation_end import is_end
+from ..states.states import StateScopes
+from ..states.user_states import is_removal
+from .deduplication import Deliveries, Delivery
+from .held_replies import HeldReplies, ImmediateReplies
 from .locks import InProcessTurnLock, TurnLock
-from .maintenance.conversation_end import is_end
 from .replay import replayed
-from .replies import HeldReplies, ImmediateReplies
-from .states.states import StateScopes
-from .states.user_states import is_removal
 
 OnError: TypeAlias = Literal["discard", "save"]
 Replies: TypeAlias = Literal["immediate", "after_save"]

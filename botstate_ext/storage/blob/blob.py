@@ -9,18 +9,18 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-from ..errors import StateError
-from . import blob_source
-from .base import ANY, ItemInfo, ItemPage, StateStorage, StoredItem
-from .blob_errors import Meaning, RequestFailed
-from .blob_leases import BlobLeases
-from .blob_requests import Requests
-from .blob_source import BlobSettings
-from .etags import conflict
-from .keycheck import check_etag, check_key, check_put
-from .memory import frozen_metadata, page_size
-from .parallel import in_parallel
-from .retry import Retries
+from ...errors import StateError
+from ..base import ANY, ItemInfo, ItemPage, StateStorage, StoredItem
+from ..etags import conflict
+from ..keycheck import check_etag, check_key, check_put
+from ..memory import frozen_metadata, page_size
+from ..parallel import in_parallel
+from ..retry import Retries
+from . import source as blob_source
+from .errors import Meaning, RequestFailed
+from .leases import BlobLeases
+from .requests import Requests
+from .source import BlobSettings
 
 
 class BlobStorage(StateStorage):

@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 
 from .base import TurnKey, TurnLock
-from .places import Places, WaitFor, wait_for
+from .key_queue import Places, WaitFor, wait_for
 
 
 class InProcessTurnLock(TurnLock):

@@ -14,14 +14,14 @@ from typing import Any, Final
 
 from botbuilder.core import Storage
 
-from ..clock import Clock, system_clock
-from ..documents.metadata import FORMAT, Metadata, render_document, storage_metadata
-from ..errors import StateConflictError, StateStorageError
-from ..keys.build import document_key
-from ..storage.adapt import as_state_storage
-from ..storage.blob import BlobStorage
+from ...clock import Clock, system_clock
+from ...documents.metadata import FORMAT, Metadata, render_document, storage_metadata
+from ...errors import StateConflictError, StateStorageError
+from ...keys.build import document_key
+from ...storage.adapt import as_state_storage
+from ...storage.blob.blob import BlobStorage
 from .base import TurnKey, TurnLock
-from .places import Places, WaitFor, wait_for
+from .key_queue import Places, WaitFor, wait_for
 
 _SHORTEST_LEASE: Final = timedelta(seconds=15)
 _LONGEST_LEASE: Final = timedelta(seconds=60)

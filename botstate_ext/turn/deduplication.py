@@ -10,12 +10,12 @@ from typing import Any, Final, Protocol
 
 from botbuilder.schema import Activity, ActivityTypes
 
-from .clock import positive
-from .documents.document import Document
-from .errors import StateKeyError
+from ..clock import positive
+from ..documents.document import Document
+from ..errors import StateKeyError
 from .locks.base import is_continuation
-from .locks.inside import inside, is_inside
-from .locks.places import Places
+from .locks.key_queue import Places
+from .locks.reentrancy import inside, is_inside
 
 _NOT_ONCE: Final = frozenset(
     {

@@ -8,9 +8,9 @@ from typing import Any, Final, TypeVar
 
 from botbuilder.core import TurnContext
 
-from .errors import StateConflictError
-from .unit_of_work.commit import Pause, full_jitter
-from .unit_of_work.replay_write import Overtaken
+from ..errors import StateConflictError
+from ..unit_of_work.commit import Pause, full_jitter
+from ..unit_of_work.replay_write import Overtaken
 
 T = TypeVar("T")
 

@@ -12,9 +12,9 @@ from typing import Any, Final, TypeAlias
 
 from botbuilder.schema import Activity, ActivityEventNames, ActivityTypes
 
-from ..errors import StateKeyError
-from ..keys import build as keys
-from .inside import inside, is_inside
+from ...errors import StateKeyError
+from ...keys import build as keys
+from .reentrancy import inside, is_inside
 
 TurnKey: TypeAlias = Callable[[Any], "str | None"]
 """``(turn) -> key``: turns of one key run one after another. None: the key of its conversation."""

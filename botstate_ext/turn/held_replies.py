@@ -17,8 +17,8 @@ from typing import Final
 from botbuilder.core import BotAdapter, TurnContext
 from botbuilder.schema import Activity, ActivityTypes, ConversationReference, ResourceResponse
 
-from .channel import Channel, Deletion, Message, Update, passes_at_once
-from .holding import HoldingAdapter
+from .holding_adapter import HoldingAdapter
+from .outgoing import Channel, Deletion, Message, Update, passes_at_once
 
 _INVOKE_RESPONSE: Final = BotAdapter._INVOKE_RESPONSE_KEY
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Final
 
-from .blob_errors import Meaning, RequestFailed
-from .blob_requests import Request, Requests
+from .errors import Meaning, RequestFailed
+from .requests import Request, Requests
 
 _GONE: Final = (Meaning.ABSENT, Meaning.NO_CONTAINER)
 

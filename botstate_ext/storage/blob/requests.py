@@ -15,9 +15,9 @@ from typing import Any, TypeAlias, TypeVar
 
 import aiohttp
 
-from .blob_errors import Failure, Meaning, RequestFailed
-from .blob_source import BlobSource
-from .retry import Retries
+from ..retry import Retries
+from .errors import Failure, Meaning, RequestFailed
+from .source import BlobSource
 
 T = TypeVar("T")
 Request: TypeAlias = Callable[[Any, dict[str, Any]], Coroutine[Any, Any, T]]

@@ -1,0 +1,1 @@
+"""Azure Blob storage: ``blob`` is the storage, ``requests`` sends, ``errors`` reads the answers."""
