@@ -1,4 +1,7 @@
-"""The shape of the package: one direction of imports, documented names, files one can read."""
+"""The shape of the package: one direction of imports, documented names, files one can read.
+
+The tests follow it: the tests of a package are in the folder of its name.
+"""
 
 from __future__ import annotations
 
@@ -132,6 +135,19 @@ def test_what_is_pure_reaches_nothing_outside(name: str) -> None:
             assert outside.isdisjoint(OUTSIDE), module
             waits = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Await)]
             assert waits == [], module
+
+
+# Where the tests are
+
+# Folders of tests that run more than one package, and of files that tests use.
+OF_THE_WHOLE = {"docs", "fixtures", "histories", "packaging", "samples", "successor"}
+
+
+def test_each_folder_of_tests_is_named_after_a_package() -> None:
+    folders = {path.parent.name for path in (ROOT / "tests").glob("*/*.py")}
+    assert folders - OF_THE_WHOLE <= EDGES.keys()
+    packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert packages <= folders, "these packages have no folder of tests"
 
 
 # Names

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from collections import OrderedDict
+
+import pytest
+from botbuilder.dialogs import DialogState
+from botbuilder.schema import Activity, ErrorResponseException
+
+from botstate_ext.serialization.allow_list import AllowList, name_of
+from botstate_ext.serialization.sdk_types import SDK_TYPES
+from tests.serialization.models import Colour, Outer, Plain, Words
+
+ENTRIES = [(module, name) for module, names in SDK_TYPES.items() for name in sorted(names)]
+
+
+@pytest.mark.parametrize("module", sorted(SDK_TYPES))
+def test_every_entry_is_a_class_of_that_very_module(module: str) -> None:
+    if module.startswith("botbuilder.ai."):
+        pytest.importorskip(module, reason="botbuilder-ai is not installed")
+    for name in SDK_TYPES[module]:
+        cls = AllowList().find(f"{module}.{name}")
+        assert isinstance(cls, type)
+        assert (cls.__module__, cls.__qualname__) == (module, name)
+        assert AllowList().allows(cls)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "botbuilder.schema._models_py3",
+        "botbuilder.schema._connector_client_enums",
+        "botbuilder.schema._sign_in_enums",
+        "botbuilder.schema.teams._models_py3",
+        "botbuilder.schema.teams.additional_properties",
+    ],
+)
+def test_all_data_of_the_schema_is_listed(module: str) -> None:
+    classes = {
+        name
+        for name, cls in vars(importlib.import_module(module)).items()
+        if isinstance(cls, type) and cls.__module__ == module
+    }
+    data = {name for name in classes if not name.endswith("Exception")}
+    assert SDK_TYPES[module] == data
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "os.system",
+        "posix.system",
+        "subprocess.Popen",
+        "functools.partial",
+        "builtins.eval",
+        "builtins.object",
+        "builtins.type",
+        "botbuilder.schema",
+        "botbuilder.schema.Activity",
+        "botbuilder.schema._models_py3.Activity.deserialize",
+        "botbuilder.schema._models_py3.Activity.__init__.__globals__",
+        "botbuilder.schema._models_py3.ErrorResponseException",
+        "botbuilder.schema._models_py3.",
+        "botbuilder.core.bot_framework_adapter.os.system",
+        "botbuilder.core.foo.subprocess.Popen",
+        "botbuilder.dialogs.dialog_state.DialogInstance",
+        "botbuilder.dialogs.dialog_state.List",
+        "tests.serialization.models",
+        "tests.serialization.models.Plain.__init__",
+        "tests.serialization.models.Words",
+        "tests.serialization.models.Any",
+        "Plain",
+        "",
+        ".",
+        "collections",
+        "__builtin__.eval",
+    ],
+)
+def test_nothing_else_is_found(name: str) -> None:
+    allowed = AllowList([Plain])
+    before = set(sys.modules)
+    assert not allowed.knows(name)
+    assert allowed.find(name) is None
+    assert set(sys.modules) == before
+
+
+def test_types_are_allowed_exactly() -> None:
+    class Sub(Plain):
+        pass
+
+    allowed = AllowList([Plain, Outer.Inner])
+    assert allowed.allows(Plain)
+    assert allowed.allows(Outer.Inner)
+    assert not allowed.allows(Sub)
+    assert not allowed.allows(Outer)
+    assert allowed.find("tests.serialization.models.Outer.Inner") is Outer.Inner
+    assert allowed.find("tests.serialization.models.Outer") is None
+
+
+def test_a_class_that_claims_the_name_of_another_is_not_it() -> None:
+    impostor = type("Activity", (), {"__module__": Activity.__module__})
+    assert name_of(impostor) == name_of(Activity)
+    assert not AllowList().allows(impostor)
+    assert AllowList().allows(Activity)
+
+
+def test_of_two_with_one_name_the_later_counts() -> None:
+    newer = type("Plain", (), {"__module__": Plain.__module__})
+    allowed = AllowList([Plain, newer])
+    assert allowed.allows(newer)
+    assert not allowed.allows(Plain)
+
+
+def test_the_sdk_and_python_are_allowed_from_the_start() -> None:
+    allowed = AllowList()
+    assert allowed.allows(DialogState)
+    assert allowed.allows(OrderedDict)
+    assert not allowed.allows(ErrorResponseException)
+    assert allowed.find("__builtin__.set") is set
+    assert allowed.find("builtins.set") is set
+
+
+def test_an_alias_finds_a_class_under_its_old_name() -> None:
+    allowed = AllowList(aliases={"__main__.Plain": Plain, "old.place.Colour": Colour})
+    assert allowed.find("__main__.Plain") is Plain
+    assert allowed.find("old.place.Colour") is Colour
+    assert allowed.allows(Plain)
+    assert allowed.name_of(Plain) == "tests.serialization.models.Plain"
+    assert allowed.find(allowed.name_of(Plain)) is Plain
+
+
+def test_extending_leaves_the_original() -> None:
+    original = AllowList([Plain], {"old.Colour": Colour})
+    extended = original.extended(Words)
+    assert extended.allows(Plain)
+    assert extended.allows(Words)
+    assert extended.find("old.Colour") is Colour
+    assert not original.allows(Words)
+
+
+@pytest.mark.parametrize("not_a_class", ["Plain", Plain(), list[int], None])
+def test_only_classes_are_taken(not_a_class: object) -> None:
+    with pytest.raises(TypeError, match="take classes"):
+        AllowList([not_a_class])  # type: ignore[list-item]  # what the test is about
+    with pytest.raises(TypeError, match="take classes"):
+        AllowList(aliases={"x": not_a_class})  # type: ignore[dict-item]  # what the test is about
+
+
+def test_a_package_that_is_not_installed_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "botbuilder.ai.qna.models.query_result"
+    monkeypatch.setitem(sys.modules, name, None)
+    allowed = AllowList()
+    assert allowed.knows(f"{name}.QueryResult")
+    assert allowed.find(f"{name}.QueryResult") is None
+
+
+def test_its_repr_names_the_classes_of_the_app() -> None:
+    assert repr(AllowList([Plain])) == "AllowList(tests.serialization.models.Plain)"
+
+
+def test_importing_it_imports_neither_dialogs_nor_azure() -> None:
+    program = (
+        "import sys, botstate_ext.serialization.allow_list, botstate_ext.serialization.jsonpickle\n"
+        "heavy = ('botbuilder.dialogs', 'azure.storage', 'botbuilder.azure', 'zoneinfo')\n"
+        "print([name for name in sys.modules if name.startswith(heavy)])"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (run.returncode, run.stdout.strip(), run.stderr) == (0, "[]", "")
