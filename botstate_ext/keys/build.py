@@ -91,9 +91,10 @@ def document_key(scope: str, document_id: str) -> str:
     :raises StateKeyError: the id is not a string, or is empty.
     """
     if not _is_name(document_id):
+        given = "an empty one" if document_id == "" else type(document_id).__name__
         raise StateKeyError(
-            f"A document of the {scope!r} scope needs an id that is a non-empty string, not "
-            f"{'an empty one' if document_id == '' else type(document_id).__name__}: use .at(id)."
+            f"A document of the {scope.removeprefix('scope.')!r} scope needs an id that is a "
+            f"non-empty string, not {given}: use .at(id)."
         )
     return f"{scope}/{escape(document_id)}"
 
