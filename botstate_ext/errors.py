@@ -50,6 +50,9 @@ class StateConflictError(StateError):
 
     The text contains "Etag conflict", which parts of the SDK look for (for example
     ``TeamsSSOTokenExchangeMiddleware``).
+
+    ``maybe_written`` is True if an earlier attempt of this very write may have been made: its
+    answer was lost, so the change in storage may be the write itself.
     """
 
     def __init__(
@@ -60,9 +63,11 @@ class StateConflictError(StateError):
         scope: str | None = None,
         properties: Sequence[str] = (),
         attempts: int = 1,
+        maybe_written: bool = False,
     ) -> None:
         self.reason, self.key, self.scope = reason, key, scope
         self.properties, self.attempts = tuple(properties), attempts
+        self.maybe_written = maybe_written
         super().__init__(f"Etag conflict{_place(scope, key, properties)}: {reason}")
 
 

@@ -30,8 +30,12 @@ def check_condition(key: str, expected: str | None, stored: str | None) -> None:
     raise conflict(key, expected)
 
 
-def conflict(key: str, expected: str | None) -> StateConflictError:
-    """The error of a write that came second."""
+def conflict(key: str, expected: str | None, *, maybe_written: bool = False) -> StateConflictError:
+    """Return the error of a write whose condition did not hold.
+
+    ``maybe_written``: an earlier attempt of this write may have been made.
+    """
+    reason = "it was changed or deleted since it was read"
     if expected is None:
-        return StateConflictError("it exists already", key=key)
-    return StateConflictError("it was changed or deleted since it was read", key=key)
+        reason = "it exists already"
+    return StateConflictError(reason, key=key, maybe_written=maybe_written)

@@ -161,6 +161,18 @@ async def test_a_server_that_is_not_there_is_a_failure(
     assert not caught.value.maybe_written
 
 
+async def test_a_conflict_says_that_an_attempt_before_it_may_have_been_made(
+    storage: BlobStorage, front: Front, blob: BlobStorage
+) -> None:
+    front.lose(method="PUT", times=2)  # aiohttp repeats the first, out of our sight
+    with pytest.raises(StateConflictError) as caught:
+        await storage.put_if("new", b"{}", etag=None)
+    assert caught.value.maybe_written
+    with pytest.raises(StateConflictError) as caught:
+        await storage.put_if("new", b"{}", etag=None)
+    assert not caught.value.maybe_written
+
+
 @pytest.mark.parametrize("etag", [None, "the stored one"])
 async def test_a_write_whose_answer_is_lost_conflicts_with_itself(
     storage: BlobStorage, front: Front, blob: BlobStorage, etag: str | None

@@ -134,7 +134,7 @@ class BlobStorage(StateStorage):
             # A condition on what does not exist fails as one that is stale does.
             if await self._get(key) is None:
                 return failure.maybe_done
-            raise conflict(key, etag) from failure.__cause__
+            raise conflict(key, etag, maybe_written=failure.maybe_done) from failure.__cause__
         return True
 
     async def list_page(
@@ -235,7 +235,7 @@ def _condition(etag: str | None) -> dict[str, Any]:
 
 def _put_error(failure: RequestFailed, key: str, etag: str | None) -> StateError:
     if failure.meaning in (Meaning.CONFLICT, Meaning.ABSENT):
-        return conflict(key, etag)
+        return conflict(key, etag, maybe_written=failure.maybe_done)
     return failure.error()
 
 
