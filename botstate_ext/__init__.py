@@ -48,9 +48,9 @@ from .scopes.kinds import (
     UserState,
     WorkflowState,
 )
-from .scopes.named import StateRecord
+from .scopes.state_data import StateData
 from .scopes.state_property import StateProperty
-from .scopes.whole import StateData
+from .scopes.state_record import StateRecord
 from .states.states import StateScopes
 from .states.view import StateView
 from .turn.locks import InProcessTurnLock, TurnLock

@@ -1,39 +1,85 @@
-"""StateScope: the BotState that every scope is."""
+"""StateScope: a scope of state, and upstream's ``BotState``."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import timedelta
-from typing import Any, TypeVar, overload
+from functools import partial
+from typing import Any, ClassVar, TypeVar, overload
 
-from botbuilder.core import Storage
+from botbuilder.core import BotState, Storage
 
 from ..clock import positive
-from ..documents.document import Document
+from ..documents import document_tags
+from ..documents.document import ABSENT, Document
 from ..documents.limits import positive_limit
 from ..documents.merge import Merge
 from ..documents.metadata import is_reserved
-from ..documents.plain_view import Query, as_query, ask
+from ..documents.ownership import nobody, owner_of
+from ..documents.pending_expiry import PropertyTimes
+from ..documents.pending_writes import Changes
+from ..documents.plain_view import Query, as_query, ask, plain
 from ..documents.policy import ExpiryHandler, Policies, PropertyPolicy, Trim
 from ..documents.quarantine import CHOICES, OnUndecodable
+from ..documents.revision import changed
 from ..documents.schema_versions import Migration, versions_of
-from ..errors import StateKeyError
-from ..keys.build import document_key
+from ..errors import StateEncodeError, StateKeyError, StateNotFoundError
+from ..jsonpath import JsonPath
+from ..keys.build import document_key, id_of_key, is_own_key
+from ..listing.listing import PAGE, Listing, Shelf, with_data
+from ..listing.records import DocumentPage, DocumentRecord
+from ..serialization import json_text
 from ..serialization.codecs import Codec
+from ..unit_of_work.commit import MAX_ATTEMPTS, arrived, beaten, conflict, put, refresh
+from ..unit_of_work.work import UnitOfWork
 from ..unit_of_work.workspace import Workspace
-from .listed_scope import ListedScope
-from .named import NamedStates
+from .merge_patch import merge_patch
+from .state_data import StateData
 from .state_property import StateProperty
-from .whole import WholeDocuments
+from .state_record import StateRecord
 
 T = TypeVar("T")
 Self = TypeVar("Self", bound="StateScope")
 H = TypeVar("H", bound=ExpiryHandler)
 
 
-class StateScope(NamedStates, WholeDocuments, ListedScope):
-    """One document for each key, and its properties: a drop-in for ``botbuilder.core.BotState``."""
+class CachedState:
+    """What ``get_cached_state`` gives: upstream's ``CachedBotState``, as far as the SDK uses it."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The live mapping of all properties: what is changed in it is saved."""
+        return self._document.expose()
+
+    @property
+    def is_changed(self) -> bool:
+        """True when something is not saved yet."""
+        return bool(self._document.changes())
+
+
+class StateScope(BotState):
+    """One document for each key, and its properties: a drop-in for ``botbuilder.core.BotState``,
+    without its traps.
+
+    It works with ``StateMiddleware``, with the SDK's ``AutoSaveStateMiddleware`` and
+    ``BotStateSet``, with dialogs, and with ``load`` and ``save_changes`` by hand. Every ``turn``
+    argument is a ``TurnContext`` or the unit of work of ``states.unit_of_work``.
+
+    Listings need a storage that lists. Memory and Blob do; a storage of another kind that the SDK
+    knows does not, and listings raise `StateStorageError` there. A record is made from metadata, so
+    no document is read. A document that upstream wrote has no metadata: its record says what its
+    key says.
+    """
+
+    owner_parts: ClassVar[tuple[str, ...]] = ()
+    """The parts of an activity that name the owner of a document, where the key is upstream's."""
+
+    folder: ClassVar[str | None] = None
+    """The part after the channel in the scope's keys, where they are upstream's."""
 
     def __init__(
         self,
@@ -42,11 +88,16 @@ class StateScope(NamedStates, WholeDocuments, ListedScope):
         *,
         expires_after: timedelta | None = None,
     ) -> None:
-        super().__init__(storage, scope_name)
+        workspace = storage if isinstance(storage, Workspace) else Workspace(storage)
+        BotState.__init__(self, workspace.storage, f"botstate_ext.{scope_name}")
+        self.scope_name = scope_name
+        self._workspace = workspace
         undeclared = PropertyPolicy(
-            self._workspace.codec(None), expires_after=positive(expires_after, "expires_after")
+            workspace.codec(None), expires_after=positive(expires_after, "expires_after")
         )
-        self.policies = Policies(undeclared, self._workspace.limits)
+        self.policies = Policies(undeclared, workspace.limits)
+
+    # Properties
 
     @overload
     def create_property(
@@ -172,16 +223,6 @@ class StateScope(NamedStates, WholeDocuments, ListedScope):
             self.policies.declared[name] = policy
         return StateProperty(self, name)
 
-    async def query(self, turn: Any, query: Query) -> Any:
-        """What a JSONPath (RFC 9535) finds in the document, as the turn sees it now: with unsaved
-        changes, without expired properties. A singular path gives its value or None, any other a
-        list, a `StateQuery` a dictionary of such answers. Values are plain JSON, and copies. Only
-        the properties that the path can reach are decoded.
-
-        :raises StateQueryError: the path is not valid, or over a limit.
-        """
-        return ask(as_query(query), await self.document(turn))
-
     def at(self: Self, document_id: str) -> Self:
         """The same scope for the document with this id.
 
@@ -197,9 +238,322 @@ class StateScope(NamedStates, WholeDocuments, ListedScope):
         self.policies.handlers_of_all.append(handler)
         return handler
 
+    async def query(self, turn: Any, query: Query) -> Any:
+        """What a JSONPath (RFC 9535) finds in the document, as the turn sees it now: with unsaved
+        changes, without expired properties. A singular path gives its value or None, any other a
+        list, a `StateQuery` a dictionary of such answers. Values are plain JSON, and copies. Only
+        the properties that the path can reach are decoded.
+
+        :raises StateQueryError: the path is not valid, or over a limit.
+        """
+        return ask(as_query(query), await self.document(turn))
+
+    # Upstream's BotState
+
+    def get_cached_state(self, turn_context: Any) -> CachedState | None:
+        """The loaded state of this turn, or None before it was loaded."""
+        try:
+            document = self.unloaded_document(turn_context)
+        except StateKeyError:
+            return None  # as upstream: dialogs ask every scope, also in a turn without a user
+        return CachedState(document) if document.is_loaded else None
+
+    def get(self, turn_context: Any) -> dict[str, Any] | None:
+        """The live mapping of all properties, or None before it was loaded."""
+        cached = self.get_cached_state(turn_context)
+        return None if cached is None else cached.state
+
+    async def load(self, turn_context: Any, force: bool = False) -> None:
+        """Read the document, once a turn; with ``force`` again, forgetting unsaved changes.
+
+        :raises StateKeyError: the scope has no key in this turn.
+        :raises StateStorageError: the storage failed.
+        """
+        document = self.unloaded_document(turn_context)
+        if force:
+            await self.work_of(turn_context).load([document], force=True)
+        else:
+            await self.work_of(turn_context).load_together(document)
+
+    async def save_changes(self, turn_context: Any, force: bool = False) -> None:
+        """Write what changed in this scope; with ``force`` also what did not.
+
+        :raises StateConflictError, StateEncodeError, StateStorageError: see `UnitOfWork.save`.
+        """
+        if force:
+            await self.load(turn_context)
+        await self.work_of(turn_context).save(self._documents(turn_context), force=force)
+
+    async def clear_state(self, turn_context: Any) -> None:
+        """Remove every property when the turn's state is saved. The document stays, empty."""
+        (await self.document(turn_context)).clear()
+
+    async def delete(self, turn_context: Any) -> None:
+        """Remove the document from storage at once. No error if there is none."""
+        await self.work_of(turn_context).delete(self.unloaded_document(turn_context))
+
+    async def get_property_value(self, turn_context: Any, property_name: str) -> Any:
+        """The value of a property.
+
+        :raises KeyError: it is absent.
+        """
+        value = (await self.document(turn_context)).get(_named(property_name))
+        if value is ABSENT:
+            raise KeyError(property_name)
+        return value
+
+    async def set_property_value(
+        self, turn_context: Any, property_name: str, value: object
+    ) -> None:
+        """Give a property a value, stored when the turn's state is saved."""
+        (await self.document(turn_context)).set(_named(property_name), value)
+
+    async def delete_property_value(self, turn_context: Any, property_name: str) -> None:
+        """Remove a property when the turn's state is saved. No error if it is absent."""
+        (await self.document(turn_context)).delete(_named(property_name))
+
+    # Named states: the scope's properties by name alone
+
+    async def get_state(self, turn: Any, name: str) -> StateRecord:
+        """The state of this name.
+
+        :raises StateNotFoundError: there is none, or it has expired.
+        """
+        document = await self.document(turn)
+        value = document.get(name)
+        if value is ABSENT:
+            raise StateNotFoundError(scope=self.scope_name, key=document.key, name=name)
+        return self._record(turn, document, name, value)
+
+    async def get_or_set_state(self, turn: Any, name: str, payload: Any) -> StateRecord:
+        """The state of this name; where there is none, a new one with a copy of this payload.
+
+        :raises StateEncodeError: the payload is nested too deeply to be copied.
+        """
+        document = await self.document(turn)
+        value = document.get(name)
+        if value is ABSENT:
+            value = _not_too_deep(document, name, copy.deepcopy, payload)
+            document.set(name, value)
+        return self._record(turn, document, name, value)
+
+    async def set_state(
+        self, turn: Any, name: str, payload: Any, *, expires_after: timedelta | None = None
+    ) -> StateRecord:
+        """Give the state of this name a payload.
+
+        :raises ValueError: ``expires_after`` is zero or negative.
+        """
+        lifetime = positive(expires_after, "expires_after")
+        document = await self.document(turn)
+        document.set(name, payload, lifetime=lifetime)
+        return self._record(turn, document, name, payload)
+
+    async def patch_state(self, turn: Any, name: str, patch: Any) -> StateRecord:
+        """Change the state of this name by a JSON merge patch (RFC 7396): objects are merged, null
+        removes a member, anything else replaces. Where there is none, the patch makes one. The
+        payload is a new object; one that was handed out before is detached.
+
+        :raises StateDecodeError: what is stored, or the result, does not fit the property's type.
+        :raises StateEncodeError: the patch is nested too deeply.
+        """
+        document = await self.document(turn)
+        document.get(name)  # what cannot be read is moved aside, or raises, as everywhere
+        before = plain(document, frozenset({name})).get(name)
+        text = json_text.dumps(_not_too_deep(document, name, merge_patch, before, patch))
+        value = document.decode(name, text, document.policy(name).versions.current)
+        document.set(name, value, is_change=True)
+        return self._record(turn, document, name, value)
+
+    async def delete_state(self, turn: Any, name: str) -> None:
+        """Remove the state of this name. No error if there is none."""
+        (await self.document(turn)).delete(name)
+
+    async def list_states(self, turn: Any) -> list[StateRecord]:
+        """All states of the scope's document, in no particular order."""
+        document = await self.document(turn)
+        values = ((name, document.get(name)) for name in document.names())
+        return [
+            self._record(turn, document, name, value)
+            for name, value in values
+            if value is not ABSENT
+        ]
+
+    # The document as a whole
+
+    async def read_data(self, turn: Any) -> StateData:
+        """What is stored now. See `StateData`.
+
+        :raises StateDecodeError: it is not a document.
+        """
+        work = self.work_of(turn)
+        return StateData._of(await self._fresh(work, turn))
+
+    async def write_data(self, turn: Any, data: StateData) -> StateData:
+        """Store this as the whole document, if it is what was read: what was read as absent is
+        created only once. Gives the new data, for the next write. Properties that did not change
+        are left as they are stored.
+
+        :raises StateConflictError: someone was faster: read again, change again. Or the turn has
+            unsaved changes to a property that this changes: save them first.
+        :raises StateEncodeError, StateTooLargeError: a value cannot be stored; nothing was written.
+        """
+        work, known = self.work_of(turn), self.unloaded_document(turn)
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            document = await self._fresh(work, turn)
+            changes = data._changes_of(document)
+            if not data._allows(document.etag):
+                reason = "someone else wrote it since it was read."
+                raise conflict(document, changes, attempt, reason)
+            async with work.writing(known):
+                if any(known.has_changed(name) for name in changes):
+                    reason = "this turn has unsaved changes to it: save them first."
+                    raise conflict(document, changes, 0, reason)
+                if await _written(work, document, changes):
+                    if known.is_loaded:
+                        await refresh(work, known)
+                    return StateData._of(document)
+            await work.pause(attempt)
+        raise beaten(document, changes, attempt)
+
+    # Documents and their tags
+
+    async def list_documents(
+        self,
+        limit: int = PAGE,
+        continuation_token: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        *,
+        channel_id: str | None = None,
+    ) -> DocumentPage:
+        """A page of the scope's documents, in the order of their keys, channel by channel.
+
+        At most ``limit``, from after the page whose ``continuation_token`` is given. A token can be
+        kept as long as you like, holds the last key, and works with this scope only. A document
+        that is added or removed between two pages neither repeats nor hides another.
+
+        ``tags``: only documents that have all of these. ``channel_id``: only those of this channel
+        (user, conversation and private scope), which is cheaper than choosing among all.
+
+        A document that has expired as a whole is left out, also before a sweep removes it.
+
+        :raises ValueError: ``limit`` is not positive.
+        :raises StateQueryError: the token is of another scope or channel, or was changed.
+        :raises StateKeyError: the scope's documents are of no channel, or none is called so.
+        :raises StateStorageError: the storage failed, or does not list.
+        """
+        return await self._listing(tags, channel_id).page(limit, continuation_token)
+
+    async def scan(
+        self,
+        where: str | JsonPath | None = None,
+        *,
+        tags: Mapping[str, str] | None = None,
+        channel_id: str | None = None,
+        data: bool = False,
+    ) -> AsyncIterator[DocumentRecord]:
+        """All documents of the scope, read by page as they are asked for.
+
+        ``where``: only those in which this JSONPath finds something. With it, or with
+        ``data=True``, documents are read, a hundred at a time, and each record's ``data`` holds the
+        properties as plain JSON. One that cannot be read is logged and passed over.
+        ``tags`` and ``channel_id``: as in `list_documents`, applied first, without reading.
+
+        :raises StateQueryError: the path is not valid, or over a limit on some document.
+        :raises StateKeyError, StateStorageError: as `list_documents`.
+        """
+        path = JsonPath(where) if isinstance(where, str) else where
+        workspace = self._workspace
+        async for page in self._listing(tags, channel_id).all():
+            if path is None and not data:
+                for record in page.items:
+                    yield record
+                continue
+            for start in range(0, len(page.items), PAGE):
+                batch = page.items[start : start + PAGE]
+                found = with_data(workspace.storage, workspace.clock, batch, self.policies)
+                async for record in found:
+                    if path is None or path.find(record.data):
+                        yield record
+
+    async def tags(self, turn: Any) -> dict[str, str]:
+        """The tags of this turn's document, as the turn sees them: a copy."""
+        return (await self.document(turn)).tags
+
+    async def set_tags(self, turn: Any, tags: Mapping[str, str]) -> None:
+        """Give this turn's document these tags and no others, when the turn's state is saved.
+
+        Tags are for finding documents in listings, and stored where those who may list can read
+        them. Two who change different tags at once are merged; of the same tag the later save wins.
+
+        :raises TypeError: they are no mapping of strings to strings.
+        :raises StateTooLargeError: there are over 32, or names and values are over 4 KB in all. So
+            the save may raise, if someone else added others meanwhile.
+        """
+        wanted = document_tags.checked(tags)
+        (await self.document(turn)).tags = wanted
+
+    # What properties and the middleware ask of a scope
+
+    def work_of(self, turn: Any) -> UnitOfWork:
+        """The unit of work of this turn."""
+        return self._workspace.work_of(turn)
+
+    def unloaded_document(self, turn: Any) -> Document:
+        """This turn's document of this scope, which may not be loaded yet.
+
+        :raises StateKeyError: the scope has no key in this turn.
+        """
+        key = self.get_storage_key(turn)
+        document = self._workspace.work_of(turn).document(key, self.scope_name, self.policies)
+        # Where a key of our own holds an id, there is nothing that it leaves open.
+        if document.whose is nobody and not is_own_key(key):
+            document.whose = partial(owner_of, turn.activity, self.owner_parts)
+        return document
+
+    async def document(self, turn: Any) -> Document:
+        """This turn's document of this scope, loaded."""
+        document = self.unloaded_document(turn)
+        if not document.is_loaded:
+            await self._workspace.work_of(turn).load_together(document)
+        return document
+
+    def _documents(self, turn: Any) -> list[Document]:
+        """The documents of this scope that a save by hand concerns."""
+        return self.work_of(turn).documents(self.scope_name)
+
     def default_codec(self, cls: type, *, tagged: bool = False) -> Codec | None:
         """The codec of a class that was given as a default, where one is needed."""
         return self._workspace.default_codec(cls, tagged=tagged)
+
+    async def _fresh(self, work: UnitOfWork, turn: Any) -> Document:
+        known = self.unloaded_document(turn)
+        known.was_read = True  # the turn depends on it, as if it had read its properties
+        document = known.unread()
+        await refresh(work, document)
+        return document
+
+    def _record(self, turn: Any, document: Document, name: str, payload: Any) -> StateRecord:
+        times = document.metadata.props.get(name) or PropertyTimes()
+        return StateRecord(
+            scope=self.scope_name,
+            id=document.id or _id(document.key, self.scope_name, turn.activity),
+            name=name,
+            payload=payload,
+            created=times.created,
+            updated=times.updated,
+            expires=times.expires,
+        )
+
+    def _listing(self, tags: Mapping[str, str] | None, channel_id: str | None) -> Listing:
+        workspace = self._workspace
+        return Listing(
+            workspace.storage, workspace.clock, self._shelf(), channel_id=channel_id, tags=tags
+        )
+
+    def _shelf(self) -> Shelf:
+        """Where this scope's documents are."""
+        return Shelf(self.scope_name, f"{self.scope_name}/", self.folder)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.scope_name!r}>"
@@ -229,3 +583,30 @@ class ScopeByID(StateScope):
     def _documents(self, turn: Any) -> list[Document]:
         chosen = self._document_id is not None
         return [self.unloaded_document(turn)] if chosen else super()._documents(turn)
+
+
+def _named(property_name: str) -> str:
+    if not property_name:
+        raise TypeError("property_name cannot be None or empty.")
+    return property_name
+
+
+def _not_too_deep(document: Document, name: str, make: Callable[..., T], *args: Any) -> T:
+    try:
+        return make(*args)
+    except RecursionError:
+        reason = "it is nested too deeply, or holds itself"
+    raise StateEncodeError(reason, scope=document.scope, key=document.key, property_name=name)
+
+
+def _id(key: str, scope: str, activity: Any) -> str | None:
+    if is_own_key(key):
+        return id_of_key(key)
+    whose = activity.conversation if scope == "conversation" else activity.from_property
+    found: str = whose.id
+    return found
+
+
+async def _written(work: UnitOfWork, document: Document, changes: Changes) -> bool:
+    lost = await put(work, document, changed(document, changes), changes)
+    return await arrived(work, document, lost)

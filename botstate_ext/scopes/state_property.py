@@ -7,17 +7,19 @@ from collections.abc import Awaitable, Callable
 from copy import deepcopy
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Generic, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from botbuilder.core import StatePropertyAccessor
 
 from ..clock import positive
-from ..documents.document import ABSENT, Document
+from ..documents.document import ABSENT
 from ..documents.plain_view import Query, as_query, ask_property
-from ..documents.policy import ExpiryHandler, Policies, PropertyPolicy, UserHandler
-from ..serialization.codecs import Codec, type_from_default
+from ..documents.policy import ExpiryHandler, PropertyPolicy, UserHandler
+from ..serialization.codecs import type_from_default
 from ..unit_of_work.update import update
-from ..unit_of_work.work import UnitOfWork
+
+if TYPE_CHECKING:
+    from .scope import StateScope
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -25,23 +27,11 @@ H = TypeVar("H", bound=ExpiryHandler)
 U = TypeVar("U", bound=UserHandler)
 
 
-class PropertyScope(Protocol):
-    """What a property needs of its scope."""
-
-    policies: Policies
-
-    def work_of(self, turn: Any) -> UnitOfWork: ...
-    async def document(self, turn: Any) -> Document: ...
-    def unloaded_document(self, turn: Any) -> Document: ...
-    def default_codec(self, cls: type, *, tagged: bool = False) -> Codec | None: ...
-    def at(self, document_id: str) -> Any: ...
-
-
 class StateProperty(StatePropertyAccessor, Generic[T]):
     """Made by a scope's ``create_property``. Wherever a *turn* is asked for, a ``TurnContext`` or
     what ``states.unit_of_work`` gives is meant."""
 
-    def __init__(self, scope: PropertyScope, name: str) -> None:
+    def __init__(self, scope: StateScope, name: str) -> None:
         self._scope = scope
         self._name = name
 
