@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "botstate_ext"
 PUBLIC = ("botstate_ext", "botstate_ext.storage", "botstate_ext.testing")
 # Public as well, and the home of what they export.
-ON_THEIR_OWN = ("botstate_ext.aiohttp", "botstate_ext.sweeper")
+ON_THEIR_OWN = ("botstate_ext.aiohttp", "botstate_ext.storage.backend", "botstate_ext.sweeper")
 
 # What each package may import, besides the standard library and its dependencies. A package that is
 # not named here may not exist.

@@ -1,4 +1,4 @@
-"""StateStorage: what every backend does. A few primitives on bytes; the rest is derived."""
+"""StateStorage: the base of every backend. Four primitives on bytes; the rest is derived."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from botbuilder.core import Storage
 
@@ -18,10 +18,13 @@ __all__ = ["ANY", "DueItems", "ItemInfo", "ItemPage", "StateStorage", "StoredIte
 
 Self = TypeVar("Self", bound="StateStorage")
 
+FLAGS: Final = ("conditional", "lists", "metadata", "any_bytes")
+"""The attributes of a storage by which it says what it can do."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredItem:
-    """One item as the storage holds it. ``data`` is not shown: it is a user's state."""
+    """One stored item. The repr does not show ``data``, which is a user's state."""
 
     data: bytes = field(repr=False)
     etag: str
@@ -30,7 +33,7 @@ class StoredItem:
 
 @dataclass(frozen=True, slots=True)
 class ItemInfo:
-    """What a listing tells of an item without reading its body. ``size`` is in bytes."""
+    """An item of a listing, without its body. ``size`` is in bytes."""
 
     key: str
     etag: str
@@ -41,7 +44,7 @@ class ItemInfo:
 
 @dataclass(frozen=True, slots=True)
 class ItemPage:
-    """A page of a listing, by key. ``continuation_token`` is None on the last page."""
+    """A page of a listing, sorted by key. ``continuation_token`` is None on the last page."""
 
     items: tuple[ItemInfo, ...]
     continuation_token: str | None = None
@@ -49,7 +52,7 @@ class ItemPage:
 
 @dataclass(frozen=True, slots=True)
 class DueItems:
-    """Some of the items that are due. ``seen``: how many were considered to find them."""
+    """A page of due items. The ``seen`` of all pages add up to the number of items in storage."""
 
     items: tuple[ItemInfo, ...]
     seen: int
@@ -59,26 +62,26 @@ class StateStorage(Storage):
     """Base of every backend, and itself a ``botbuilder.core.Storage``.
 
     A backend implements the four primitives on bytes, and `aclose` if it holds anything open. It
-    refuses the keys and metadata that :mod:`botstate_ext.storage.keycheck` refuses, so that what
-    works on one backend works on all. ``botstate_ext.testing.StorageContract`` tests a backend.
+    checks keys and metadata with :mod:`botstate_ext.storage.backend`, so that a key that works on
+    one backend works on all. ``botstate_ext.testing.StorageContract`` tests a backend.
 
-    ``types``: classes that items may hold which the SDK itself reads and writes through `read` and
-    `write`; the primitives take none.
+    ``types``: classes allowed in items that the SDK itself reads and writes, through `read` and
+    `write`. The primitives know bytes only.
     """
 
     conditional: bool = True
-    """Conditions hold against every other writer, in this process or not; and every write, also
-    one of equal bytes, makes a new ETag."""
+    """True if conditions hold against every other writer, also in other processes, and every write
+    makes a new ETag, even one of equal bytes."""
 
     lists: bool = True
-    """`list_page` works."""
+    """True if `list_page` works."""
 
     metadata: bool = True
-    """Metadata is kept. Otherwise it reads as empty."""
+    """True if metadata is kept. Otherwise it reads as empty."""
 
     any_bytes: bool = True
-    """Bodies may be any bytes, and come back byte for byte. Otherwise they must be JSON objects,
-    and come back as equal JSON."""
+    """True if bodies may be any bytes, and come back byte for byte. Otherwise they must be JSON
+    objects, and come back as equal JSON."""
 
     _types: tuple[type, ...] = ()
 
@@ -88,10 +91,10 @@ class StateStorage(Storage):
 
     @abstractmethod
     async def get_many(self, keys: Collection[str]) -> dict[str, StoredItem]:
-        """The items of these keys, read in parallel. A key that is absent is left out.
+        """Return the items of these keys, read in parallel. Missing items are left out.
 
-        :raises StateKeyError: a key that no storage takes; nothing was read.
-        :raises StateStorageError: a read failed; absent is not failed.
+        :raises StateKeyError: no storage takes one of the keys; nothing was read.
+        :raises StateStorageError: a read failed. A missing item is not an error.
         """
 
     @abstractmethod
@@ -108,44 +111,47 @@ class StateStorage(Storage):
         ``etag`` None creates (fails if the key exists), ``ANY`` overwrites, anything else must be
         the stored ETag. ``metadata`` replaces what was there.
 
-        :raises StateConflictError: the condition does not hold (an absent key included). It may be
-            this very write that came first, if its answer was lost: what is stored tells.
+        :raises StateConflictError: the condition does not hold; also if the item is absent.
+            ``maybe_written`` is True if this very write may have been made already, because the
+            answer to an earlier attempt was lost: compare what is stored.
         :raises StateKeyError, StateTooLargeError: the key or the metadata is not acceptable.
-        :raises StateStorageError: it failed; ``maybe_written`` tells whether it may be there.
+        :raises StateStorageError: the write failed; ``maybe_written`` is True if it may have been
+            made all the same.
         """
 
     @abstractmethod
     async def delete_if(self, key: str, *, etag: str = ANY) -> bool:
-        """Delete one item. False if it was absent already, whatever the ETag, as far as is known:
-        it may have been this call whose answer was lost.
+        """Delete one item. Return False if there was none, whatever the ETag.
 
-        :raises StateConflictError: it is there with another ETag.
-        :raises StateStorageError: it failed.
+        True as well if an earlier attempt of this call may have deleted it.
+
+        :raises StateConflictError: the item has another ETag.
+        :raises StateStorageError: the deletion failed.
         """
 
     @abstractmethod
     async def list_page(
         self, prefix: str = "", *, limit: int | None = None, continuation_token: str | None = None
     ) -> ItemPage:
-        """One page of the items whose keys start with ``prefix``, in the order of their keys.
+        """Return a page of the items whose keys start with ``prefix``, sorted by key.
 
-        At most ``limit`` items (None: 5,000), from after the page whose ``continuation_token`` is
-        given. A page may be empty and still have a token. An item that is added or removed between
-        two pages neither repeats nor hides another.
+        It has at most ``limit`` items (None: 5,000), and starts after the page that gave
+        ``continuation_token``. A page may be empty and still have a token. Adding or removing an
+        item between two pages neither repeats nor hides another.
 
         :raises ValueError: ``limit`` is not positive, or the token is not one of this storage.
         """
 
     async def aclose(self) -> None:
-        """Close what this storage opened. It may be called more than once, and a storage that is
-        used again opens again."""
+        """Close every connection that this storage opened. Closing twice is no error, and a storage
+        that is used again opens again."""
 
     async def get(self, key: str) -> StoredItem | None:
-        """The item, or None if it is absent."""
+        """Return the item, or None if it is absent."""
         return (await self.get_many((key,))).get(key)
 
     async def list_items(self, prefix: str = "") -> AsyncIterator[ItemInfo]:
-        """All items whose keys start with ``prefix``, in the order of their keys, page by page."""
+        """Yield all items whose keys start with ``prefix``, sorted by key, reading page by page."""
         token = None
         while True:
             page = await self.list_page(prefix, continuation_token=token)
@@ -156,16 +162,16 @@ class StateStorage(Storage):
                 return
 
     async def list_folders(self) -> frozenset[str]:
-        """What comes before the first "/" of the keys, each once.
+        """Return the parts before the first "/" of all keys.
 
-        Here by listing all. A backend that can do so asks for them alone.
+        The base lists all items. A backend may override it with a cheaper request.
         """
         return frozenset([i.key.partition("/")[0] async for i in self.list_items() if "/" in i.key])
 
     async def list_due(self, entry: str, until: str) -> AsyncIterator[DueItems]:
-        """The items whose metadata has no such entry, or one whose text is not after ``until``.
+        """Yield the items whose metadata lacks ``entry``, or has a text not after ``until`` there.
 
-        Here by listing all. A backend that keeps an index gives no less than those.
+        The base lists all items. A backend with an index overrides it, and yields all of these.
         """
         token = None
         while True:
@@ -188,16 +194,16 @@ class StateStorage(Storage):
         await self.aclose()
 
     async def read(self, keys: Iterable[str] | None) -> dict[str, Any]:
-        """Upstream's read: the items as objects, each with its ``e_tag``; absent ones left out.
+        """Return items as objects with their ``e_tag``, as the SDK does. Missing ones are left out.
 
         :raises TypeError: ``keys`` is None.
-        :raises StateDecodeError: an item is not what upstream stores, or holds a class that is not
+        :raises StateDecodeError: an item is not in the SDK's format, or holds a class that is not
             allowed.
         """
         return await upstream_face.read(self, keys, self._types)
 
     async def write(self, changes: Mapping[str, Any] | None) -> None:
-        """Upstream's write. Each item gets its new ``e_tag`` in place.
+        """Write items as the SDK writes them. Each gets its new ``e_tag`` in place.
 
         Without an ``e_tag`` an item overwrites what is stored. ``"*"`` does too, and stays. Any
         other must be that of the stored item; if nothing is stored, it creates the item, once.
@@ -205,13 +211,13 @@ class StateStorage(Storage):
         :raises TypeError: ``changes`` is None.
         :raises ValueError: an ``e_tag`` is empty.
         :raises StateEncodeError: an item cannot be stored; nothing was written.
-        :raises StateConflictError: what is stored has another ``e_tag``. ``saved`` and
-            ``not_saved`` tell which items of several were written.
+        :raises StateConflictError: a stored item has another ``e_tag``. ``saved`` and
+            ``not_saved`` name the items that were and were not written.
         """
         await upstream_face.write(self, changes, self._types)
 
     async def delete(self, keys: Iterable[str] | None) -> None:
-        """Upstream's delete. What is absent is passed over.
+        """Delete items as the SDK deletes them. Missing ones are passed over.
 
         :raises TypeError: ``keys`` is None.
         """

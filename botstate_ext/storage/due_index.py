@@ -1,13 +1,19 @@
-"""Keys in the order of what their items' metadata says of one entry."""
+"""DueIndex: keys sorted by one entry of their items' metadata. Pure."""
 
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+from .base import DueItems, ItemInfo
+
+_DUE_PAGE: Final = 500
+"""Items of a page: few enough for a sweep to hold, and to change the storage between two pages."""
 
 
 class DueIndex:
-    """Finds what is due without looking at what is not. An item without the entry comes first."""
+    """Finds due items without looking at the others. Items without the entry come first."""
 
     def __init__(self, entry: str, items: Iterable[tuple[str, Mapping[str, str]]]) -> None:
         self.entry = entry
@@ -15,7 +21,7 @@ class DueIndex:
         self._order = sorted((text, key) for key, text in self._texts.items())
 
     def put(self, key: str, metadata: Mapping[str, str]) -> None:
-        """Take note of an item's metadata."""
+        """Add an item, or update it when its metadata changed."""
         text = metadata.get(self.entry, "")
         if self._texts.get(key) == text:
             return
@@ -24,13 +30,28 @@ class DueIndex:
         bisect.insort(self._order, (text, key))
 
     def remove(self, key: str) -> None:
-        """Forget an item, if it is known."""
+        """Remove an item. Without one of that key, do nothing."""
         text = self._texts.pop(key, None)
         if text is not None:
             del self._order[bisect.bisect_left(self._order, (text, key))]
 
     def up_to(self, until: str) -> list[str]:
-        """The keys whose text is not after ``until``, those without one first."""
+        """Return the keys whose entry is not after ``until``, those without an entry first."""
         # A one-element tuple sorts before every pair of the same text: so ask for the next text.
         end = bisect.bisect_left(self._order, (until + "\0",))
         return [key for _, key in self._order[:end]]
+
+
+def due_pages(
+    keys: Sequence[str], total: int, info_of: Callable[[str], ItemInfo | None]
+) -> Iterator[DueItems]:
+    """Yield the due items by page. The ``seen`` of all pages add up to ``total``.
+
+    ``info_of`` is called when a page is made, and returns None for an item deleted before that.
+    """
+    passed_over = total - len(keys)
+    for start in range(0, max(len(keys), 1), _DUE_PAGE):
+        page = keys[start : start + _DUE_PAGE]
+        found = tuple(info for info in map(info_of, page) if info is not None)
+        yield DueItems(found, len(page) + passed_over)
+        passed_over = 0

@@ -1,4 +1,4 @@
-"""ETags that this process makes, and the condition of a write. Pure but for the counter."""
+"""ETags made in this process, and the condition of a write. Pure except for a counter."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _numbers: Final = itertools.count(1)
 
 
 def new_etag() -> str:
-    """An ETag that this process has never used."""
+    """Return an ETag that this process has not used before."""
     return f"0x{next(_numbers):016X}"
 
 
 def check_condition(key: str, expected: str | None, stored: str | None) -> None:
-    """Whether an item whose ETag is ``stored`` (None: there is none) may be written.
+    """Check the condition of a write. ``stored`` is the item's ETag, or None if there is no item.
 
-    ``expected`` None asks for absence, ``ANY`` for nothing.
+    ``expected`` None demands that there is none, ``ANY`` demands nothing.
 
-    :raises StateConflictError: it may not.
+    :raises StateConflictError: the condition does not hold.
     """
     if expected in (ANY, stored):
         return

@@ -1,7 +1,7 @@
-"""Which keys and metadata a storage takes. The same for every backend. Pure.
+"""The rules of keys and metadata, the same for every backend. Pure.
 
-The rules are those of a blob's name, with all that Azure or its drivers refuse late or silently
-rewrite, so that a bot that runs on memory runs on Blob too.
+They are the rules of a blob's name, and forbid also what Azure or its drivers refuse late or
+silently rewrite, so that a bot that runs on memory runs on Blob too.
 """
 
 from __future__ import annotations
@@ -28,8 +28,10 @@ _VALUE: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 
 
 def check_key(key: object) -> None:
-    """:raises StateKeyError: no storage takes it; the text says why, and what to do.
-    :raises StateTooLargeError: it is too long.
+    """Check a storage key.
+
+    :raises StateKeyError: no storage takes it; the text says why, and what to do.
+    :raises StateTooLargeError: it is over 1,024 characters.
     """
     if not isinstance(key, str) or not key:
         raise StateKeyError(f"A storage key must be a string that is not empty, not {key!r}.")
@@ -48,7 +50,9 @@ def check_key(key: object) -> None:
 
 
 def check_metadata(key: str, metadata: Mapping[str, str]) -> None:
-    """:raises StateEncodeError: a name is not a lower-case identifier, or a value is empty, not
+    """Check an item's metadata.
+
+    :raises StateEncodeError: a name is not a lower-case identifier, or a value is empty, not
         printable ASCII, or has a space at an end.
     :raises StateTooLargeError: names and values together are over 8 KiB.
     """
@@ -65,7 +69,7 @@ def check_metadata(key: str, metadata: Mapping[str, str]) -> None:
 
 
 def check_put(key: str, etag: str | None, metadata: Mapping[str, str] | None) -> None:
-    """All that can be wrong with a write before it is tried."""
+    """Check key, ETag and metadata of a write. See `check_key`, `check_etag`, `check_metadata`."""
     check_key(key)
     check_etag(etag)
     if metadata:
@@ -73,7 +77,10 @@ def check_put(key: str, etag: str | None, metadata: Mapping[str, str] | None) ->
 
 
 def check_etag(etag: str | None) -> None:
-    """:raises ValueError: it is empty, which is neither absent nor any."""
+    """Check the ETag of a condition.
+
+    :raises ValueError: it is the empty text, which means neither "create" nor "overwrite".
+    """
     if etag == "":
         raise ValueError("An ETag is never empty: None creates, ANY ('*') overwrites.")
 

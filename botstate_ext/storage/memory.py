@@ -3,68 +3,46 @@
 from __future__ import annotations
 
 import bisect
-import itertools
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from types import MappingProxyType
-from typing import Final
+from typing import Any
 
 from ..clock import Clock, system_clock
+from .backend import NO_METADATA, folders_of, frozen_metadata, page_of
 from .base import ANY, DueItems, ItemInfo, ItemPage, StateStorage, StoredItem
-from .due_index import DueIndex
+from .due_index import DueIndex, due_pages
 from .etags import check_condition, new_etag
 from .keycheck import check_etag, check_key, check_put
-
-PAGE_SIZE: Final = 5000
-
-NO_METADATA: Final[Mapping[str, str]] = MappingProxyType({})
-
-
-def frozen_metadata(metadata: Mapping[str, str] | None) -> Mapping[str, str]:
-    """A copy that nobody can change."""
-    return MappingProxyType(dict(metadata)) if metadata else NO_METADATA
-
-
-def page_of(keys: Iterable[str], limit: int | None, info_of: Callable[[str], ItemInfo]) -> ItemPage:
-    """The first ``limit`` of these keys as a page; its token is the last key on it."""
-    size = page_size(limit)
-    # One more than asked for: it tells whether there is a next page.
-    found = list(itertools.islice(keys, size + 1))
-    token = found[size - 1] if len(found) > size else None
-    return ItemPage(tuple(map(info_of, found[:size])), token)
-
-
-def folders_of(keys: Iterable[str]) -> frozenset[str]:
-    """What comes before the first "/" of these keys."""
-    return frozenset(key.partition("/")[0] for key in keys if "/" in key)
-
-
-def page_size(limit: int | None) -> int:
-    """``limit``, or the largest page that Azure gives.
-
-    :raises ValueError: it is not positive.
-    """
-    if limit is None:
-        return PAGE_SIZE
-    if limit < 1:
-        raise ValueError("limit must be at least 1.")
-    return min(limit, PAGE_SIZE)
+from .upstream_items import to_bytes
 
 
 class MemoryStorage(StateStorage):
     """Items in a dictionary of this process; they are gone with it.
 
-    For tests and for trying things out. It behaves exactly as Blob does: what is read and written
-    are copies, every write makes a new ETag, and a stale one conflicts.
+    For tests and for trying things out. It behaves exactly as Blob does: reads and writes copy,
+    every write makes a new ETag, and a stale one conflicts.
+
+    ``dictionary``: the first items by key, as the SDK's ``MemoryStorage`` takes them. They are
+    copied; an ``e_tag`` in one becomes its ETag.
+
+    :raises StateKeyError, StateDecodeError: an item of ``dictionary`` cannot be stored.
     """
 
-    def __init__(self, *, types: Iterable[type] = (), clock: Clock = system_clock) -> None:
+    def __init__(
+        self,
+        dictionary: Mapping[str, Any] | None = None,
+        *,
+        types: Iterable[type] = (),
+        clock: Clock = system_clock,
+    ) -> None:
         super().__init__(types=types)
         self._clock = clock
         self._items: dict[str, _Entry] = {}
         self._keys: list[str] = []  # sorted, so that a page costs no more than its length
-        self._due: DueIndex | None = None  # kept from when it is first asked for
+        self._due: DueIndex | None = None  # made by the first `list_due`
+        for key, item in (dictionary or {}).items():
+            self._add(key, item)
 
     async def get_many(self, keys: Collection[str]) -> dict[str, StoredItem]:
         for key in keys:
@@ -117,10 +95,24 @@ class MemoryStorage(StateStorage):
             items = ((key, stored.item.metadata) for key, stored in self._items.items())
             self._due = DueIndex(entry, items)
         keys = self._due.up_to(until)
-        yield DueItems(tuple(self._items[key].info(key) for key in keys), len(self._items))
+        for page in due_pages(keys, len(self._items), self._info):
+            yield page
 
     def __repr__(self) -> str:
         return f"<MemoryStorage of {len(self._items)} items>"
+
+    def _add(self, key: str, item: Any) -> None:
+        check_key(key)
+        etag = item.get("e_tag") if isinstance(item, dict) else getattr(item, "e_tag", None)
+        etag = new_etag() if etag in (None, "", ANY) else str(etag)
+        stored = StoredItem(to_bytes(key, item), etag, NO_METADATA)
+        self._items[key] = _Entry(stored, self._clock())
+        bisect.insort(self._keys, key)
+
+    def _info(self, key: str) -> ItemInfo | None:
+        """Return what a listing shows of an item, or None if it was deleted meanwhile."""
+        entry = self._items.get(key)
+        return None if entry is None else entry.info(key)
 
     def _keys_from(self, prefix: str, after: str | None) -> Iterator[str]:
         start = bisect.bisect_left(self._keys, prefix)

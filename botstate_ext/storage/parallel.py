@@ -1,4 +1,4 @@
-"""Several operations at once, none of which outlives the call."""
+"""Run several operations at once. None outlives the call."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ T = TypeVar("T")
 
 
 async def in_parallel(operations: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """The results, in order. The first failure cancels the rest, waits for them and is raised."""
+    """Return the results, in order. The first failure cancels the others, waits for them to end,
+    and is raised."""
     tasks = [asyncio.ensure_future(operation) for operation in operations]
     try:
         return list(await asyncio.gather(*tasks))
@@ -22,12 +23,13 @@ async def in_parallel(operations: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
 
 
 async def all_outcomes(operations: Iterable[Coroutine[Any, Any, T]]) -> list[T | Exception]:
-    """What each operation returned or raised, in order. A failure does not stop the others."""
+    """Return the result or the error of each operation, in order. A failure does not stop the
+    others."""
     return await in_parallel(_outcome(operation) for operation in operations)
 
 
 async def _outcome(operation: Coroutine[Any, Any, T]) -> T | Exception:
     try:
         return await operation
-    except Exception as error:  # noqa: BLE001 - handed to the caller, who raises it
+    except Exception as error:  # noqa: BLE001 - the caller raises it
         return error

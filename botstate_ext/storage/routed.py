@@ -10,9 +10,9 @@ import msgspec
 from botbuilder.core import Storage
 
 from .adapt import as_state_storage
-from .base import ANY, DueItems, ItemPage, StateStorage, StoredItem
-from .memory import page_size
-from .parallel import in_parallel
+from .backend import page_size
+from .base import ANY, FLAGS, DueItems, ItemPage, StateStorage, StoredItem
+from .parallel import all_outcomes, in_parallel
 
 
 class RoutedStorage(StateStorage):
@@ -24,10 +24,11 @@ class RoutedStorage(StateStorage):
     own or of a key function) go to ``default``, as do the channels that are not named; a route of
     such a name (``"shared"``) takes them elsewhere.
 
-    An item that is in another storage than its key says, because it was written before there was a
-    route, is not found and not listed.
+    An item in another storage than its key's, written before there was a route, is not found and
+    not listed.
 
-    Its flags say what all of the storages can do. Closing it closes them.
+    Its flags say what all of the storages can do. Closing it closes all of them, and then raises
+    the first error, if any.
 
     :raises TypeError: one of them is not a Storage.
     :raises ValueError: a channel's id is empty or holds a "/".
@@ -44,14 +45,12 @@ class RoutedStorage(StateStorage):
         self._all = list(dict.fromkeys((*self._routes.values(), self._default)))
         types = dict.fromkeys(type_ for storage in self._all for type_ in storage._types)
         super().__init__(types=types)
-        self.conditional = all(storage.conditional for storage in self._all)
-        self.lists = all(storage.lists for storage in self._all)
-        self.metadata = all(storage.metadata for storage in self._all)
-        self.any_bytes = all(storage.any_bytes for storage in self._all)
+        for flag in FLAGS:
+            setattr(self, flag, all(getattr(storage, flag) for storage in self._all))
 
     def storage_of(self, key: str) -> StateStorage:
-        """Where the item of this key is."""
-        channel, slash, _ = str(key).partition("/")  # what is no text is refused where it goes
+        """Return the storage that holds the item of this key."""
+        channel, slash, _ = str(key).partition("/")  # that storage refuses a key that is no text
         return self._routes.get(channel, self._default) if slash else self._default
 
     async def get_many(self, keys: Collection[str]) -> dict[str, StoredItem]:
@@ -79,14 +78,16 @@ class RoutedStorage(StateStorage):
     ) -> ItemPage:
         size = page_size(limit)
         below = [p for p in self._prefixes if p.startswith(prefix)]
-        place = _Place() if continuation_token is None else _place(continuation_token, len(below))
+        position = (
+            _Position() if continuation_token is None else _position(continuation_token, len(below))
+        )
         if "/" in prefix:  # all of it is in one storage
             whole = self.storage_of(prefix)
-            page = await whole.list_page(prefix, limit=size, continuation_token=place.default)
-            return _page(page.items, place._replace(default=page.continuation_token))
-        if place.is_route:
-            return await self._route_page(below, place, size)
-        return await self._default_page(prefix, below, place, size)
+            page = await whole.list_page(prefix, limit=size, continuation_token=position.default)
+            return _page(page.items, position._replace(default=page.continuation_token))
+        if position.is_route:
+            return await self._route_page(below, position, size)
+        return await self._default_page(prefix, below, position, size)
 
     async def list_folders(self) -> frozenset[str]:
         found = await in_parallel(storage.list_folders() for storage in self._all)
@@ -101,50 +102,54 @@ class RoutedStorage(StateStorage):
                 yield DueItems(mine, page.seen - len(page.items) + len(mine))
 
     async def aclose(self) -> None:
-        for storage in self._all:
-            await storage.aclose()
+        outcomes = await all_outcomes(storage.aclose() for storage in self._all)
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                raise outcome
 
     def __repr__(self) -> str:
         routes = ", ".join(f"{channel!r}: {s!r}" for channel, s in self._routes.items())
         return f"<RoutedStorage {{{routes}}}, default {self._default!r}>"
 
-    async def _route_page(self, below: list[str], place: _Place, size: int) -> ItemPage:
-        prefix = below[place.passed]
+    async def _route_page(self, below: list[str], position: _Position, size: int) -> ItemPage:
+        prefix = below[position.passed]
         page = await self.storage_of(prefix).list_page(
-            prefix, limit=size, continuation_token=place.route
+            prefix, limit=size, continuation_token=position.route
         )
         if page.continuation_token is not None:
-            return _page(page.items, place._replace(route=page.continuation_token))
-        after = place._replace(passed=place.passed + 1, is_route=False, route=None)
+            return _page(page.items, position._replace(route=page.continuation_token))
+        after = position._replace(passed=position.passed + 1, is_route=False, route=None)
         return ItemPage(page.items, _token(after))
 
     async def _default_page(
-        self, prefix: str, below: list[str], place: _Place, size: int
+        self, prefix: str, below: list[str], position: _Position, size: int
     ) -> ItemPage:
-        """What the default storage holds between the route that was passed and the next.
+        """Return the items of the default storage between the last route and the next.
 
-        Where its page reaches over the next route, the same page is asked for again after that.
+        If its page reaches beyond the next route, the same page is read again after that route.
         """
-        page = await self._default.list_page(prefix, limit=size, continuation_token=place.default)
-        start = below[place.passed - 1] if place.passed else ""
-        stop = below[place.passed] if place.passed < len(below) else None
+        page = await self._default.list_page(
+            prefix, limit=size, continuation_token=position.default
+        )
+        start = below[position.passed - 1] if position.passed else ""
+        stop = below[position.passed] if position.passed < len(below) else None
         between = [item for item in page.items if item.key >= start]
         if stop is not None:
             between = [item for item in between if item.key < stop]
         items = tuple(item for item in between if not self._has_route(item.key))
         reaches_over = bool(page.items) and stop is not None and page.items[-1].key >= stop
         if reaches_over or (stop is not None and page.continuation_token is None):
-            return ItemPage(items, _token(place._replace(is_route=True)))
-        return _page(items, place._replace(default=page.continuation_token))
+            return ItemPage(items, _token(position._replace(is_route=True)))
+        return _page(items, position._replace(default=page.continuation_token))
 
     def _has_route(self, key: str) -> bool:
         channel, slash, _ = key.partition("/")
         return bool(slash) and channel in self._routes
 
 
-class _Place(NamedTuple):
-    """How far a listing is: so many routes ``passed``, in the next one (``is_route``) or in the
-    default storage before it; and the tokens of both."""
+class _Position(NamedTuple):
+    """The position of a listing: the number of routes ``passed``, then in the next route
+    (``is_route``) or in the default storage before it; and the tokens of both."""
 
     passed: int = 0
     is_route: bool = False
@@ -152,21 +157,21 @@ class _Place(NamedTuple):
     default: str | None = None
 
 
-def _page(items: tuple[Any, ...], after: _Place) -> ItemPage:
+def _page(items: tuple[Any, ...], after: _Position) -> ItemPage:
     is_last = after.route is None and after.default is None
     return ItemPage(items, None if is_last else _token(after))
 
 
-def _token(place: _Place) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode()
+def _token(position: _Position) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(position)).decode()
 
 
-def _place(token: str, routes: int) -> _Place:
+def _position(token: str, routes: int) -> _Position:
     try:
-        place = msgspec.json.decode(base64.urlsafe_b64decode(token), type=_Place)
-        is_ours = _token(place) == token and place.passed >= 0
+        position = msgspec.json.decode(base64.urlsafe_b64decode(token), type=_Position)
+        is_ours = _token(position) == token and position.passed >= 0
     except (ValueError, msgspec.MsgspecError):
         is_ours = False
-    if not is_ours or place.passed + place.is_route > routes:
+    if not is_ours or position.passed + position.is_route > routes:
         raise ValueError("This continuation token is not one of this storage.")
-    return place
+    return position

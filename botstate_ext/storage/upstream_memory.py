@@ -1,4 +1,4 @@
-"""Upstream's MemoryStorage, shared with those who use it directly."""
+"""SharedMemoryStorage: the items of an SDK MemoryStorage, which others may use directly."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from ..clock import Clock, system_clock
+from .backend import NO_METADATA, folders_of, frozen_metadata, page_of
 from .base import ANY, DueItems, ItemInfo, ItemPage, StateStorage, StoredItem
+from .due_index import due_pages
 from .etags import check_condition, new_etag
 from .keycheck import check_etag, check_key, check_put
-from .memory import NO_METADATA, folders_of, frozen_metadata, page_of
 from .upstream_items import fingerprint, to_bytes, to_item
 
 
@@ -19,8 +20,8 @@ class SharedMemoryStorage(StateStorage):
     """The dictionary of an upstream ``MemoryStorage``, with ETags and metadata kept beside it.
 
     Items stay plain dictionaries for others who use that storage, and no ``e_tag`` is added to
-    them. Whatever another writer does, in place or by ``write``, is noticed at the next look at the
-    item: it has a new ETag then, and no metadata. What is handed out and put in are copies.
+    them. A change by other code, in place or by ``write``, is noticed when the item is next read
+    here: it then has a new ETag, and no metadata. Reads and writes copy.
 
     Bodies must be JSON objects. An item of upstream's that holds live objects reads as JSON with
     jsonpickle's tags.
@@ -52,7 +53,7 @@ class SharedMemoryStorage(StateStorage):
         if etag != ANY:
             self._check_condition(key, etag)
         item = to_item(key, data)
-        # Upstream may read e_tag as this item's; ours is beside it.
+        # The SDK would take an e_tag in the item for its own; ours is kept beside the item.
         item.pop("e_tag", None)
         stored = StoredItem(bytes(data), new_etag(), frozen_metadata(metadata))
         self._memory[key] = item
@@ -83,16 +84,17 @@ class SharedMemoryStorage(StateStorage):
         return folders_of(self._memory)
 
     async def list_due(self, entry: str, until: str) -> AsyncIterator[DueItems]:
-        # What is kept beside an item answers for it: the object need not be encoded to be passed.
+        # The metadata beside an item answers for it, so items that are not due are not encoded.
         seen = ((key, self._seen.get(key)) for key in list(self._memory))
         due = [k for k, s in seen if s is None or s.item.metadata.get(entry, "") <= until]
-        yield DueItems(tuple(self._info(key) for key in due), len(self._memory))
+        for page in due_pages(due, len(self._memory), self._info_if_there):
+            yield page
 
     def __repr__(self) -> str:
         return f"<SharedMemoryStorage of {len(self._memory)} items>"
 
     def _look(self, key: str) -> _Seen | None:
-        """The item as it is now. If another changed it since the last look, it is a new version."""
+        """Return the item as it is now, as a new version if other code changed it since."""
         if key not in self._memory:
             self._seen.pop(key, None)
             return None
@@ -107,16 +109,19 @@ class SharedMemoryStorage(StateStorage):
         seen = self._look(key)
         check_condition(key, etag, None if seen is None else seen.item.etag)
 
+    def _info_if_there(self, key: str) -> ItemInfo | None:
+        return self._info(key) if key in self._memory else None
+
     def _info(self, key: str) -> ItemInfo:
         seen = self._look(key)
-        assert seen is not None, "listed without a pause since it was found"
+        assert seen is not None, "no await since its key was found"
         item = seen.item
         return ItemInfo(key, item.etag, len(item.data), seen.updated, item.metadata)
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """An item at our last look: what we hand out, and by what we know whether it is still that."""
+    """An item when it was last read here. ``mark`` changes when its content does."""
 
     item: StoredItem
     mark: bytes

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Collection
 from datetime import timedelta
 
 from ..storage.base import StateStorage, StoredItem
-from .wrapper import Operation, StorageWrapper, T
+from ..storage.wrapper import Operation, StorageWrapper, T
 
 
 class CountingStorage(StorageWrapper):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from ..errors import StateStorageError
 from ..storage.base import StateStorage
-from .wrapper import Operation, StorageWrapper, T
+from ..storage.wrapper import Operation, StorageWrapper, T
 
 
 class FaultyStorage(StorageWrapper):

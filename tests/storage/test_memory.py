@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from botstate_ext.errors import StateConflictError, StateKeyError
 from botstate_ext.storage import MemoryStorage
 from botstate_ext.storage.parallel import all_outcomes, in_parallel
 from botstate_ext.testing import ManualClock
@@ -100,3 +101,34 @@ async def test_outcomes_keep_their_order() -> None:
     zero, error, two = await all_outcomes(give(value) for value in range(3))
     assert (zero, two) == (0, 2)
     assert isinstance(error, LookupError)
+
+
+async def test_its_first_items_are_given_as_to_the_sdks() -> None:
+    item = {"name": "Ada", "e_tag": "7"}
+    storage = MemoryStorage({"key": item, "other": {"a": 1}})
+    assert await storage.read(["key", "none"]) == {"key": item}
+    item["name"] = "changed"
+    found = (await storage.read(["key"]))["key"]
+    assert found["name"] == "Ada", "it was copied"
+    assert [info.key async for info in storage.list_items()] == ["key", "other"]
+    with pytest.raises(StateConflictError):
+        await storage.write({"key": {"e_tag": "6"}})
+    await storage.write({"key": found})
+    assert found["e_tag"] != "7"
+
+
+def test_a_first_item_under_a_key_that_no_storage_takes_is_refused() -> None:
+    with pytest.raises(StateKeyError):
+        MemoryStorage({"a\\b": {}})
+
+
+async def test_due_items_come_in_pages_and_the_storage_may_change_between_them() -> None:
+    storage = MemoryStorage()
+    for number in range(1_200):
+        await storage.put_if(f"{number:04}", b"{}", etag=None)
+    found: list[str] = []
+    async for page in storage.list_due("due", "0"):
+        assert len(page.items) <= 500
+        found += [item.key for item in page.items]
+        await storage.delete_if("1199")
+    assert found == [f"{number:04}" for number in range(1_199)]

@@ -176,3 +176,23 @@ async def test_on_blob(azurite: str, container_name: str) -> None:
             await storage.put_if(key, b"{}", etag=None)
         assert await by_pages(storage, "", 2) == keys
         assert await by_pages(storage, "b/", 2) == keys[2:5]
+
+
+async def test_closing_closes_all_also_if_one_fails() -> None:
+    closed = []
+
+    class Closing(MemoryStorage):
+        def __init__(self, name: str, error: Exception | None = None) -> None:
+            super().__init__()
+            self.name, self.error = name, error
+
+        async def aclose(self) -> None:
+            closed.append(self.name)
+            if self.error is not None:
+                raise self.error
+
+    routes = {"a": Closing("a", OSError("cannot close a")), "b": Closing("b")}
+    storage = RoutedStorage(routes, default=Closing("default"))
+    with pytest.raises(OSError, match="cannot close a"):
+        await storage.aclose()
+    assert sorted(closed) == ["a", "b", "default"]

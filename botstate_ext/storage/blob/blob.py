@@ -10,10 +10,10 @@ from datetime import timedelta
 from typing import Any, Final
 
 from ...errors import StateError
+from ..backend import frozen_metadata, page_size
 from ..base import ANY, ItemInfo, ItemPage, StateStorage, StoredItem
 from ..etags import conflict
 from ..keycheck import check_etag, check_key, check_put
-from ..memory import frozen_metadata, page_size
 from ..parallel import in_parallel
 from ..retry import Retries
 from . import source as blob_source

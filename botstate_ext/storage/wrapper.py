@@ -1,24 +1,29 @@
-"""A StateStorage around another."""
+"""StorageWrapper: a storage around another, which forwards every operation."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import Literal, TypeAlias, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import aclosing
+from typing import Literal, TypeAlias, TypeVar, cast
 
-from ..storage.base import ANY, ItemPage, StateStorage, StoredItem
+from .base import ANY, FLAGS, DueItems, ItemPage, StateStorage, StoredItem
 
 T = TypeVar("T")
 Operation: TypeAlias = Literal["get", "put", "delete", "list"]
 
 
 class StorageWrapper(StateStorage):
-    """Hands every operation on to the storage it is around, by way of `_run`."""
+    """Forwards every operation to the storage that it is around, each through `_run`.
+
+    It has that storage's flags and types. A subclass overrides `_run` to count, delay or refuse
+    operations, or one of the primitives to change what it does.
+    """
 
     def __init__(self, storage: StateStorage) -> None:
         super().__init__(types=storage._types)
         self._storage = storage
-        self.conditional, self.lists = storage.conditional, storage.lists
-        self.metadata, self.any_bytes = storage.metadata, storage.any_bytes
+        for flag in FLAGS:
+            setattr(self, flag, getattr(storage, flag))
 
     async def get_many(self, keys: Collection[str]) -> dict[str, StoredItem]:
         keys = tuple(keys)
@@ -54,6 +59,17 @@ class StorageWrapper(StateStorage):
     async def list_folders(self) -> frozenset[str]:
         return await self._run("list", None, self._storage.list_folders)
 
+    async def list_due(self, entry: str, until: str) -> AsyncIterator[DueItems]:
+        # Every backend's is an async generator; the iterator's type does not say so.
+        pages = cast("AsyncGenerator[DueItems, None]", self._storage.list_due(entry, until))
+        async with aclosing(pages):
+            page = await self._run("list", None, lambda: anext(pages, None))
+            while page is not None:
+                yield page
+                following = await anext(pages, None)
+                # The end is no operation: only a further page goes through `_run`.
+                page = following and await self._run("list", None, _returning(following))
+
     async def aclose(self) -> None:
         await self._storage.aclose()
 
@@ -63,5 +79,12 @@ class StorageWrapper(StateStorage):
     async def _run(
         self, operation: Operation, key: str | None, call: Callable[[], Awaitable[T]]
     ) -> T:
-        """Do it. ``key`` is None when there is none, or several."""
+        """Call ``call``, which does the operation. ``key`` is None if it has no key, or several."""
         return await call()
+
+
+def _returning(page: DueItems) -> Callable[[], Awaitable[DueItems]]:
+    async def call() -> DueItems:
+        return page
+
+    return call
