@@ -14,8 +14,8 @@ from datetime import datetime, timedelta, timezone
 from botstate_ext import StateScopes, SweepReport
 from botstate_ext.storage import BlobStorage, DueItems, MemoryStorage, StateStorage, StoredItem
 from botstate_ext.storage.base import ANY
+from botstate_ext.storage.wrapper import StorageWrapper
 from botstate_ext.testing import CountingStorage, ManualClock
-from botstate_ext.testing.wrapper import StorageWrapper
 from tests.azurite import connection_string, find_azurite, running_azurite
 
 from . import report

@@ -9,7 +9,7 @@ from random import Random
 
 from botstate_ext.errors import StateConflictError, StateStorageError
 from botstate_ext.storage import MemoryStorage, StateStorage, StoredItem
-from botstate_ext.testing.wrapper import Operation, StorageWrapper, T
+from botstate_ext.storage.wrapper import Operation, StorageWrapper, T
 
 from .history import History
 
