@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ from ..documents.pending_expiry import CLAIM, Expiring
 from ..documents.policy import Policies
 from ..errors import StateError
 from ..host.reference import to_reference
+from ..storage.waiting import call_handler
 from ..unit_of_work.rewrite import Remainder, tidy
 from ..unit_of_work.work import UnitOfWork
 from .expired import ExpiredState
@@ -41,28 +41,13 @@ async def _handle_one(work: UnitOfWork, document: Document, claim: Expiring) -> 
     try:
         state = _expired_state(document, claim)
         for handler in document.policies.handlers_of(claim.name):
-            result = handler(state)
-            if inspect.isawaitable(result):
-                await _finished(result)
+            await call_handler(handler, state)
     except Exception:  # noqa: BLE001 - logged, and what was to be handled is kept
         _log.exception("The handler of the expired property %r (scope %r, key %r) failed.", *place)
         await tidy(work, document, lambda found: _postponed(work, found, claim))
         return False
     await tidy(work, document, lambda found: _without(found, claim))
     return True
-
-
-async def _finished(result: Awaitable[object]) -> None:
-    """Wait for a handler. One that is cancelled by what it waited for has failed; only who cancels
-    the sweep cancels that."""
-    running = asyncio.ensure_future(result)
-    try:
-        await asyncio.wait((running,))
-    finally:
-        running.cancel()
-    if running.cancelled():
-        raise RuntimeError("The handler was cancelled from within.")
-    running.result()
 
 
 def _expired_state(document: Document, claim: Expiring) -> ExpiredState:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
@@ -13,6 +12,7 @@ from ..documents.policy import UserHandler
 from ..errors import StateConflictError, StateError
 from ..keys.build import scope_of_key
 from ..storage.base import StateStorage
+from ..storage.waiting import call_handler
 from ..unit_of_work.save_events import Place, SaveHandlers, Written
 from .user_documents import Found, StateUser, UserDocuments
 
@@ -97,9 +97,7 @@ class Erasure:
     async def _handle(self, name: str, handler: UserHandler) -> None:
         try:
             async with self._handlers.work() as work:
-                result = handler(work, self._user)
-                if inspect.isawaitable(result):
-                    await result
+                await call_handler(handler, work, self._user)
         except Exception as error:  # noqa: BLE001 - logged and reported, and nothing is removed
             _log.exception("The handler of %r for an erased user failed.", name)
             self._failed[name] = f"its handler raised {type(error).__name__}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from ..documents.policy import Policies
 from ..errors import StateEncodeError
 from ..listing.records import record_of
 from ..storage.base import ItemInfo, StateStorage
+from ..storage.waiting import call_handler
 from .erasure import Handlers
 from .user_documents import StateUser, UserDocuments
 
@@ -92,9 +92,7 @@ class Export:
         answers: dict[str, Any] = {}
         for name, handler in self._handlers.named():
             async with self._handlers.work() as work:
-                value = handler(work, self._user)
-                if inspect.isawaitable(value):
-                    value = await value
+                value = await call_handler(handler, work, self._user)
             try:
                 answers[name] = msgspec.to_builtins(value)
             except (TypeError, ValueError, RecursionError):

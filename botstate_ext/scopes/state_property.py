@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable
 from copy import deepcopy
 from dataclasses import replace
@@ -16,6 +15,7 @@ from ..documents.document import ABSENT
 from ..documents.plain_view import Query, as_query, ask_property
 from ..documents.policy import ExpiryHandler, PropertyPolicy, UserHandler
 from ..serialization.codecs import type_from_default
+from ..storage.waiting import maybe_await
 from ..unit_of_work.update import update
 
 if TYPE_CHECKING:
@@ -70,12 +70,10 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
         value = document.get(self._name, hint)
         if value is not ABSENT or default is None:
             return None if value is ABSENT else value
-        value = _make(default)
-        if inspect.isawaitable(value):
-            value = await value
-            meanwhile = document.get(self._name, hint)
-            if meanwhile is not ABSENT:
-                return meanwhile
+        value = await maybe_await(_make(default))
+        meanwhile = document.get(self._name, hint)
+        if meanwhile is not ABSENT:
+            return meanwhile
         document.set(self._name, value, hint)
         return value
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import random
+import random as _random
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
 
-_FIRST: Final = 0.25  # seconds
-_LONGEST: Final = 8.0
+from .waiting import BackOff
 
 
 @dataclass(frozen=True)
@@ -24,7 +22,7 @@ class Retries:
 
     deadline: timedelta = timedelta(seconds=30)
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
-    random: Callable[[], float] = random.random
+    random: Callable[[], float] = _random.random
 
     def __post_init__(self) -> None:
         if self.deadline <= timedelta(0):
@@ -42,7 +40,4 @@ class Retries:
 
     def waits(self) -> Iterator[float]:
         """The waits after each failed attempt, in seconds, without end."""
-        longest = _FIRST
-        while True:
-            yield self.random() * longest
-            longest = min(longest * 2, _LONGEST)
+        return BackOff(first=0.25, longest=8.0, random=self.random).waits()

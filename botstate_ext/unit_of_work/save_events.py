@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
@@ -12,6 +11,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from ..documents.merge import differ
 from ..documents.pending_writes import Attempt, Changes
 from ..serialization import json_text, jsonpickle
+from ..storage.waiting import call_handler
 
 _log: Final = logging.getLogger("botstate_ext")
 _is_telling: Final[ContextVar[bool]] = ContextVar("botstate_ext.is_telling", default=False)
@@ -137,9 +137,7 @@ class SaveHandlers:
 
 async def _call(handler: SaveHandler, written: Written, *, with_values: bool) -> None:
     try:
-        result = handler(written.state(with_values=with_values))
-        if inspect.isawaitable(result):
-            await result
+        await call_handler(handler, written.state(with_values=with_values))
     except Exception:  # noqa: BLE001 - what was saved is saved, whoever cannot hear of it
         _log.exception(
             "A handler of on_saved failed (scope %r, key %r). The state is saved.", *written.place

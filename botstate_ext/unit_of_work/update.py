@@ -3,7 +3,6 @@ needed."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from enum import Enum
 from time import monotonic
@@ -12,6 +11,7 @@ from typing import Any, Final
 from ..documents.document import ABSENT, Document
 from ..documents.policy import PropertyPolicy
 from ..documents.revision import changed
+from ..storage.waiting import maybe_await
 from .commit import Work, arrived, beaten, conflict, put, refresh
 
 MAX_ATTEMPTS: Final = 100
@@ -63,12 +63,8 @@ async def _changed(
 ) -> Any:
     value = fresh.get(name, policy)
     if value is ABSENT:
-        value = make_default()
-        if inspect.isawaitable(value):
-            value = await value
-    result = change(value)
-    if inspect.isawaitable(result):
-        result = await result
+        value = await maybe_await(make_default())
+    result = await maybe_await(change(value))
     if result is not None:
         return result
     if _can_change_in_place(value):

@@ -429,6 +429,31 @@ async def test_a_claim_that_nobody_renews_is_taken_over() -> None:
     assert [state.attempt for state in handled.states] == [2]
 
 
+async def test_who_cancels_a_sweep_waits_until_its_handlers_have_cleaned_up() -> None:
+    world = World()
+    cart = world.states.conversation.create_property("cart", expires_after=HOUR)
+    begun, seen = asyncio.Event(), list[str]()
+
+    @cart.on_expired
+    async def slow(state: ExpiredState) -> None:
+        try:
+            begun.set()
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            seen.append("cleaned up")
+
+    await world.write(cart, 1)
+    world.clock.advance(HOUR)
+    sweep = asyncio.ensure_future(world.states.sweep())
+    await begun.wait()
+    sweep.cancel()
+    await asyncio.gather(sweep, return_exceptions=True)
+    assert sweep.cancelled()
+    assert seen == ["cleaned up"]
+
+
 async def test_who_lost_a_claim_does_not_touch_it_when_it_fails_in_the_end() -> None:
     world = World()
     slow = Blocked(RuntimeError("too late"))

@@ -523,3 +523,16 @@ async def test_a_key_function_finds_the_users_document_by_the_turn() -> None:
 
     await bot.turn(nothing, activity)
     assert await keys(states) == set()
+
+
+async def test_a_handler_whose_inner_task_is_cancelled_is_reported() -> None:
+    states = StateScopes(MemoryStorage())
+
+    @states.user.create_property("name").on_erase
+    async def cancelled(work: Any, user: StateUser) -> None:
+        inner = asyncio.ensure_future(asyncio.Event().wait())
+        asyncio.get_running_loop().call_soon(inner.cancel)
+        await inner
+
+    report = await states.erase_user("test", "user")
+    assert list(report.failed.values()) == ["its handler raised RuntimeError"]

@@ -25,6 +25,7 @@ from botstate_ext import (
     turn_is_replay,
 )
 from botstate_ext.storage import MemoryStorage, StateStorage
+from botstate_ext.storage.waiting import BackOff
 from botstate_ext.testing import CountingStorage, FaultyStorage
 from botstate_ext.turn.replay import MAX_ATTEMPTS
 from tests.turns import Bot, context, message
@@ -136,9 +137,7 @@ async def test_a_turn_that_is_not_disturbed_costs_two_round_trips(
 async def test_others_are_always_faster(
     states: StateScopes, bot: Bot, others: Others, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "botstate_ext.unit_of_work.commit.random.uniform", lambda shortest, longest: 0
-    )
+    monkeypatch.setattr("botstate_ext.unit_of_work.commit._BACK_OFF", BackOff(first=0, longest=0))
     errors: list[Any] = []
 
     async def interfere(attempt: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -315,3 +316,20 @@ async def test_a_turn_that_fails_under_replay_tells_nothing(
     with pytest.raises(RuntimeError, match="the bot"):
         await bot.turn(turn)
     assert told == []
+
+
+async def test_a_handler_whose_inner_task_is_cancelled_does_not_end_the_turn(
+    states: StateScopes, told: list[SavedState], caplog: pytest.LogCaptureFixture
+) -> None:
+    @states.on_saved
+    async def cancelled(saved: SavedState) -> None:
+        inner = asyncio.ensure_future(asyncio.Event().wait())
+        asyncio.get_running_loop().call_soon(inner.cancel)
+        await inner
+
+    after: list[SavedState] = []
+    states.on_saved(after.append)
+    name = states.user.create_property("name")
+    await Bot(StateMiddleware(states)).turn(lambda turn: name.set(turn, "Ann"))
+    assert len(told) == len(after) == 1
+    assert "A handler of on_saved failed" in caplog.text

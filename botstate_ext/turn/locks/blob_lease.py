@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,13 +19,14 @@ from ...errors import StateConflictError, StateStorageError
 from ...keys.build import document_key
 from ...storage.adapt import as_state_storage
 from ...storage.blob.blob import BlobStorage
+from ...storage.waiting import BackOff
 from .base import TurnKey, TurnLock
 from .key_queue import Places, WaitFor, wait_for
 
 _SHORTEST_LEASE: Final = timedelta(seconds=15)
 _LONGEST_LEASE: Final = timedelta(seconds=60)
-_FIRST_PAUSE: Final = 0.05  # seconds between two looks at a lease that another holds
-_LONGEST_PAUSE: Final = 0.5
+# Between two looks at a lease that another holds.
+_BACK_OFF: Final = BackOff(first=0.05, longest=0.5, steady=0.5)
 _RELEASE_SECONDS: Final = 5.0
 _KEPT: Final = timedelta(days=7)
 _log: Final = logging.getLogger("botstate_ext")
@@ -104,7 +104,7 @@ class BlobLeaseLock(TurnLock):
         # First among those of this process, so that each process asks once.
         await self._places.take(claim.key)
         try:
-            for pause in _pauses():
+            for pause in _BACK_OFF.waits():
                 is_leased = await self._acquire(claim)
                 if not claim.is_wanted:
                     # Before Python 3.12 asyncio.wait_for can swallow a cancellation.
@@ -183,13 +183,6 @@ async def _cancelled(taking: asyncio.Task[None], claim: _Claim) -> None:
         claim.is_wanted = False
         taking.cancel()
         await asyncio.wait((taking,))
-
-
-def _pauses() -> Iterator[float]:
-    longest = _FIRST_PAUSE
-    while True:
-        yield random.uniform(longest / 2, longest)
-        longest = min(longest * 2, _LONGEST_PAUSE)
 
 
 def _blob_storage(storage: Any) -> BlobStorage:

@@ -1,0 +1,69 @@
+"""How to wait: for what may be awaitable, for a handler, and before the next attempt."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import random as _random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+
+async def maybe_await(result: Any) -> Any:
+    """Return what a function returned, or what that gives when it is awaited: the app's functions
+    may be async."""
+    return await result if inspect.isawaitable(result) else result
+
+
+async def call_handler(handler: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a handler of the app, which may be async, and return what it returns.
+
+    A handler that is cancelled by what it waits for has failed like any other. If the caller is
+    cancelled, so is the handler, and the caller waits until the handler has cleaned up.
+
+    :raises RuntimeError: the handler was cancelled from within.
+    """
+    result = handler(*arguments)
+    if not inspect.isawaitable(result):
+        return result
+    running = asyncio.ensure_future(result)
+    try:
+        await asyncio.wait((running,))
+    except asyncio.CancelledError as cancelled:
+        running.cancel()
+        await asyncio.wait((running,))
+        if not running.cancelled():
+            raise cancelled from running.exception()  # what its clean-up raised is not lost
+        raise
+    if running.cancelled():
+        raise RuntimeError("The handler was cancelled from within.")
+    return running.result()
+
+
+@dataclass(frozen=True)
+class BackOff:
+    """Exponential back-off with jitter: each wait is drawn from a range that doubles.
+
+    ``first`` and ``longest``: the upper end of the first range, and of the last, in seconds.
+    ``steady``: the share of the upper end that is waited in any case, from 0 to 1.
+    ``random`` returns a number from 0 to 1.
+    """
+
+    first: float
+    longest: float
+    steady: float = 0.0
+    random: Callable[[], float] = _random.random
+
+    def seconds(self, attempt: int) -> float:
+        """Return how long to wait after this attempt, counted from 1, in seconds."""
+        doublings = min(attempt - 1, 60)
+        upper: float = min(self.first * 2**doublings, self.longest)
+        return upper * (self.steady + (1 - self.steady) * self.random())
+
+    def waits(self) -> Iterator[float]:
+        """Yield the wait after each attempt, in seconds, without end."""
+        attempt = 0
+        while True:
+            attempt += 1
+            yield self.seconds(attempt)
