@@ -14,6 +14,7 @@ StateError
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 __all__ = [
     "StateConflictError",
@@ -81,6 +82,9 @@ class StateNotFoundError(StateError, LookupError):
         )
 
 
+Self = TypeVar("Self", bound="_ValueProblem")
+
+
 class _ValueProblem(StateError):
     """What is wrong with one value, and where it is. Pure code raises it without a place; the code
     that knows the document adds one with :meth:`located`."""
@@ -100,9 +104,9 @@ class _ValueProblem(StateError):
         super().__init__(f"Cannot {self.verb} the state{_place(scope, key, names)}: {reason}")
 
     def located(
-        self, *, scope: str | None, key: str | None, property_name: str | None = None
-    ) -> _ValueProblem:
-        """The same error with its place in the message."""
+        self: Self, *, scope: str | None, key: str | None, property_name: str | None = None
+    ) -> Self:
+        """Return the same error with its location in the message."""
         return type(self)(
             self.reason,
             scope=scope,

@@ -1,105 +1,211 @@
 """One stored document as a unit of work sees it. Pure.
 
-Three views of a property meet here:
+A document keeps three views of each property:
 
-- *stored*: the JSON text of each property as storage holds it now, under ``etag``;
-- *live*: the values handed out to the bot, decoded when first touched and only then;
-- *base*: the text each touched value came from.
+- *stored*: the JSON text that storage holds now, under ``etag``;
+- *live*: the value that was handed out to the bot, decoded when it was first read;
+- *base*: the text that the live value came from.
 
-What changed is what *live* says differently from *base*; it is merged into *stored*. After a
-conflict only *stored* is renewed, so changes are never mixed up with what someone else wrote
-meanwhile.
+A property has changed if its live value says something else than its base. Changes are merged into
+the stored texts. After a conflict only the stored texts are renewed, so the bot's own changes are
+never mixed up with another writer's.
 """
 
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ..errors import StateDecodeError, StateEncodeError
+from . import document_tags
+from .lifetimes import ExpiredProperty, PropertyLifetimes
 from .merge import differ
-from .metadata import Metadata, is_reserved
-from .pending_writes import Attempt, Changes
+from .metadata import NO_METADATA, Metadata, is_reserved, parse_document
+from .ownership import Owner, nobody
+from .pending_expiry import Expiring
+from .pending_writes import Changes, PendingWrite, PendingWrites
 from .policy import Policies, PropertyPolicy
 from .quarantine import quarantined, quarantined_name
-from .schema_versions import FIRST
-from .stored_document import StoredDocument
-from .values import Values
+from .schema_versions import FIRST, NewerVersionError
 
 ABSENT: Final[Any] = type("Absent", (), {"__repr__": lambda self: "ABSENT", "__slots__": ()})()
-"""What :meth:`Document.get` returns for a property that is not there."""
+"""Returned by :meth:`Document.get` for a property that is absent."""
 
 _log: Final = logging.getLogger("botstate_ext")
 
 
-class Document(StoredDocument):
-    """See the module. One unit of work holds one Document a key; two never share a live value."""
+class Document:
+    """The document of one key in one unit of work. Two units of work never share a live value.
+
+    - ``key``, ``scope``, ``policies``: its storage key, its scope's name, the scope's policies.
+    - ``id``: the id that it was chosen by, if it was: the key may hold only a hash of that.
+    - ``owner``: returns the document's owner, for its metadata. Called when it is written.
+    - ``etag``: the ETag of the stored document; None if nothing is stored.
+    - ``now``: the time of the last read.
+    - ``is_loaded``: True once `fill` was called. ``was_read``: True once anyone looked into it.
+    - ``marks``: the activities that the next save notes as handled, each with the time to keep it.
+    - ``tag_changes``: the tags that the next save sets; None removes a tag.
+    """
 
     def __init__(self, key: str, scope: str, policies: Policies) -> None:
-        super().__init__(key, scope, policies)
-        self.live: dict[str, Any] = {}
-        self._versions: dict[str, int] = {}
-        self.values = Values(policies, scope, key)
+        self.key, self.scope, self.policies = key, scope, policies
+        self.id: str | None = None
+        self.owner: Callable[[], Owner] = nobody
+        self.etag: str | None = None
+        self.now: datetime | None = None
+        self.is_loaded = False
+        self.was_read = False
+        self.marks: dict[str, timedelta] = {}
+        self.tag_changes: dict[str, str | None] = {}
+        self.lifetimes = PropertyLifetimes(policies)
+        self._pending_writes = PendingWrites()
+        self._hints: dict[str, PropertyPolicy] = {}
+        # Stored: either a text that nobody has looked into yet, or its parts.
+        self._text: bytes | None = None
+        self._stored: dict[str, bytes] = {}
+        self._metadata = NO_METADATA
+        self._all_ours = True
+        # Touched by the bot. A name without a base was absent when it was first touched.
+        self._live: dict[str, Any] = {}
+        self._base: dict[str, bytes | None] = {}
+        self._base_versions: dict[str, int] = {}
 
-    def unread(self) -> Document:
-        """A document of its own for the same key, of which nothing was read."""
-        other = Document(self.key, self.scope, self.policies)
-        other.id, other.whose = self.id, self.whose
-        return other
+    def unloaded_copy(self) -> Document:
+        """Return a document for the same key of which nothing is loaded."""
+        copy = Document(self.key, self.scope, self.policies)
+        copy.id, copy.owner = self.id, self.owner
+        return copy
 
-    def belong(self, scope: str, policies: Policies) -> None:
-        """Take note of the scope of a document that was found by its key alone."""
-        super().belong(scope, policies)
-        self.values.scope, self.values.policies = scope, policies
+    def assign_scope(self, scope: str, policies: Policies) -> None:
+        """Set the scope of a document that was found by its key alone."""
+        self.scope, self.policies = scope, policies
+        self.lifetimes.policies = policies
+
+    # What is stored
+
+    def fill(self, text: bytes | None, etag: str | None, now: datetime) -> None:
+        """Replace the stored text by what was read now; None if nothing is stored.
+
+        Values that were handed out stay as they are.
+        """
+        if self.is_loaded and self._text is None:
+            self.lifetimes.remember_loaded(self._base, self._stored, self._metadata)
+        self._text, self.etag, self.is_loaded = text, etag, True
+        # A property that this unit of work saw expire does not come back when the clock does.
+        self.now = now if self.now is None else max(self.now, now)
+        self._stored, self._metadata = {}, NO_METADATA
+
+    @property
+    def stored(self) -> dict[str, bytes]:
+        """The texts of the stored properties that have not expired. Counts as a read.
+
+        :raises StateDecodeError: the stored text is not a document.
+        """
+        self.was_read = True
+        if self._text is not None:
+            self._parse(self._text)
+        return self._stored
+
+    @property
+    def metadata(self) -> Metadata:
+        """The content of ``$state``.
+
+        :raises StateDecodeError: the stored text is not a document.
+        """
+        if self._text is not None:
+            self._parse(self._text)
+        return self._metadata
+
+    def _parse(self, text: bytes) -> None:
+        try:
+            stored, metadata, is_ours = parse_document(text)
+        except StateDecodeError as error:
+            reason = error.reason
+        else:
+            if self.now is not None:
+                self.lifetimes.split_off_expired(stored, metadata, self.now)
+            self._text, self._stored, self._metadata = None, stored, metadata
+            self._all_ours = self._all_ours and is_ours
+            return
+        # Outside of the handler: the cause may show the text, so nothing is chained.
+        raise StateDecodeError(reason, scope=self.scope, key=self.key)
+
+    def _stored_version(self, name: str) -> int:
+        times = self.metadata.props.get(name)
+        return FIRST if times is None else times.version
+
+    @property
+    def expired(self) -> Mapping[str, ExpiredProperty]:
+        """The properties that are still stored and had expired when they were last read."""
+        return self.lifetimes.expired
+
+    def newly_expiring(self, now: datetime) -> list[Expiring]:
+        """Return an entry for each property of `expired` that has an expiry handler."""
+        return self.lifetimes.newly_expiring(now)
+
+    def expired_since_loaded(self, name: str | None = None) -> bool:
+        """True if the text of a property, or all texts, that an earlier read gave have expired by
+        the time of the last read, so that they may be gone although nobody removed them."""
+        if self.now is None:
+            return False
+        if name is None:
+            return self.lifetimes.all_expired_since_loaded(self.now)
+        return self.lifetimes.expired_since_loaded(name, self.now)
+
+    def is_handled(self, mark: str) -> bool:
+        """True if storage says that the activity of this mark was handled."""
+        return self.now is not None and mark in self.metadata.handled_at(self.now)
 
     # What the bot sees
 
     def get(self, name: str, hint: PropertyPolicy | None = None) -> Any:
-        """The live value of a property, the same object each time; ``ABSENT`` if there is none, or
-        if the property's values are moved aside when they cannot be read, and this one was.
+        """Return the live value of a property, the same object each time.
+
+        Returns ``ABSENT`` if there is none, or if the stored one cannot be read and the property
+        moves such values aside.
 
         :raises StateDecodeError: the stored text does not fit the property.
         """
         if hint is not None:
             self._take_hint(name, hint)
-        if name in self._base or name in self.live:
+        if name in self._base or name in self._live:
             if not self._is_overtaken(name):
-                return self.live.get(name, ABSENT)
+                return self._live.get(name, ABSENT)
             self.forget(name)
         text = self.stored.get(name)
         if text is None:
             return ABSENT
-        version = self._version(name)
+        version = self._stored_version(name)
         try:
             value = self.decode(name, text, version)
         except StateDecodeError as error:
-            if not self.values.is_set_aside(name, error):
+            if not self.quarantines(name, error):
                 raise
             self._set_aside(name, text, version, error.reason)
             return ABSENT
-        self._base[name], self._versions[name], self.live[name] = text, version, value
+        self._base[name], self._base_versions[name], self._live[name] = text, version, value
         if self.now is not None:
-            self.lives.use(name, self.metadata.props.get(name), self.now)
+            self.lifetimes.note_use(name, self.metadata.props.get(name), self.now)
         return value
 
     def text(self, name: str) -> bytes | None:
-        """The JSON text of a property as the bot sees it, unsaved changes included; None if absent.
-
-        One that is stored in an older version is brought forward.
+        """Return the JSON text of a property as the bot sees it, unsaved changes included, in the
+        version that this code knows; None if it is absent.
 
         :raises StateEncodeError: its value cannot be stored.
         :raises StateDecodeError: newer code stored it, or it cannot be brought forward.
         """
-        touched = name in self._base or name in self.live
+        touched = name in self._base or name in self._live
         if touched and not self._is_overtaken(name):
             return self._encoded(name, self._base.get(name))
-        return self._current(name, self.stored.get(name), self._version(name))
+        return self._current_text(name, self.stored.get(name), self._stored_version(name))
 
     def names(self) -> list[str]:
-        """The names of the properties that the bot sees."""
-        touched = {*self._base, *self.live}
-        return [*(name for name in self.stored if name not in touched), *self.live]
+        """Return the names of the properties that the bot sees."""
+        touched = {*self._base, *self._live}
+        return [*(name for name in self.stored if name not in touched), *self._live]
 
     def set(
         self,
@@ -110,61 +216,74 @@ class Document(StoredDocument):
         lifetime: timedelta | None = None,
         is_change: bool = False,
     ) -> None:
-        """Give a property a value, for the property's lifetime or another; one that is a change of
-        the stored value keeps the lifetime which that was given. Encoded, and so checked, when the
-        document is saved.
+        """Set a property's value. It is encoded, and so checked, when the document is saved.
 
-        :raises StateDecodeError: newer code than this stored what is to be replaced.
+        ``lifetime``: how long this value lives; None: as long as the property says. With
+        ``is_change`` the value is a change of the stored one, and keeps its lifetime.
+
+        :raises StateDecodeError: the stored value has a newer version than this code knows.
         """
         if hint is not None:
-            self.values.hints[name] = hint
+            self._hints[name] = hint
         if name in self.stored:
-            self.values.check_version(name, self._version(name))
+            self._check_version(name)
         if not is_change:
-            self.lives.give(name, lifetime)
+            self.lifetimes.set_lifetime(name, lifetime)
         self._touch(name)
-        self.live[name] = value
+        self._live[name] = value
 
     def delete(self, name: str) -> None:
         """Remove a property; no error if it is absent."""
         self._touch(name)
-        self.live.pop(name, None)
+        self._live.pop(name, None)
 
     def expose(self) -> dict[str, Any]:
-        """The live mapping of all properties, decoded: changes to it are saved like any other."""
+        """Return the live mapping of all properties, decoded. Changes to it are saved."""
         for name in list(self.stored):
             self.get(name)
-        return self.live
+        return self._live
 
     def clear(self) -> None:
         """Remove every property."""
         for name in list(self.stored):
             self._touch(name)
-        self.live.clear()
+        self._live.clear()
 
     def forget(self, name: str | None = None) -> None:
-        """Detach what was handed out of one property, or of all: the next `get` reads it anew."""
-        for touched in [name] if name is not None else [*self._base, *self.live]:
+        """Discard the unsaved changes of one property, or of the document, and detach the values
+        that were handed out: the next `get` reads the stored text."""
+        for touched in [name] if name is not None else [*self._base, *self._live]:
             self._base.pop(touched, None)
-            self._versions.pop(touched, None)
-            self.live.pop(touched, None)
-            self.lives.forget(touched)
+            self._base_versions.pop(touched, None)
+            self._live.pop(touched, None)
+            self.lifetimes.forget(touched)
         if name is None:
-            self.retagged = {}
+            self.tag_changes = {}
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags as the bot sees them, unsaved changes included."""
+        self.was_read = True
+        return document_tags.applied(self.metadata.tags, self.tag_changes)
+
+    @tags.setter
+    def tags(self, wanted: Mapping[str, str]) -> None:
+        self.was_read = True
+        self.tag_changes = document_tags.changes(self.metadata.tags, wanted)
 
     # What changed
 
     def changes(self) -> Changes:
-        """What the bot changed and what is not saved yet.
+        """Return the properties that the bot changed and that are not saved yet.
 
         :raises StateEncodeError: a value cannot be stored.
         """
         changed: dict[str, bytes | None] = {}
-        if not self._base and not self.live:
+        if not self._base and not self._live:
             return changed
-        for name in [*self._base, *(name for name in self.live if name not in self._base)]:
+        for name in [*self._base, *(name for name in self._live if name not in self._base)]:
             if is_reserved(name):
-                raise self.values.cannot_store(name, "this name is reserved: choose another")
+                raise self._cannot_store(name, "this name is reserved: choose another")
             base = self._base.get(name)
             mine = self._encoded(name, base)
             if mine is not base:
@@ -172,18 +291,34 @@ class Document(StoredDocument):
         return changed
 
     def has_changed(self, name: str) -> bool:
-        """True when the bot changed this property and the change is not saved yet."""
-        if name not in self._base and name not in self.live:
+        """True if the bot changed this property and the change is not saved yet."""
+        if name not in self._base and name not in self._live:
             return False
         base = self._base.get(name)
         try:
             return self._encoded(name, base) is not base
         except StateEncodeError:
-            return True  # it was given a value that no save can store
+            return True  # no save can store its value
 
-    def sides(self, name: str) -> tuple[bytes | None, bytes | None]:
-        """The text that a touched property's value came from, and the one that is stored now; None
-        where it was or is absent. If they differ, both are in the version that this code knows.
+    @property
+    def has_metadata_changes(self) -> bool:
+        """True if a mark or a tag is not saved yet."""
+        return bool(self.marks or self.tag_changes)
+
+    def needs_rewrite(self) -> bool:
+        """True if a save has something to write although the bot changed no property: a mark, a
+        tag, an expired property to remove, or the use of a sliding one."""
+        if self.has_metadata_changes:
+            return True
+        return self._text is None and self.lifetimes.need_rewrite(self._stored)
+
+    def base_text(self, name: str) -> bytes | None:
+        """Return the text that a touched property's value came from; None if it was absent."""
+        return self._base.get(name)
+
+    def base_and_stored(self, name: str) -> tuple[bytes | None, bytes | None]:
+        """Return the text that a touched property's value came from, and the one that is stored
+        now; None for absent. If they differ, both are in the version that this code knows.
 
         :raises StateDecodeError: newer code stored it, or it cannot be brought forward.
         """
@@ -191,107 +326,168 @@ class Document(StoredDocument):
         if not differ(base, stored):
             return base, stored
         return (
-            self._current(name, base, self._versions.get(name, FIRST)),
-            self._current(name, stored, self._version(name)),
+            self._current_text(name, base, self._base_versions.get(name, FIRST)),
+            self._current_text(name, stored, self._stored_version(name)),
         )
 
-    def base(self, name: str) -> bytes | None:
-        """The text that a touched property's value came from; None if it was absent."""
-        return self._base.get(name)
+    # What was written
 
-    def settle(self) -> list[Attempt]:
-        """After a fresh `fill`: the writes that were on their way and are found to be stored.
+    def add_pending_write(self, write_id: str, changes: Changes, *, removes: bool) -> None:
+        """Note a write that was sent, with its changes; or a removal of the document."""
+        self._pending_writes.add(write_id, self.etag, changes, removes=removes)
 
-        What they carried is then no longer a change.
+    def confirm_pending_writes(self) -> list[PendingWrite]:
+        """After a fresh `fill`: return the pending writes that turned out to be stored.
+
+        Their changes are changes no longer.
         """
-        arrived = self._attempts.settle(self.etag, self.metadata.writes)
-        for attempt in arrived:
-            self.agree(attempt.changes)
-        if arrived:
+        stored = self._pending_writes.confirm(self.etag, self.metadata.writes)
+        for write in stored:
+            self.acknowledge(write.changes)
+        if stored:
             self.marks = {m: keep for m, keep in self.marks.items() if not self.is_handled(m)}
-            self._agree_on_tags()
-        return arrived
+            self._drop_stored_tag_changes()
+        return stored
 
-    def agree(self, changes: Changes) -> None:
-        """Take note that what is stored already says these changes."""
+    def acknowledge(self, changes: Changes) -> None:
+        """Note that these changes are stored."""
         for name, text in changes.items():
-            # What was forgotten while the write was on its way is not touched any more.
-            if name in self._base or name in self.live:
+            # A property that was forgotten while the write was pending is not touched any more.
+            if name in self._base or name in self._live:
                 self._base[name] = text
-                self._versions[name] = self.policy(name).versions.current
+                self._base_versions[name] = self.policy(name).versions.current
 
-    def take(self, fresh: Document, name: str) -> bool:
-        """Take what storage holds from a fresher look at it, in which this property was changed.
+    def record_write(
+        self, stored: dict[str, bytes], metadata: Metadata, etag: str | None, changes: Changes
+    ) -> None:
+        """Note that this content was written, with these changes. ``etag``: None if the document
+        was removed."""
+        self._text, self._stored, self._metadata, self.etag = None, stored, metadata, etag
+        self.acknowledge(changes)
+        self._pending_writes.clear()
+        self.lifetimes.record_write(changes)
+        self.marks.clear()
+        self._drop_stored_tag_changes()
 
-        False when the bot changed the property too, meanwhile: that stays a change to be saved.
+    def adopt(self, fresh: Document, name: str) -> bool:
+        """Take over the stored content of a copy that changed and wrote this property.
+
+        Returns False if the bot changed the property here too: that change stays unsaved.
         """
         changed_meanwhile = self.has_changed(name)
         self._text, self._stored, self._metadata = None, fresh.stored, fresh.metadata
         self.etag, self.is_loaded, self.now = fresh.etag, True, fresh.now
-        self.lives.ended = fresh.lives.ended
+        self.lifetimes.expired = fresh.lifetimes.expired
         if not changed_meanwhile:
             self.forget(name)
         return not changed_meanwhile
 
-    def saved(
-        self, stored: dict[str, bytes], metadata: Metadata, etag: str | None, changes: Changes
-    ) -> None:
-        """Take note that this is in storage now, and holds these changes. Without an ETag, the
-        document was removed."""
-        self._text, self._stored, self._metadata, self.etag = None, stored, metadata, etag
-        self.agree(changes)
-        self._attempts.clear()
-        self.lives.saved(changes)
-        self.marks.clear()
-        self._agree_on_tags()
+    # One property
+
+    def policy(self, name: str) -> PropertyPolicy:
+        """Return the policy of a property: the declared one, or the hint that a default gave."""
+        declared = self.policies.of(name)
+        return declared if declared.declared_type else self._hints.get(name, declared)
+
+    def decode(self, name: str, text: bytes, version: int) -> Any:
+        """Return the value of a text that is stored in this version.
+
+        :raises StateDecodeError: it does not fit the property, or newer code stored it.
+        """
+        try:
+            return self.policy(name).decode(text, version)
+        except StateDecodeError as error:
+            located = self._located(name, error)
+        # Outside of the handler: the cause may show the value, so nothing is chained.
+        raise located
+
+    def quarantines(self, name: str, error: StateDecodeError) -> bool:
+        """True if a value that gave this error is to be moved aside. A value that is only newer
+        than this code never is."""
+        if isinstance(error, NewerVersionError):
+            return False
+        return self.policy(name).on_undecodable == "quarantine"
+
+    def _current_text(self, name: str, text: bytes | None, version: int) -> bytes | None:
+        if text is None:
+            return None
+        try:
+            return self.policy(name).current_text(text, version)
+        except StateDecodeError as error:
+            located = self._located(name, error)
+        raise located
+
+    def _check_version(self, name: str) -> None:
+        try:
+            self.policy(name).versions.check(self._stored_version(name))
+        except NewerVersionError as error:
+            located = self._located(name, error)
+        else:
+            return
+        raise located
 
     def _encoded(self, name: str, base: bytes | None) -> bytes | None:
-        """The text of a live value: ``base`` itself when the value has not changed."""
-        value = self.live.get(name, ABSENT)
+        """Return the text of a live value, None if it is absent; ``base`` itself if the value says
+        the same."""
+        value = self._live.get(name, ABSENT)
         if value is ABSENT:
             return None
-        return self.values.encode(name, value, base, is_ours=self._all_ours)
+        policy = self.policy(name)
+        # A class that only a default named binds its own instances and nothing else.
+        if policy.hinted_type is not None and not isinstance(value, policy.hinted_type):
+            policy = self.policies.of(name)
+        try:
+            mine = policy.codec.encode(value, base)
+        except StateEncodeError as error:
+            reason = error.reason
+        else:
+            if base is None or mine is base or not self._says_the_same(name, base, mine):
+                return mine
+            return base
+        raise self._cannot_store(name, reason)
+
+    def _says_the_same(self, name: str, base: bytes, mine: bytes) -> bool:
+        """Texts differ also by upstream's spaces and escapes, and by a field that a class gained:
+        so compare with the base, encoded again."""
+        codec = self.policy(name).codec
+        if codec.is_stable and self._all_ours:
+            return False
+        try:
+            return codec.normal(base) == mine
+        except (StateDecodeError, StateEncodeError):
+            return False
+
+    def _cannot_store(self, name: str, reason: str) -> StateEncodeError:
+        return StateEncodeError(reason, scope=self.scope, key=self.key, property_name=name)
+
+    def _located(self, name: str, error: StateDecodeError) -> StateDecodeError:
+        return error.located(scope=self.scope, key=self.key, property_name=name)
 
     def _touch(self, name: str) -> None:
         if name not in self._base:
-            self._base[name], self._versions[name] = self.stored.get(name), self._version(name)
+            self._base[name] = self.stored.get(name)
+            self._base_versions[name] = self._stored_version(name)
 
     def _is_overtaken(self, name: str) -> bool:
-        """True when someone else changed a property that this unit of work did not change."""
+        """True if someone else changed a property that this unit of work did not change."""
         base, stored = self._base.get(name), self.stored.get(name)
         return base is not stored and differ(base, stored) and not self.has_changed(name)
 
-    # One value
-
     def _take_hint(self, name: str, hint: PropertyPolicy) -> None:
-        before = self.values.hints.get(name)
-        self.values.hints[name] = hint
+        before = self._hints.get(name)
+        self._hints[name] = hint
         cls = hint.hinted_type
-        if cls is None or before is not None or isinstance(self.live.get(name, ABSENT), cls):
+        if cls is None or before is not None or isinstance(self._live.get(name, ABSENT), cls):
             return
         # Something else, such as a dialog's memory, has read it before, as plain JSON.
         if not self.has_changed(name):
             self.forget(name)
 
-    def decode(self, name: str, text: bytes, version: int) -> Any:
-        """A text that is stored in this version, as the value of this property.
-
-        :raises StateDecodeError: it does not fit the property.
-        """
-        return self.values.decode(name, text, version)
-
-    def policy(self, name: str) -> PropertyPolicy:
-        """The policy of a property: declared, or named by the class that a default gave."""
-        return self.values.policy(name)
-
-    def _current(self, name: str, text: bytes | None, version: int) -> bytes | None:
-        return None if text is None else self.values.current(name, text, version)
-
     def _set_aside(self, name: str, text: bytes, version: int, reason: str) -> None:
         aside = quarantined_name(name, text)
         self._touch(name)
         self._touch(aside)
-        self.live[aside] = quarantined(text, version, reason)
+        self._live[aside] = quarantined(text, version, reason)
         _log.warning(
             "A stored value was moved aside (property %r, scope %r, key %r); it is %r now: %s",
             name,
@@ -300,3 +496,7 @@ class Document(StoredDocument):
             aside,
             reason,
         )
+
+    def _drop_stored_tag_changes(self) -> None:
+        stored = self.metadata.tags
+        self.tag_changes = {n: t for n, t in self.tag_changes.items() if stored.get(n) != t}

@@ -15,53 +15,57 @@ from .pending_expiry import Expiring, PropertyTimes
 from .policy import Policies
 
 
-class Ended(NamedTuple):
+class ExpiredProperty(NamedTuple):
     """A property that is stored and has expired."""
 
     text: bytes
     times: PropertyTimes
 
 
-class Lives:
+class PropertyLifetimes:
     """See the module. It belongs to one ``Document``, which tells it what happens."""
 
     def __init__(self, policies: Policies) -> None:
         self.policies = policies
-        self.ended: dict[str, Ended] = {}
+        self.expired: dict[str, ExpiredProperty] = {}
         self._given: dict[str, timedelta | None] = {}
         self._used: set[str] = set()
-        self._ends: dict[str, datetime] = {}
-        self._last_end: datetime | None = None
+        self._loaded_expiries: dict[str, datetime] = {}
+        self._loaded_last_expiry: datetime | None = None
 
     # What the document tells
 
-    def part(self, stored: dict[str, bytes], metadata: Metadata, now: datetime) -> None:
+    def split_off_expired(
+        self, stored: dict[str, bytes], metadata: Metadata, now: datetime
+    ) -> None:
         """Take what has expired out of a document that was just read."""
         for name in metadata.expired(now):
             times = metadata.props.pop(name)
             text = stored.pop(name, None)
             if text is not None:
-                self.ended[name] = Ended(text, times)
+                self.expired[name] = ExpiredProperty(text, times)
 
-    def leave(
+    def remember_loaded(
         self, touched: Iterable[str], stored: Mapping[str, bytes], metadata: Metadata
     ) -> None:
-        """Remember when what was read before would have ended: it is about to be read again."""
+        """Remember when what was read before would have expired: it is about to be read again."""
         for name in touched:
             times = metadata.props.get(name)
             if times is not None and times.expires is not None:
-                self._ends[name] = times.expires
+                self._loaded_expiries[name] = times.expires
         if stored:
-            self._last_end = metadata.last_expiry(stored)
-        elif self.ended:
-            self._last_end = max(e.times.expires for e in self.ended.values() if e.times.expires)
-        self.ended = {}
+            self._loaded_last_expiry = metadata.last_expiry(stored)
+        elif self.expired:
+            self._loaded_last_expiry = max(
+                e.times.expires for e in self.expired.values() if e.times.expires
+            )
+        self.expired = {}
 
-    def give(self, name: str, lifetime: timedelta | None) -> None:
+    def set_lifetime(self, name: str, lifetime: timedelta | None) -> None:
         """A value was set with this lifetime; None: with the property's own."""
         self._given[name] = lifetime
 
-    def use(self, name: str, times: PropertyTimes | None, now: datetime) -> None:
+    def note_use(self, name: str, times: PropertyTimes | None, now: datetime) -> None:
         """Note a use of a sliding property, at most once for each tenth of its lifetime."""
         if times is None or times.expires is None or not self.policies.of(name).sliding:
             return
@@ -73,26 +77,26 @@ class Lives:
         """What was set is not to be saved."""
         self._given.pop(name, None)
 
-    def saved(self, changes: Iterable[str]) -> None:
-        """These changes and all renewals are stored, and what had ended is gone."""
+    def record_write(self, changes: Iterable[str]) -> None:
+        """These changes and all renewals are stored, and what had expired is gone."""
         for name in changes:
             self._given.pop(name, None)
         self._used.clear()
-        self.ended = {}
+        self.expired = {}
 
     # What the document asks
 
-    def need_upkeep(self, stored: Mapping[str, bytes]) -> bool:
+    def need_rewrite(self, stored: Mapping[str, bytes]) -> bool:
         """True when something is to be written though the bot changed nothing."""
-        return bool(self.ended) or any(name in stored for name in self._used)
+        return bool(self.expired) or any(name in stored for name in self._used)
 
-    def had_ended(self, name: str, now: datetime) -> bool:
+    def expired_since_loaded(self, name: str, now: datetime) -> bool:
         """True when what was read of this property before would have expired by now."""
-        return clock.is_expired(self._ends.get(name), now)
+        return clock.is_expired(self._loaded_expiries.get(name), now)
 
-    def had_all_ended(self, now: datetime) -> bool:
+    def all_expired_since_loaded(self, now: datetime) -> bool:
         """True when all that was read of the document before would have expired by now."""
-        return clock.is_expired(self._last_end, now)
+        return clock.is_expired(self._loaded_last_expiry, now)
 
     def times(
         self,
@@ -116,12 +120,12 @@ class Lives:
         expires = max(before.expires, clock.end_of(now, lifetime))
         return msgspec.structs.replace(before, expires=expires)
 
-    def waiting(self, now: datetime) -> list[Expiring]:
-        """What has ended and has a handler, here or in another process, to be kept for it."""
+    def newly_expiring(self, now: datetime) -> list[Expiring]:
+        """What has expired and has a handler, here or in another process, to be kept for it."""
         return [
-            pending_expiry.waiting(name, ended.text, ended.times, now)
-            for name, ended in self.ended.items()
-            if ended.times.handler or self.policies.has_handler(name)
+            pending_expiry.waiting(name, expired.text, expired.times, now)
+            for name, expired in self.expired.items()
+            if expired.times.handler or self.policies.has_handler(name)
         ]
 
     def _times_written(

@@ -24,7 +24,7 @@ class Limits:
     max_depth: int | None = None
 
 
-class Place(NamedTuple):
+class PropertyLocation(NamedTuple):
     """Where something is, for messages. A document has no ``property_name``."""
 
     scope: str
@@ -51,13 +51,17 @@ def positive_limit(limit: int | None, name: str) -> int | None:
     return limit
 
 
-def check_property(before: bytes | None, after: bytes, limit: int | None, place: Place) -> None:
+def check_property(
+    before: bytes | None, after: bytes, limit: int | None, location: PropertyLocation
+) -> None:
     """:raises StateTooLargeError: the property's text is over its limit, and has grown."""
     if limit is not None:
-        _check("The property", len(before or b""), len(after), limit, place)
+        _check("The property", len(before or b""), len(after), limit, location)
 
 
-def check_depth(before: bytes | None, after: bytes, limit: int | None, place: Place) -> None:
+def check_depth(
+    before: bytes | None, after: bytes, limit: int | None, location: PropertyLocation
+) -> None:
     """:raises StateTooLargeError: the property's value has too many levels, and more than it had.
 
     An array or an object is one level more than what it holds.
@@ -67,12 +71,15 @@ def check_depth(before: bytes | None, after: bytes, limit: int | None, place: Pl
     depth = _depth(after)
     if depth > limit and depth > (0 if before is None else _depth(before)):
         raise StateTooLargeError(
-            "The nesting", size=depth, limit=limit, unit="levels", **place._asdict()
+            "The nesting", size=depth, limit=limit, unit="levels", **location._asdict()
         )
 
 
 def check_document(
-    before: Mapping[str, bytes], after: Mapping[str, bytes], limit: int | None, place: Place
+    before: Mapping[str, bytes],
+    after: Mapping[str, bytes],
+    limit: int | None,
+    location: PropertyLocation,
 ) -> None:
     """:raises StateTooLargeError: the properties together are over the limit, and have grown. The
     error names the largest."""
@@ -84,12 +91,14 @@ def check_document(
         _size(before.items()),
         _size(after.items()),
         limit,
-        place._replace(property_name=name),
+        location._replace(property_name=name),
         f"The property named is its largest, {len(text)} bytes. ",
     )
 
 
-def _check(what: str, before: int, after: int, limit: int, place: Place, advice: str = "") -> None:
+def _check(
+    what: str, before: int, after: int, limit: int, location: PropertyLocation, advice: str = ""
+) -> None:
     # What is over the limit already, because the limit is new, may shrink.
     if after > limit and after > before:
         raise StateTooLargeError(
@@ -97,28 +106,33 @@ def _check(what: str, before: int, after: int, limit: int, place: Place, advice:
             size=after,
             limit=limit,
             advice=f"{advice}Store less, split it, or raise the limit.",
-            **place._asdict(),
+            **location._asdict(),
         )
 
 
-def warn_of_property(before: bytes | None, after: bytes, limit: int | None, place: Place) -> None:
+def warn_of_property(
+    before: bytes | None, after: bytes, limit: int | None, location: PropertyLocation
+) -> None:
     """Log a warning when a property has come close to its limit."""
     if limit is not None:
-        _warn("The property", len(before or b""), len(after), limit, place)
+        _warn("The property", len(before or b""), len(after), limit, location)
 
 
 def warn_of_document(
-    before: Mapping[str, bytes], after: Mapping[str, bytes], limit: int | None, place: Place
+    before: Mapping[str, bytes],
+    after: Mapping[str, bytes],
+    limit: int | None,
+    location: PropertyLocation,
 ) -> None:
     """Log a warning when the properties together have come close to the limit."""
     if limit is not None:
-        _warn("The document", _size(before.items()), _size(after.items()), limit, place)
+        _warn("The document", _size(before.items()), _size(after.items()), limit, location)
 
 
-def _warn(what: str, before: int, after: int, limit: int, place: Place) -> None:
+def _warn(what: str, before: int, after: int, limit: int, location: PropertyLocation) -> None:
     # Once, not with every turn from then on.
     if after >= WARNING_AT * limit > before:
-        _log.warning("%s%s is %d bytes now; the limit is %d.", what, place, after, limit)
+        _log.warning("%s%s is %d bytes now; the limit is %d.", what, location, after, limit)
 
 
 def _size(entries: Iterable[tuple[str, bytes]]) -> int:

@@ -25,17 +25,17 @@ def as_query(query: Query) -> JsonPath | StateQuery:
     return query if isinstance(query, (JsonPath, StateQuery)) else JsonPath(query)
 
 
-def ask(query: JsonPath | StateQuery, document: Document) -> Any:
+def query_document(query: JsonPath | StateQuery, document: Document) -> Any:
     """The answer from one document, as the turn sees it now."""
-    return query.run(visible(document, _names(query)))
+    return query.run(visible_properties(document, _names(query)))
 
 
-def ask_property(query: JsonPath | StateQuery, document: Document, name: str) -> Any:
+def query_property(query: JsonPath | StateQuery, document: Document, name: str) -> Any:
     """The answer from the value of one property; an absent one has no values."""
-    return query.run(visible(document, frozenset({name})).get(name, NOTHING))
+    return query.run(visible_properties(document, frozenset({name})).get(name, NOTHING))
 
 
-def plain(document: Document, names: Names = None) -> dict[str, Any]:
+def plain_properties(document: Document, names: Names = None) -> dict[str, Any]:
     """The properties of a document as plain JSON, as the turn sees them now: with what it changed
     and did not save, without what has expired. Values are copies, and looking at them is no use
     that renews a sliding property.
@@ -47,11 +47,11 @@ def plain(document: Document, names: Names = None) -> dict[str, Any]:
     return {name: value for name, value in values if value is not NOTHING}
 
 
-def visible(document: Document, names: Names = None) -> dict[str, Any]:
-    """As `plain`, without what `get` would move aside as unreadable: for looking only, since who
-    writes this back loses that.
+def visible_properties(document: Document, names: Names = None) -> dict[str, Any]:
+    """As `plain_properties`, without the values that `get` would move aside as unreadable. Only for
+    looking: writing this back would lose them.
 
-    :raises StateDecodeError, StateEncodeError: as `plain`.
+    :raises StateDecodeError, StateEncodeError: as `plain_properties`.
     """
     values = ((name, _visible(document, name)) for name in _wanted(document, names))
     return {name: value for name, value in values if value is not NOTHING}
@@ -84,6 +84,6 @@ def _visible(document: Document, name: str) -> Any:
     try:
         return _plain(document, name)
     except StateDecodeError as error:
-        if not document.values.is_set_aside(name, error):
+        if not document.quarantines(name, error):
             raise
         return NOTHING

@@ -81,6 +81,25 @@ class PropertyPolicy:
             raise merge.Unmergeable from None
         return text if self.trim is None else self._trimmed(value)
 
+    def decode(self, text: bytes, version: int) -> Any:
+        """Return the value of a text that is stored in this version.
+
+        :raises NewerVersionError: newer code stored it.
+        :raises StateDecodeError: it does not fit the property.
+        """
+        return self.codec.decode(self.current_text(text, version))
+
+    def current_text(self, text: bytes, version: int) -> bytes:
+        """Return a text that is stored in this version in the version that this code knows.
+
+        :raises NewerVersionError: newer code stored it.
+        :raises StateDecodeError: it cannot be brought forward.
+        """
+        if version == self.versions.current:
+            return text
+        self.versions.check(version)
+        return text if text == NULL else self.versions.forward(self.codec.plain(text), version)
+
     def _value(self, text: bytes | None) -> Any:
         return None if text is None or text == NULL else self.codec.decode(text)
 

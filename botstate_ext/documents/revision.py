@@ -12,7 +12,7 @@ from ..errors import StateDecodeError, StateEncodeError
 from . import document_tags
 from .document import Document
 from .limits import (
-    Place,
+    PropertyLocation,
     check_depth,
     check_document,
     check_property,
@@ -36,17 +36,24 @@ class ConflictingProperties(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """What to write: ``text`` as the body, ``beside`` as the storage's own metadata. ``removes``:
-    nothing of the document is left, so remove it instead."""
+    """The next content of a document.
+
+    - ``stored``, ``metadata``: its properties and its ``$state``.
+    - ``text``: both, as the body of the item.
+    - ``item_metadata``: the item's metadata in the storage.
+    - ``removes``: nothing of the document is left, so the item is to be removed.
+    """
 
     stored: dict[str, bytes]
     metadata: Metadata
     text: bytes
-    beside: dict[str, str]
+    item_metadata: dict[str, str]
     removes: bool
 
 
-def merged(document: Document, changes: Changes, on_conflict: OnConflict) -> dict[str, bytes]:
+def merge_changes(
+    document: Document, changes: Changes, on_conflict: OnConflict
+) -> dict[str, bytes]:
     """The texts to store: those stored now, with these changes.
 
     :raises ConflictingProperties: both sides changed a property, and its ``merge`` is missing or
@@ -70,7 +77,7 @@ def merged(document: Document, changes: Changes, on_conflict: OnConflict) -> dic
     return result
 
 
-def changed(document: Document, changes: Changes) -> dict[str, bytes]:
+def apply_changes(document: Document, changes: Changes) -> dict[str, bytes]:
     """The texts that were loaded, with these changes."""
     texts = {**document.stored, **changes}
     return {name: text for name, text in texts.items() if text is not None}
@@ -78,28 +85,28 @@ def changed(document: Document, changes: Changes) -> dict[str, bytes]:
 
 def check_limits(document: Document, stored: Mapping[str, bytes], changes: Changes) -> None:
     """:raises StateTooLargeError: these texts, of which some are changes, are over a limit."""
-    limits, place = document.policies.limits, Place(document.scope, document.key)
+    limits, location = document.policies.limits, PropertyLocation(document.scope, document.key)
     for name in changes:
         text = stored.get(name)
         if text is not None:
-            before, where = document.stored.get(name), place._replace(property_name=name)
+            before, where = document.stored.get(name), location._replace(property_name=name)
             check_property(before, text, document.policy(name).max_bytes, where)
             check_depth(before, text, limits.max_depth, where)
-    check_document(document.stored, stored, limits.max_bytes, place)
+    check_document(document.stored, stored, limits.max_bytes, location)
 
 
 def warn_of_limits(before: Mapping[str, bytes], document: Document, changes: Changes) -> None:
     """Log a warning when what was written has come close to a limit. ``before``: the texts that
     were stored before."""
-    place = Place(document.scope, document.key)
+    location = PropertyLocation(document.scope, document.key)
     for name, text in changes.items():
         if text is not None:
-            limit, where = document.policy(name).max_bytes, place._replace(property_name=name)
+            limit, where = document.policy(name).max_bytes, location._replace(property_name=name)
             warn_of_property(before.get(name), text, limit, where)
-    warn_of_document(before, document.stored, document.policies.limits.max_bytes, place)
+    warn_of_document(before, document.stored, document.policies.limits.max_bytes, location)
 
 
-def revise(
+def build_revision(
     document: Document,
     stored: dict[str, bytes],
     changes: Changes,
@@ -119,28 +126,30 @@ def revise(
     :raises StateTooLargeError: a change takes the document, or a property, over its limit.
     """
     check_limits(document, stored, changes)
-    before, lives = document.metadata, document.lives
+    before, lifetimes = document.metadata, document.lifetimes
     start = now if before.updated is None else max(now, before.updated)
     if expiring is None:
-        expiring = [*before.expiring, *lives.waiting(now)]
+        expiring = [*before.expiring, *lifetimes.newly_expiring(now)]
     metadata = Metadata(
         v=FORMAT,
         scope=document.scope,
-        owner=dict(owner_after(before.owner, document.whose())),
+        owner=dict(owner_after(before.owner, document.owner())),
         created=before.created or start,
-        updated=start if changes or document.retagged else before.updated or start,
+        updated=start if changes or document.tag_changes else before.updated or start,
         props={
-            name: lives.times(name, before, start, is_written=name in changes, reference=reference)
+            name: lifetimes.times(
+                name, before, start, is_written=name in changes, reference=reference
+            )
             for name in stored
         },
         writes=[*before.writes, write_id][-WRITES_KEPT:],
-        tags=document_tags.within_limits(document_tags.applied(before.tags, document.retagged)),
+        tags=document_tags.within_limits(document_tags.applied(before.tags, document.tag_changes)),
         expiring=expiring,
         handled=_handled(document, start),
     )
     text = render_document(stored, metadata)
     is_empty = not stored and not expiring and not metadata.handled
-    removes = is_empty and (disposes or bool(lives.ended))
+    removes = is_empty and (disposes or bool(lifetimes.expired))
     return Revision(stored, metadata, text, storage_metadata(stored, metadata), removes)
 
 
@@ -150,10 +159,10 @@ def _merge_one(
     mine: bytes | None,
     on_conflict: OnConflict,
 ) -> bytes | None:
-    base, theirs = document.sides(name)
+    base, theirs = document.base_and_stored(name)
     if on_conflict == "last_writer_wins" or not differ(base, theirs):
         return mine
-    if theirs is None and document.has_expired(name):
+    if theirs is None and document.expired_since_loaded(name):
         return mine  # nobody changed it: its time was over, and this is a new value
     policy = document.policy(name)
     # A rule is asked even when both sides say the same: two who add one to a counter mean two.

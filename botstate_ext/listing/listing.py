@@ -10,7 +10,7 @@ from typing import Final
 
 from ..clock import Clock, is_expired
 from ..documents.document import Document
-from ..documents.plain_view import visible
+from ..documents.plain_view import visible_properties
 from ..documents.policy import Policies
 from ..errors import StateDecodeError, StateKeyError, StateQueryError
 from ..keys.build import is_own_key
@@ -166,7 +166,7 @@ def opened(
     """
     document = Document(record.key, record.scope, policies)
     document.fill(item.data, item.etag, now)
-    return replace(record, data=visible(document))
+    return replace(record, data=visible_properties(document))
 
 
 def _is_channel(name: str) -> bool:

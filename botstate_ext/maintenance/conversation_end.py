@@ -126,8 +126,8 @@ def _nothing_but_what_waits(document: Document) -> Remainder | None:
             document.metadata.scope,
         )
         return None
-    expiring = [*document.metadata.expiring, *document.lives.waiting(now)]
+    expiring = [*document.metadata.expiring, *document.newly_expiring(now)]
     is_kept = bool(expiring or document.metadata.handled_at(now))
-    if is_kept and not document.stored and not document.lives.ended:
+    if is_kept and not document.stored and not document.expired:
         return None  # only that is left already
     return Remainder({}, expiring)

@@ -129,5 +129,5 @@ def _without(found: Document, claim: Expiring) -> Remainder | None:
 
 def _left(found: Document, entries: list[Expiring]) -> Remainder:
     now = found.now
-    waiting = [] if now is None else found.lives.waiting(now)
+    waiting = [] if now is None else found.newly_expiring(now)
     return Remainder(found.stored, [*entries, *waiting])

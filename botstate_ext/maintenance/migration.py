@@ -132,7 +132,7 @@ class Migration:
                 return "unchanged" if attempt == 1 else "rewritten"
             if self._options.dry_run:
                 return "rewritten"
-            expiring = [*document.metadata.expiring, *document.lives.waiting(work.clock())]
+            expiring = [*document.metadata.expiring, *document.newly_expiring(work.clock())]
             async with work.writing(document):
                 if await put(work, document, texts, {}, expiring=expiring) is None:
                     return "rewritten"
@@ -143,7 +143,7 @@ class Migration:
         document = Document(info.key, scope, Policies(self._workspace.undeclared_policy()))
         fill(document, self._expanded(item, info), now)
         scope = document.metadata.scope or scope
-        document.belong(scope, self._scopes.get(scope, document.policies))
+        document.assign_scope(scope, self._scopes.get(scope, document.policies))
         return document
 
     def _expanded(self, item: StoredItem, info: ItemInfo) -> StoredItem:

@@ -123,10 +123,10 @@ class Sweep:
         fill(document, item, work.clock())
         scope = document.metadata.scope
         if scope in self._scopes:
-            document.belong(scope, self._scopes[scope])
+            document.assign_scope(scope, self._scopes[scope])
         elif scope:
-            document.belong(scope, document.policies)
-        if metadata.NEXT_EXPIRY not in info.metadata and not document.lives.ended:
+            document.assign_scope(scope, document.policies)
+        if metadata.NEXT_EXPIRY not in info.metadata and not document.expired:
             due = metadata.expiry_text(document.metadata.next_expiry())
             self.unmarked[info.key] = (item.etag, due)
         step = _Step(document)
@@ -177,11 +177,11 @@ class _Step:
     def __init__(self, document: Document) -> None:
         now, policies = document.now, document.policies
         assert now is not None, "it was read"
-        ended = document.lives.waiting(now)
+        ended = document.newly_expiring(now)
         due = [e for e in document.metadata.expiring if e.until is None or now >= e.until]
         found = [*due, *ended]
-        self.expired = len(document.lives.ended) + len(due)
-        self.dropped = len(document.lives.ended) - len(ended)
+        self.expired = len(document.expired) + len(due)
+        self.dropped = len(document.expired) - len(ended)
         mine = {e.id for e in found if policies.has_handler(e.name)}
         self.skipped = len(found) - len(mine)
         everything = [*document.metadata.expiring, *ended]

@@ -9,7 +9,7 @@ import msgspec
 
 from ..clock import Clock
 from ..documents.document import Document
-from ..documents.plain_view import plain
+from ..documents.plain_view import plain_properties
 from ..documents.policy import Policies
 from ..errors import StateEncodeError
 from ..listing.records import record_of
@@ -73,7 +73,7 @@ class Export:
             entry = self._entry(info)
             document = Document(info.key, entry["scope"], self._policies[entry["scope"]])
             document.fill(item.data, item.etag, self._clock())
-            entries.append({**entry, "properties": plain(document)})
+            entries.append({**entry, "properties": plain_properties(document)})
         return entries
 
     def _entry(self, info: ItemInfo) -> dict[str, Any]:

@@ -19,10 +19,10 @@ from ..documents.metadata import is_reserved
 from ..documents.ownership import nobody, owner_of
 from ..documents.pending_expiry import PropertyTimes
 from ..documents.pending_writes import Changes
-from ..documents.plain_view import Query, as_query, ask, plain
+from ..documents.plain_view import Query, as_query, plain_properties, query_document
 from ..documents.policy import ExpiryHandler, Policies, PropertyPolicy, Trim
 from ..documents.quarantine import CHOICES, OnUndecodable
-from ..documents.revision import changed
+from ..documents.revision import apply_changes
 from ..documents.schema_versions import Migration, versions_of
 from ..errors import StateEncodeError, StateKeyError, StateNotFoundError
 from ..jsonpath import JsonPath
@@ -246,7 +246,7 @@ class StateScope(BotState):
 
         :raises StateQueryError: the path is not valid, or over a limit.
         """
-        return ask(as_query(query), await self.document(turn))
+        return query_document(as_query(query), await self.document(turn))
 
     # Upstream's BotState
 
@@ -359,7 +359,7 @@ class StateScope(BotState):
         """
         document = await self.document(turn)
         document.get(name)  # what cannot be read is moved aside, or raises, as everywhere
-        before = plain(document, frozenset({name})).get(name)
+        before = plain_properties(document, frozenset({name})).get(name)
         text = json_text.dumps(_not_too_deep(document, name, merge_patch, before, patch))
         value = document.decode(name, text, document.policy(name).versions.current)
         document.set(name, value, is_change=True)
@@ -507,8 +507,8 @@ class StateScope(BotState):
         key = self.get_storage_key(turn)
         document = self._workspace.work_of(turn).document(key, self.scope_name, self.policies)
         # Where a key of our own holds an id, there is nothing that it leaves open.
-        if document.whose is nobody and not is_own_key(key):
-            document.whose = partial(owner_of, turn.activity, self.owner_parts)
+        if document.owner is nobody and not is_own_key(key):
+            document.owner = partial(owner_of, turn.activity, self.owner_parts)
         return document
 
     async def document(self, turn: Any) -> Document:
@@ -529,7 +529,7 @@ class StateScope(BotState):
     async def _fresh(self, work: UnitOfWork, turn: Any) -> Document:
         known = self.unloaded_document(turn)
         known.was_read = True  # the turn depends on it, as if it had read its properties
-        document = known.unread()
+        document = known.unloaded_copy()
         await refresh(work, document)
         return document
 
@@ -602,11 +602,11 @@ def _not_too_deep(document: Document, name: str, make: Callable[..., T], *args: 
 def _id(key: str, scope: str, activity: Any) -> str | None:
     if is_own_key(key):
         return id_of_key(key)
-    whose = activity.conversation if scope == "conversation" else activity.from_property
-    found: str = whose.id
+    account = activity.conversation if scope == "conversation" else activity.from_property
+    found: str = account.id
     return found
 
 
 async def _written(work: UnitOfWork, document: Document, changes: Changes) -> bool:
-    lost = await put(work, document, changed(document, changes), changes)
+    lost = await put(work, document, apply_changes(document, changes), changes)
     return await arrived(work, document, lost)

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from ..documents.document import Document
 from ..documents.metadata import is_reserved
-from ..documents.plain_view import plain
+from ..documents.plain_view import plain_properties
 from ..errors import StateEncodeError
 from ..serialization import json_text
 from ..serialization.allow_list import AllowList
@@ -36,12 +36,12 @@ class StateData:
     def _of(cls, document: Document) -> StateData:
         """What was read; unlike one that the app makes, it knows when nothing was there."""
         is_there = document.etag is not None
-        result = cls(plain(document) if is_there else None, document.etag or ANY)
+        result = cls(plain_properties(document) if is_there else None, document.etag or ANY)
         result._was_absent = not is_there
         result._stored = dict(document.stored)
         texts = ((name, document.text(name)) for name in document.stored)
         result._texts = {name: text for name, text in texts if text is not None}
-        result._read = plain(document)
+        result._read = plain_properties(document)
         return result
 
     def _allows(self, etag: str | None) -> bool:

@@ -12,7 +12,7 @@ from botbuilder.core import StatePropertyAccessor
 
 from ..clock import positive
 from ..documents.document import ABSENT
-from ..documents.plain_view import Query, as_query, ask_property
+from ..documents.plain_view import Query, as_query, query_property
 from ..documents.policy import ExpiryHandler, PropertyPolicy, UserHandler
 from ..serialization.codecs import type_from_default
 from ..storage.waiting import maybe_await
@@ -160,7 +160,7 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
         :raises StateQueryError: the path is not valid, or over a limit.
         """
         asked = as_query(query)
-        return ask_property(asked, await self._scope.document(turn_context), self._name)
+        return query_property(asked, await self._scope.document(turn_context), self._name)
 
     def at(self, document_id: str) -> StateProperty[T]:
         """The same property in the document with this id (shared, workflow, an app's own scopes).

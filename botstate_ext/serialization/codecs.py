@@ -110,7 +110,7 @@ class UntypedCodec:
             if (
                 text == base
                 and not jsonpickle.has_tags(text)
-                and not json_text.may_lie(text, value)
+                and not json_text.may_hide_nan(text, value)
             ):
                 return base
             if json_text.is_plain(value):

@@ -53,12 +53,12 @@ def dumps(value: Any) -> bytes:
         encoded = msgspec.json.encode(value)
     except (UnicodeEncodeError, TypeError, RecursionError):
         return _slow_dumps(value)
-    if may_lie(encoded, value) and _holds_non_finite(value):
+    if may_hide_nan(encoded, value) and _holds_non_finite(value):
         return _slow_dumps(value)
     return encoded
 
 
-def may_lie(text: bytes, value: Any) -> bool:
+def may_hide_nan(text: bytes, value: Any) -> bool:
     """Whether a null in msgspec's text of this value may stand for NaN or an infinity, for which it
     writes null too. Never a false no."""
     if b"null" not in text:

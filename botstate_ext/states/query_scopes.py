@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ..documents.plain_view import Names, visible
+from ..documents.plain_view import Names, visible_properties
 from ..errors import StateKeyError, StateQueryError
 from ..jsonpath import JsonPath
 from ..jsonpath.state_query import StateQuery
@@ -28,9 +28,9 @@ async def ask_tree(query: JsonPath | StateQuery, states: StateScopes, turn: Any)
     tree["turn"] = _activity(turn) if places.reach("turn") else {}
     for scope, document_id, document, names in reached:
         if document_id is None:
-            tree[scope] = visible(document, names)
+            tree[scope] = visible_properties(document, names)
         elif document.names():  # anyone may ask for an id, which does not make it exist
-            tree[scope][document_id] = visible(document, names)
+            tree[scope][document_id] = visible_properties(document, names)
     return query.run(tree)
 
 
@@ -52,7 +52,9 @@ class TurnDocuments:
         }
         present = {name: document for name, document in found.items() if document is not None}
         await self._states.load_documents(self._turn, present.values())
-        texts = {name: visible(document, wanted[name]) for name, document in present.items()}
+        texts = {
+            name: visible_properties(document, wanted[name]) for name, document in present.items()
+        }
         if ("turn", None) in wanted:
             texts["turn", None] = _activity(self._turn)
         return texts

@@ -15,7 +15,13 @@ from ..documents.document import Document
 from ..documents.merge import OnConflict, differ
 from ..documents.pending_expiry import Expiring
 from ..documents.pending_writes import Changes
-from ..documents.revision import ConflictingProperties, Revision, merged, revise, warn_of_limits
+from ..documents.revision import (
+    ConflictingProperties,
+    Revision,
+    build_revision,
+    merge_changes,
+    warn_of_limits,
+)
 from ..errors import StateConflictError, StateStorageError
 from ..host.reference import Reference
 from ..storage.base import ANY, StateStorage, StoredItem
@@ -57,8 +63,8 @@ async def _commit(work: Work, document: Document, changes: Changes, *, force: bo
     for attempt in range(1, MAX_ATTEMPTS + 1):
         _check_not_handled(document, changes, attempt)
         stored = _merged(work, document, changes, attempt)
-        if not force and not document.needs_upkeep() and stored == document.stored:
-            document.agree(changes)
+        if not force and not document.needs_rewrite() and stored == document.stored:
+            document.acknowledge(changes)
             return
         lost = await put(work, document, stored, changes)
         if lost is None:
@@ -67,10 +73,12 @@ async def _commit(work: Work, document: Document, changes: Changes, *, force: bo
         # Before the next look, not after it: what has aged by a pause is stale when it is written.
         await work.pause(attempt)
         if await arrived(work, document, lost):
-            changes = {n: text for n, text in changes.items() if differ(document.base(n), text)}
-            if not changes and not document.has_notes:
+            changes = {
+                n: text for n, text in changes.items() if differ(document.base_text(n), text)
+            }
+            if not changes and not document.has_metadata_changes:
                 return
-        if not changes and not document.has_notes and document.etag is None:
+        if not changes and not document.has_metadata_changes and document.etag is None:
             return  # it was only used, and is gone
         _check_again_allowed(work, document, changes, attempt, was_there=was_there)
     raise beaten(document, changes, MAX_ATTEMPTS)
@@ -86,12 +94,12 @@ async def put(
     disposes: bool = False,
 ) -> StateConflictError | StateStorageError | None:
     """Write these texts under the document's ETag, once. None when they were written; otherwise the
-    error of a race lost, or of an answer that never came. The options are those of `revise`.
+    error of a race lost, or of an answer that never came. Options: see `build_revision`.
 
     :raises StateStorageError: the storage failed, and nothing was written.
     """
     write_id = secrets.token_urlsafe(9)
-    revision = revise(
+    revision = build_revision(
         document,
         stored,
         changes,
@@ -101,7 +109,7 @@ async def put(
         expiring=expiring,
         disposes=disposes,
     )
-    document.attempt(write_id, changes, removes=revision.removes)
+    document.add_pending_write(write_id, changes, removes=revision.removes)
     try:
         etag = await _write(work.storage, document, revision)
     except StateConflictError as lost:
@@ -113,7 +121,7 @@ async def put(
     before = document.stored
     if work.notes.handlers.listen:
         work.notes.add(_written(document, revision, etag))
-    document.saved(revision.stored, revision.metadata, etag, changes)
+    document.record_write(revision.stored, revision.metadata, etag, changes)
     warn_of_limits(before, document, changes)
     return None
 
@@ -129,7 +137,7 @@ async def arrived(
     if lost is None:
         return True
     await refresh(work, document, after=lost)
-    found = document.settle()
+    found = document.confirm_pending_writes()
     if not found and isinstance(lost, StateStorageError):
         raise lost
     if found and work.notes.handlers.listen:
@@ -140,7 +148,7 @@ async def arrived(
 
 
 def _written(document: Document, revision: Revision, etag: str | None) -> Written:
-    ended = {name: each.text for name, each in document.lives.ended.items()}
+    ended = {name: each.text for name, each in document.expired.items()}
     return Written.of(
         Place(document.scope, document.key),
         {**ended, **document.stored},
@@ -161,7 +169,7 @@ async def _write(storage: StateStorage, document: Document, revision: Revision) 
         await storage.delete_if(document.key, etag=document.etag or ANY)
         return None
     return await storage.put_if(
-        document.key, revision.text, etag=document.etag, metadata=revision.beside
+        document.key, revision.text, etag=document.etag, metadata=revision.item_metadata
     )
 
 
@@ -208,7 +216,7 @@ async def full_jitter(attempt: int) -> None:
 
 def _merged(work: Work, document: Document, changes: Changes, attempt: int) -> dict[str, bytes]:
     try:
-        return merged(document, changes, work.on_conflict)
+        return merge_changes(document, changes, work.on_conflict)
     except ConflictingProperties as found:
         raise conflict(
             document,
@@ -232,11 +240,11 @@ def _check_not_handled(document: Document, changes: Changes, attempt: int) -> No
 def _check_again_allowed(
     work: Work, document: Document, changes: Changes, attempt: int, *, was_there: bool
 ) -> None:
-    if not changes and not document.retagged:
+    if not changes and not document.tag_changes:
         return  # only upkeep, which nobody can be in conflict with
     if work.on_conflict in ("raise", "replay"):
         raise conflict(document, changes, attempt, "someone else wrote it since it was read.")
-    if was_there and document.etag is None and not document.has_expired():
+    if was_there and document.etag is None and not document.expired_since_loaded():
         raise conflict(
             document,
             changes,

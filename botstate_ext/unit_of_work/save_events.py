@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from ..documents.merge import differ
-from ..documents.pending_writes import Attempt, Changes
+from ..documents.pending_writes import Changes, PendingWrite
 from ..serialization import json_text, jsonpickle
 from ..storage.waiting import call_handler
 
@@ -73,7 +73,9 @@ class Written:
         return cls(place, {n: new for n, old, new in pairs if differ(old, new)}, **etags)
 
     @classmethod
-    def late(cls, place: Place, attempt: Attempt, etag: str | None, last: str | None) -> Written:
+    def late(
+        cls, place: Place, attempt: PendingWrite, etag: str | None, last: str | None
+    ) -> Written:
         """A write that is found to be stored: the document is under ``etag`` now, and ``last``
         wrote it."""
         is_last = attempt.write_id == last

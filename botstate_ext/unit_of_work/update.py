@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from ..documents.document import ABSENT, Document
 from ..documents.policy import PropertyPolicy
-from ..documents.revision import changed
+from ..documents.revision import apply_changes
 from ..storage.waiting import maybe_await
 from .commit import Work, arrived, beaten, conflict, put, refresh
 
@@ -43,12 +43,12 @@ async def update(
     while attempt < MAX_ATTEMPTS and monotonic() < deadline:
         attempt += 1
         # A document of its own: another task of the turn may renew the shared one meanwhile.
-        fresh = document.unread()
+        fresh = document.unloaded_copy()
         await refresh(work, fresh)
         value = await _changed(fresh, name, change, make_default, policy)
         async with work.writing(document):
             if await _write(work, fresh, name, value, policy):
-                held = document if document.take(fresh, name) else fresh
+                held = document if document.adopt(fresh, name) else fresh
                 return held.get(name, policy)
         await work.pause(attempt)
     raise beaten(document, {name: None}, attempt)
@@ -83,7 +83,7 @@ async def _write(
     changes = fresh.changes()
     if not changes:
         return True
-    lost = await put(work, fresh, changed(fresh, changes), changes)
+    lost = await put(work, fresh, apply_changes(fresh, changes), changes)
     return await arrived(work, fresh, lost)
 
 

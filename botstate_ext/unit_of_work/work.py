@@ -12,7 +12,7 @@ from ..documents.document import Document
 from ..documents.merge import OnConflict
 from ..documents.pending_writes import Changes
 from ..documents.policy import Policies
-from ..documents.revision import changed, check_limits
+from ..documents.revision import apply_changes, check_limits
 from ..errors import StateError
 from ..host.reference import Reference, no_reference
 from ..storage.base import ANY, StateStorage, StoredItem
@@ -135,9 +135,9 @@ class UnitOfWork:
         """
         chosen = self._documents.values() if documents is None else documents
         plans = [(d, d.changes()) for d in chosen if d.is_loaded]
-        plans = [plan for plan in plans if force or plan[1] or plan[0].needs_upkeep()]
+        plans = [plan for plan in plans if force or plan[1] or plan[0].needs_rewrite()]
         for document, changes in plans:
-            check_limits(document, changed(document, changes), changes)
+            check_limits(document, apply_changes(document, changes), changes)
         if len(plans) == 1:
             await commit(self, *plans[0], force=force)
         elif plans:

@@ -82,13 +82,13 @@ def test_a_read_of_what_is_not_stored_is_seen() -> None:
 
 
 def test_what_is_applied_twice_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    settle = Document.settle
+    settle = Document.confirm_pending_writes
 
     def forgetful(document: Document) -> bool:
         settle(document)
         return False
 
-    monkeypatch.setattr(Document, "settle", forgetful)
+    monkeypatch.setattr(Document, "confirm_pending_writes", forgetful)
     echoing = Weather(echoes=0.3)
     told = found_in(
         make_storage=lambda history, random, _: SimulatedStorage(history, random, echoing)
