@@ -30,7 +30,7 @@ from ..keys.build import document_key, id_of_key, is_own_key
 from ..listing.listing import PAGE, Listing, Shelf, with_data
 from ..listing.records import DocumentPage, DocumentRecord
 from ..serialization import json_text
-from ..serialization.codecs import Codec
+from ..serialization.codec import Codec
 from ..unit_of_work.commit import MAX_ATTEMPTS, arrived, beaten, conflict, put, refresh
 from ..unit_of_work.work import UnitOfWork
 from ..unit_of_work.workspace import Workspace
