@@ -28,7 +28,9 @@ async def export_user(
 ) -> int:
     """Print everything of one user as JSON.
 
-    Without --app, what the app's handlers of on_export know is missing.
+    Without --app, the data that the app's on_export handlers know of is missing. The exit code is 1
+    if a document or a handler failed, or if a document may be the user's: see "failed" and
+    "ambiguous" in what is printed.
     """
     with progress() as show:
         export = await states.export_user(
@@ -39,7 +41,7 @@ async def export_user(
             on_progress=lambda seen: show(f"looked at {seen:,} keys"),
         )
     click.echo(json.dumps(export, indent=2))
-    return 1 if export["ambiguous"] else 0
+    return 1 if export["ambiguous"] or export["failed"] else 0
 
 
 @click.command("erase-user")
@@ -94,7 +96,7 @@ def _in_words(report: ErasureReport) -> str:
     if report.handlers_run:
         lines.append(f"Handlers run: {report.handlers_run:,}")
     if report.ambiguous:
-        lines.append("Left, because their keys read two ways, or several wrote them:")
+        lines.append("Left, because they may be of someone else as well:")
         lines += [f"  {key}" for key in report.ambiguous]
     if report.failed:
         lines.append("Failed; run it again:")

@@ -453,7 +453,7 @@ class Document:
         if codec.is_stable and self._all_ours:
             return False
         try:
-            return codec.reencode(base) == mine
+            return codec.normal(base) == mine
         except (StateDecodeError, StateEncodeError):
             return False
 

@@ -9,8 +9,7 @@ from typing import Any, Final, TypeAlias
 
 from ..errors import StateDecodeError
 from ..serialization import json_text
-from ..serialization.codec import NULL, Codec
-from ..serialization.json_codec import JsonCodec
+from ..serialization.codecs import NULL, Codec, JsonCodec
 from . import merge
 from .limits import Limits
 from .quarantine import OnUndecodable, is_quarantined

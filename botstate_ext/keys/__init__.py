@@ -1,4 +1,5 @@
-"""Storage keys: ``build`` makes one from an activity or an id, ``parse`` reads it back.
+"""Storage keys: their whole grammar is here and nowhere else. Pure; imports only ``errors``.
 
-Pure: imports nothing but ``errors``. The grammar of keys is here and nowhere else.
+``scopes`` is the table of scopes, ``build`` makes a key from an activity or an id, ``parse`` reads
+a key back.
 """

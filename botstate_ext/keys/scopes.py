@@ -63,6 +63,15 @@ class ScopeRow:
         a mapping by id instead of one document."""
         return self.template_id == "required"
 
+    def channel_prefix(self, channel_id: str) -> str:
+        """Return the start of the SDK's keys of a channel: ``{channel}/{folder}/``.
+
+        :raises StateKeyError: no key of the scope names a channel.
+        """
+        if self.folder is None:
+            raise StateKeyError(f"The {self.name} scope has no documents of a channel.")
+        return f"{channel_id}/{self.folder}/"
+
     def key(self, document_id: str) -> str:
         """Return the key of the document with this id: ``{prefix}{escaped id}``.
 
@@ -126,6 +135,14 @@ def own_scope(name: str) -> ScopeRow:
             "beginning with a letter."
         )
     return ScopeRow(name, f"{_OWN_PREFIX}{name}/", "id", template_id="optional")
+
+
+def row_of(name: str) -> ScopeRow:
+    """Return the row of a scope by its name: one of the package's, or else one of the app's own.
+
+    :raises ValueError: no scope can have this name.
+    """
+    return SCOPES.get(name) or own_scope(name)
 
 
 def row_of_prefix(prefix: str) -> ScopeRow | None:

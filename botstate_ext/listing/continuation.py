@@ -1,8 +1,8 @@
-"""Continuation tokens: where a listing goes on. Pure.
+"""Continuation tokens of listings. Pure.
 
 A token says where in a scope's own listing the next page begins, and nothing else: the scope that
-it is given to decides what is listed, so that a forged one cannot reach further than that scope.
-Its checksum finds out that it was cut, changed or made for another scope.
+it is given to decides what is listed, so that a forged token cannot reach beyond that scope. The
+checksum in it detects that it was shortened, changed or made for another scope.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from ..errors import StateQueryError
 _CHECKSUM_BYTES: Final = 16
 
 
-class Position(msgspec.Struct, frozen=True, array_like=True):
-    """Where a listing is.
+class ListingCursor(msgspec.Struct, frozen=True, array_like=True):
+    """The place where a listing goes on.
 
-    ``channel``: whose keys are listed; None: those that begin with the scope's own name.
-    ``marker``: the storage's own token of the page. ``after``: the last key of it that was seen.
+    - ``channel``: the channel whose keys are listed; None: the scope's keys that hold an id.
+    - ``marker``: the storage's own token of the page.
+    - ``after``: the last key of that page that was listed already.
     """
 
     channel: str | None = None
@@ -31,33 +32,29 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
 
 
 _encoder: Final = msgspec.msgpack.Encoder()
-_decoder: Final = msgspec.msgpack.Decoder(Position)
+_decoder: Final = msgspec.msgpack.Decoder(ListingCursor)
 
 
-def to_token(scope: str, position: Position) -> str:
-    """The position as URL-safe text."""
-    content = _encoder.encode(position)
+def to_token(scope: str, cursor: ListingCursor) -> str:
+    """Return the cursor as URL-safe text, for this scope only."""
+    content = _encoder.encode(cursor)
     return urlsafe_b64encode(_checksum(scope, content) + content).decode()
 
 
-def from_token(scope: str, token: str) -> Position:
-    """The position that a listing of this scope gave.
+def from_token(scope: str, token: str) -> ListingCursor:
+    """Return the cursor in a token.
 
-    :raises StateQueryError: it is of another scope, or was changed.
+    :raises StateQueryError: the token is another scope's, or was changed.
     """
     try:
         raw = urlsafe_b64decode(token.encode("ascii"))
-        position = _decoder.decode(raw[_CHECKSUM_BYTES:])
-    except (
-        ValueError,
-        AttributeError,
-        RecursionError,
-    ):  # what these decoders raise, and no text at all
+        cursor = _decoder.decode(raw[_CHECKSUM_BYTES:])
+    except (ValueError, AttributeError, RecursionError):  # the decoders' own, or it is no text
         raise _refused(scope) from None
-    # Decoders are lenient: what counts is the one text that this position has in this scope.
-    if to_token(scope, position) != token:
+    # Decoders are lenient, so only the one text that this cursor has in this scope is accepted.
+    if to_token(scope, cursor) != token:
         raise _refused(scope)
-    return position
+    return cursor
 
 
 def _checksum(scope: str, content: bytes) -> bytes:
@@ -67,6 +64,6 @@ def _checksum(scope: str, content: bytes) -> bytes:
 
 def _refused(scope: str) -> StateQueryError:
     return StateQueryError(
-        f"This continuation token is none of the {scope} scope, or it was changed: begin again "
+        f"This continuation token is not of the {scope} scope, or it was changed: begin again "
         "without one."
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -12,12 +12,15 @@ from ..clock import Clock, is_expired
 from ..documents.document import Document
 from ..documents.plain_view import visible_properties
 from ..documents.policy import Policies
-from ..errors import StateDecodeError, StateKeyError, StateQueryError
-from ..keys.build import is_own_key
-from ..keys.parse import CONVERSATIONS
+from ..errors import StateError, StateKeyError, StateQueryError
+from ..jsonpath import JsonPath
+from ..keys.parse import is_own_key
+from ..keys.scopes import CONVERSATIONS, ScopeRow
 from ..storage.base import ItemInfo, StateStorage, StoredItem
-from .continuation import Position, from_token, to_token
-from .records import DocumentPage, DocumentRecord, record_of, scope_of
+from ..storage.parallel import all_outcomes
+from .attribution import attribute
+from .continuation import ListingCursor, from_token, to_token
+from .records import DocumentPage, DocumentRecord, record_of
 
 PAGE: Final = 100
 _LARGE_PAGE: Final = 1000
@@ -26,56 +29,62 @@ _log: Final = logging.getLogger("botstate_ext")
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
-    """Where the documents of a scope are.
+class KeyRange:
+    """The keys of a scope's documents. ``namespace``: the private scope's."""
 
-    ``prefix``: of the keys that hold an id of our own, with no other "/".
-    ``folder``: what follows the channel in a key of upstream's; None: the scope has no such keys.
-    """
-
-    scope: str
-    prefix: str
-    folder: str | None = None
+    row: ScopeRow
     namespace: str = ""
+
+    def has_channel(self, channel_id: str) -> bool:
+        """True if the scope can have documents of a channel of this name."""
+        return self.row.folder is not None and _is_channel(channel_id)
+
+    def record(self, info: ItemInfo, channel_id: str | None) -> DocumentRecord | None:
+        """Return the record of an item of the channel; None if it is no document of the scope."""
+        found = attribute(info, self.namespace)
+        is_here = found.scope == self.row.name and found.channel == channel_id
+        if not is_here or (channel_id is None and not is_own_key(info.key)):
+            return None
+        return record_of(info, found, self.row.name)
 
 
 class Listing:
-    """The documents on one shelf that match: of this channel, with these tags."""
+    """The documents of one scope, as far as they are of this channel and have these tags."""
 
     def __init__(
         self,
         storage: StateStorage,
         clock: Clock,
-        shelf: Shelf,
+        keys: KeyRange,
         *,
         channel_id: str | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        if channel_id is not None and (shelf.folder is None or not _is_channel(channel_id)):
+        if channel_id is not None and not keys.has_channel(channel_id):
             raise StateKeyError(
-                f"The {shelf.scope} scope has no documents of a channel of this name: leave out "
+                f"The {keys.row.name} scope has no documents of a channel of this name: leave out "
                 "channel_id, or give the channel's, which holds no '/'."
             )
-        self._storage, self._clock, self._shelf = storage, clock, shelf
+        self._storage, self._clock, self._keys = storage, clock, keys
         self._channel_id, self._tags = channel_id, dict(tags or {})
 
     async def page(self, limit: int, token: str | None = None) -> DocumentPage:
-        """At most ``limit`` documents from where the token says.
+        """Return at most ``limit`` documents from where the token says.
 
         :raises ValueError: ``limit`` is not positive.
-        :raises StateQueryError: the token is not one of this scope, or of another channel.
+        :raises StateQueryError: the token is another scope's or another channel's.
         """
         if limit < 1:
             raise ValueError("limit must be at least 1.")
-        position: Position | None = self._place(token)
+        cursor: ListingCursor | None = self._cursor(token)
         found: list[DocumentRecord] = []
-        while position is not None and len(found) < limit:
-            position = await self._take(position, limit, found)
-        scope = self._shelf.scope
-        return DocumentPage(tuple(found), None if position is None else to_token(scope, position))
+        while cursor is not None and len(found) < limit:
+            cursor = await self._add(cursor, limit, found)
+        scope = self._keys.row.name
+        return DocumentPage(tuple(found), None if cursor is None else to_token(scope, cursor))
 
     async def all(self) -> AsyncIterator[DocumentPage]:
-        """Page after page."""
+        """Yield page after page."""
         token = None
         while True:
             page = await self.page(_LARGE_PAGE, token)
@@ -84,83 +93,123 @@ class Listing:
             if token is None:
                 return
 
-    async def _take(
-        self, position: Position, limit: int, found: list[DocumentRecord]
-    ) -> Position | None:
-        """Add what matches on one page of the storage, up to the limit. Where to go on."""
-        prefix, now = self._prefix(position), self._clock()
+    async def _add(
+        self, cursor: ListingCursor, limit: int, found: list[DocumentRecord]
+    ) -> ListingCursor | None:
+        """Add the matches on one page of the storage, up to the limit. Return where to go on."""
+        row, channel = self._keys.row, cursor.channel
+        prefix = row.prefix if channel is None else row.channel_prefix(channel)
+        if prefix is None:
+            return await self._next_channel(channel)
         page = await self._storage.list_page(
-            prefix, limit=self._page_size(limit), continuation_token=position.marker
+            prefix, limit=self._page_size(limit), continuation_token=cursor.marker
         )
         for info in page.items:
-            if info.key <= position.after or not self._is_here(info, prefix):
+            if info.key <= cursor.after or not info.key.startswith(prefix):
                 continue
-            record = record_of(info, self._shelf.scope, self._shelf.namespace)
-            if is_expired(record.expires, now) or not self._tags.items() <= record.tags.items():
+            record = self._match(info, channel)
+            if record is None:
                 continue
             if len(found) == limit:
-                return Position(position.channel, position.marker, found[-1].key)
+                return ListingCursor(channel, cursor.marker, found[-1].key)
             found.append(record)
         if page.continuation_token is not None:
-            return Position(position.channel, page.continuation_token)
-        return await self._next_channel(position.channel)
+            return ListingCursor(channel, page.continuation_token)
+        return await self._next_channel(channel)
+
+    def _match(self, info: ItemInfo, channel_id: str | None) -> DocumentRecord | None:
+        try:
+            record = self._keys.record(info, channel_id)
+        except Exception as error:  # noqa: BLE001 - logged; one item ends no listing
+            kind = type(error).__name__
+            _log.warning("A listing passed over %r: its metadata raised %s.", info.key, kind)
+            return None
+        if record is None or is_expired(record.expires, self._clock()):
+            return None
+        return record if self._tags.items() <= record.tags.items() else None
 
     def _page_size(self, limit: int) -> int:
-        # Where most of what the storage lists may not match, fewer and larger pages are cheaper.
-        matches_most = not self._tags and self._shelf.folder != CONVERSATIONS
+        # Where most items that the storage lists may not match, fewer and larger pages are cheaper.
+        matches_most = not self._tags and self._keys.row.folder != CONVERSATIONS
         return limit if matches_most else max(limit, _LARGE_PAGE)
 
-    def _is_here(self, info: ItemInfo, prefix: str) -> bool:
-        shelf = self._shelf
-        if prefix == shelf.prefix:
-            return info.key.startswith(prefix) and is_own_key(info.key)
-        return info.key.startswith(prefix) and scope_of(info, shelf.namespace) == shelf.scope
-
-    def _prefix(self, position: Position) -> str:
-        if position.channel is None:
-            return self._shelf.prefix
-        return f"{position.channel}/{self._shelf.folder}/"
-
-    def _place(self, token: str | None) -> Position:
+    def _cursor(self, token: str | None) -> ListingCursor:
         if token is None:
-            return Position(self._channel_id)
-        position = from_token(self._shelf.scope, token)
-        channel = position.channel
-        fits = channel is None or (self._shelf.folder is not None and _is_channel(channel))
-        if not fits or self._channel_id not in (None, channel):
+            return ListingCursor(self._channel_id)
+        cursor = from_token(self._keys.row.name, token)
+        fits = cursor.channel is None or self._keys.has_channel(cursor.channel)
+        if not fits or self._channel_id not in (None, cursor.channel):
             raise StateQueryError("This continuation token is of a listing of another channel.")
-        return position
+        return cursor
 
-    async def _next_channel(self, channel: str | None) -> Position | None:
-        """The first page of the channel after this one."""
-        if self._shelf.folder is None or self._channel_id is not None:
+    async def _next_channel(self, channel: str | None) -> ListingCursor | None:
+        """Return the start of the channel after this one; None after the last."""
+        if self._keys.row.folder is None or self._channel_id is not None:
             return None
         folders = await self._storage.list_folders()
         later = [each for each in folders if _is_channel(each) and each > (channel or "")]
-        return Position(min(later)) if later else None
+        return ListingCursor(min(later)) if later else None
 
 
 async def with_data(
-    storage: StateStorage, clock: Clock, records: Iterable[DocumentRecord], policies: Policies
+    storage: StateStorage,
+    clock: Clock,
+    records: Iterable[DocumentRecord],
+    policies: Policies,
+    where: JsonPath | None = None,
 ) -> AsyncIterator[DocumentRecord]:
-    """The same records with their properties, read in one batch. What was removed meanwhile is
-    left out; so is what cannot be read, with a warning."""
+    """Yield the records with their properties, read in one batch.
+
+    ``where``: only those in which this path finds something. A document that was removed meanwhile
+    is left out; so is one that cannot be read or searched, with a warning.
+
+    :raises StateError: no document of the batch could be read.
+    """
     records = tuple(records)
-    items = await storage.get_many([record.key for record in records])
+    items = await read_each(storage, [record.key for record in records])
     for record in records:
         item = items.get(record.key)
         if item is None:
             continue
         try:
-            yield opened(record, item, policies, clock())
-        except StateDecodeError as error:
+            if isinstance(item, Exception):
+                raise item
+            found = opened(record, item, policies, clock())
+            if where is not None and not where.find(found.data):
+                continue
+        except StateError as error:
             _log.warning("A scan could not read a document, and went on: %s", error)
+        except Exception as error:  # noqa: BLE001 - logged; one document ends no scan
+            kind = type(error).__name__  # its text may show a value
+            _log.warning("A scan could not read %r, and went on: it raised %s.", record.key, kind)
+        else:
+            yield found
+
+
+async def read_each(
+    storage: StateStorage, keys: Sequence[str]
+) -> Mapping[str, StoredItem | Exception]:
+    """Read documents in one batch; if that fails, one by one, so that the others are read.
+
+    Absent ones are left out. For a document that cannot be read, the mapping holds the error.
+
+    :raises StateStorageError: no document of the batch can be read.
+    """
+    try:
+        return await storage.get_many(keys)
+    except Exception:
+        if len(keys) == 1:
+            raise
+        outcomes = dict(zip(keys, await all_outcomes(map(storage.get, keys)), strict=True))
+        if all(isinstance(outcome, Exception) for outcome in outcomes.values()):
+            raise
+        return {key: outcome for key, outcome in outcomes.items() if outcome is not None}
 
 
 def opened(
     record: DocumentRecord, item: StoredItem, policies: Policies, now: datetime
 ) -> DocumentRecord:
-    """The record with its properties.
+    """Return the record with its properties.
 
     :raises StateDecodeError: the item is not a document.
     """

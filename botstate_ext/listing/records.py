@@ -1,4 +1,4 @@
-"""DocumentRecord: what a listing tells of a document. Pure."""
+"""DocumentRecord: the entry of a document in a listing. Pure."""
 
 from __future__ import annotations
 
@@ -8,26 +8,25 @@ from datetime import datetime
 from typing import Any
 
 from ..documents import document_tags, metadata
-from ..documents.ownership import PARTS
-from ..keys.build import id_of_key, unescape
-from ..keys.parse import USERS, private_readings, read_key, reads_two_ways
+from ..keys.parse import id_of_key
 from ..storage.base import ItemInfo
+from .attribution import Attribution
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentRecord:
-    """A stored document, as a listing tells of it.
+    """A stored document, as an entry of a listing.
 
     - ``scope``: the name of its scope. ``key``: its key in the storage.
-    - ``id``: what ``.at`` takes; in the user and private scopes the user's id, in the conversation
-      scope the conversation's. None where that is not known, as for an id so long that the key
-      holds its hash.
-    - ``channel_id``, ``user_id``, ``conversation_id``: whose it is, as far as its scope says so and
+    - ``id``: the id that ``.at`` takes; in the user and private scopes the user's id, in the
+      conversation scope the conversation's. None if it is not known: the id is so long that the
+      key holds its hash, or the key can be read in several ways, or the metadata disagrees with it.
+    - ``channel_id``, ``user_id``, ``conversation_id``: the owner, as far as the scope has one and
       it is known.
-    - ``created``, ``updated``, ``expires``: aware UTC. ``created`` is None where upstream wrote it;
-      ``expires`` is when its last property ends, and None if one does not end.
+    - ``created``, ``updated``, ``expires``: aware UTC. ``created`` is None if the SDK wrote the
+      document; ``expires`` is the end of its last property, None if one does not expire.
     - ``tags``: see ``set_tags``. ``size``: in bytes.
-    - ``data``: the properties as plain JSON, where bodies were asked for; else None. Not shown.
+    - ``data``: the properties as plain JSON, if bodies were asked for; else None. Not in the repr.
     """
 
     scope: str
@@ -52,30 +51,14 @@ class DocumentPage:
     continuation_token: str | None = None
 
 
-def scope_of(info: ItemInfo, namespace: str) -> str | None:
-    """The scope that wrote an item under a key of upstream's; where it does not say, as the key
-    reads. None: it is no document, as far as is known."""
-    said = info.metadata.get(metadata.SCOPE)
-    if said is not None:
-        return said
-    reading = read_key(info.key)
-    if reading is None:
-        return None
-    if reading.folder == USERS:
-        return "user"
-    if private_readings(reading.rest, None):
-        return "private" if private_readings(reading.rest, namespace) else None
-    return "conversation"
-
-
-def record_of(info: ItemInfo, scope: str, namespace: str) -> DocumentRecord:
-    """What an item's metadata tells, or failing that its key."""
-    channel, user, conversation = _whose(info, scope, namespace)
+def record_of(info: ItemInfo, attribution: Attribution, scope: str) -> DocumentRecord:
+    """Return the record of an item of this scope, without its properties."""
+    user, conversation = attribution.id("user"), attribution.id("conversation")
     return DocumentRecord(
         scope=scope,
         key=info.key,
         id=id_of_key(info.key) or user or conversation,
-        channel_id=channel,
+        channel_id=attribution.channel,
         user_id=user,
         conversation_id=conversation,
         created=_time(info, metadata.CREATED),
@@ -84,23 +67,6 @@ def record_of(info: ItemInfo, scope: str, namespace: str) -> DocumentRecord:
         tags=document_tags.unpacked(info.metadata.get(metadata.TAGS, "")),
         size=info.size,
     )
-
-
-def _whose(info: ItemInfo, scope: str, namespace: str) -> tuple[str | None, ...]:
-    """The ids of channel, user and conversation."""
-    if "statechannel" in info.metadata:
-        return tuple(unescape(info.metadata.get(f"state{part}", "")) or None for part in PARTS)
-    reading = read_key(info.key)
-    if reading is None:
-        return None, None, None
-    if reading.folder == USERS:
-        return reading.channel, reading.rest, None
-    if scope == "conversation":
-        return reading.channel, None, reading.rest
-    readings = private_readings(reading.rest, namespace)
-    if len(readings) != 1 or reads_two_ways(reading.rest):
-        return reading.channel, None, None
-    return reading.channel, readings[0].user, readings[0].conversation
 
 
 def _time(info: ItemInfo, name: str) -> datetime | None:

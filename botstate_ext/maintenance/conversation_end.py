@@ -11,8 +11,11 @@ from botbuilder.schema import ActivityTypes
 
 from ..documents.document import Document
 from ..errors import StateKeyError
-from ..keys import build as keys
+from ..keys.build import private_prefixes
+from ..keys.parse import parse
+from ..listing.attribution import attribute
 from ..scopes.kinds import ConversationState, PrivateConversationState
+from ..storage.base import ItemInfo
 from ..storage.parallel import all_outcomes
 from ..unit_of_work.rewrite import Remainder, tidy
 from ..unit_of_work.workspace import Workspace
@@ -49,7 +52,7 @@ class ConversationEnd:
         self._documents: list[Document] = []
         if not only_user:
             self._documents.append(conversation.unloaded_document(turn))
-            self._prefixes = keys.private_prefixes(turn.activity)
+            self._prefixes = private_prefixes(turn.activity)
         try:
             self._documents.append(private.unloaded_document(turn))
         except StateKeyError:
@@ -94,25 +97,25 @@ class ConversationEnd:
             )
             return
         for prefix in self._prefixes:
-            async for item in storage.list_items(prefix):
-                user = _user_in(item.key, prefix, self._private.namespace)
-                if user is not None:
-                    yield item.key
+            async for info in storage.list_items(prefix):
+                if _is_private(info, self._private.namespace):
+                    yield info.key
 
 
-def _user_in(key: str, prefix: str, namespace: str) -> str | None:
-    """Whose private document this is; None if it is not one, or may be another conversation's."""
-    rest, end = key[len(prefix) :], f"/{namespace}"
-    if not rest.endswith(end) or rest == end:
-        return None
-    user = rest[: -len(end)]
-    if "/users/" in f"/{user}/":
-        # An id with this in it belongs to a user of this conversation, or to another conversation.
-        _log.warning(
-            "A conversation ended, and the document %r stays: its key reads two ways.", key
-        )
-        return None
-    return user
+def _is_private(info: ItemInfo, namespace: str) -> bool:
+    """True for a private document of the listed conversation; False if it is or may be another
+    conversation's."""
+    parsed = parse(info.key, namespace)
+    if parsed is None or parsed.scope != "private":
+        return False
+    if len(parsed.own_readings) > 1:
+        reason = "its key reads two ways"
+    elif attribute(info, namespace).disagrees:
+        reason = "its metadata names another owner than its key"
+    else:
+        return True
+    _log.warning("A conversation ended, and the document %r stays: %s.", info.key, reason)
+    return False
 
 
 def _nothing_but_what_waits(document: Document) -> Remainder | None:

@@ -15,7 +15,7 @@ from ..documents.metadata import RESERVED
 from ..documents.policy import Policies
 from ..documents.schema_versions import FIRST
 from ..errors import StateError
-from ..keys.build import scope_of_key
+from ..keys.parse import parse
 from ..serialization import json_text, jsonpickle
 from ..storage.base import ItemInfo, StoredItem
 from ..storage.parallel import in_parallel
@@ -117,15 +117,15 @@ class Migration:
         self._note(seen=self._report.seen + 1, **counted)
 
     async def _one(self, info: ItemInfo) -> str:
-        scope = scope_of_key(info.key)
-        if scope is None:
+        parsed = parse(info.key)
+        if parsed is None:
             return "others"
         work, storage = self._workspace.outside(), self._workspace.storage
         for attempt in range(1, MAX_ATTEMPTS + 1):
             item = await storage.get(info.key)
             if item is None:
                 return "unchanged"  # removed since it was listed
-            document = self._document(item, info, scope, work.clock())
+            document = self._document(item, info, parsed.scope, work.clock())
             texts = _plain_texts(document)
             if not _differs(item.data, texts):
                 # What an attempt wrote whose answer was lost is found here.

@@ -1,4 +1,4 @@
-"""Erasure: everything of one user is removed, and what could not be is reported."""
+"""Erasure: removes everything of one user, and reports what it could not remove."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from typing import Any, Final, Protocol
 
 from ..documents.policy import UserHandler
 from ..errors import StateConflictError, StateError
-from ..keys.build import scope_of_key
 from ..storage.base import StateStorage
 from ..storage.waiting import call_handler
 from ..unit_of_work.save_events import Place, SaveHandlers, Written
-from .user_documents import Found, StateUser, UserDocuments
+from .user_documents import StateUser, UserDocument, UserDocuments
 
 MAX_ATTEMPTS: Final = 10
 
@@ -23,14 +22,16 @@ _log: Final = logging.getLogger("botstate_ext.privacy")
 
 @dataclass(frozen=True, slots=True)
 class ErasureReport:
-    """What an erasure did.
+    """The result of an erasure.
 
-    - ``channel_id``, ``user_id``, ``dry_run``: as asked.
-    - ``removed``: the keys of the documents that are gone; in a dry run, that would be.
-    - ``ambiguous``: the keys of documents that may be the user's, and were left: they read two
-      ways, or hold what several wrote. Look at them by hand.
-    - ``failed``: what went wrong, by key or by handler (``"shared.order"``). Run it again.
-    - ``handlers_run``: how many handlers of ``on_erase`` ran to their end.
+    - ``channel_id``, ``user_id``, ``dry_run``: as given.
+    - ``removed``: the keys of the deleted documents; in a dry run, of those that would be deleted.
+    - ``ambiguous``: the keys of documents that may be the user's and were not deleted: the key can
+      be read in several ways, several users wrote the document, or its metadata names another user
+      than its key. Look at them by hand.
+    - ``failed``: the reason of each failure, by key or by handler (``"shared.order"``). Run the
+      erasure again.
+    - ``handlers_run``: the number of ``on_erase`` handlers that succeeded.
     """
 
     channel_id: str
@@ -43,21 +44,29 @@ class ErasureReport:
 
     @property
     def complete(self) -> bool:
-        """True when nothing failed and nothing is left to look at."""
+        """True if nothing failed and nothing is left to look at."""
         return not self.failed and not self.ambiguous
 
 
 class Handlers(Protocol):
-    """The app's handlers for one user, and the work that each is given."""
+    """The app's handlers for one user. Implemented by ``states``, which imports this package."""
 
-    def named(self) -> Iterable[tuple[str, UserHandler]]: ...
-    def work(self) -> AbstractAsyncContextManager[Any]: ...
+    def named(self) -> Iterable[tuple[str, UserHandler]]:
+        """Return each handler with the name of its property: ``"shared.order"``."""
+        ...
+
+    def work(self) -> AbstractAsyncContextManager[Any]:
+        """Return a unit of work of the user, to be saved when its handler has ended."""
+        ...
 
 
 class Erasure:
-    """One erasure. Handlers go first, while what they may need is still there; if one fails, the
-    documents stay, so that running it again is not too late for it. Documents go one after another,
-    the user's own last."""
+    """One erasure.
+
+    Handlers run first, while the documents that they may read are still there. If one fails, no
+    document is deleted, so that the erasure can be run again. Documents are deleted one by one, the
+    user's own last. A document that cannot be deleted is logged and reported; the others are.
+    """
 
     def __init__(
         self,
@@ -77,13 +86,16 @@ class Erasure:
         self._handlers_run = 0
 
     async def run(self) -> ErasureReport:
-        """:raises StateStorageError: the documents could not be found."""
+        """Delete the documents and return the report.
+
+        :raises StateStorageError: the documents could not be looked for.
+        """
         if not self._dry_run:
             for name, handler in self._handlers.named():
                 await self._handle(name, handler)
         if not self._failed:
             async for found in self._documents.find():
-                await self._one(found)
+                await self._delete(found)
         return ErasureReport(
             channel_id=self._user.channel_id,
             user_id=self._user.user_id,
@@ -104,40 +116,51 @@ class Erasure:
         else:
             self._handlers_run += 1
 
-    async def _one(self, found: Found) -> None:
+    async def _delete(self, found: UserDocument) -> None:
         key = found.info.key
         try:
             outcome = await self._outcome(found)
-        except StateError as error:
-            _log.warning("A document of an erased user could not be removed: %s", error)
-            self._failed[key] = str(error)
+        except Exception as error:  # noqa: BLE001 - logged and reported; the others are deleted
+            self._failed[key] = failure_text(error)
+            _log.warning(
+                "The document %r of an erased user could not be removed: %s",
+                key,
+                self._failed[key],
+            )
             return
         if outcome is not None:
             outcome.append(key)
 
-    async def _outcome(self, found: Found | None) -> list[str] | None:
-        """The list that the document's key belongs to; None if someone else removed it."""
+    async def _outcome(self, found: UserDocument | None) -> list[str] | None:
+        """Delete a document. Return the list in which to report it; None if someone else deleted
+        it."""
         for _ in range(MAX_ATTEMPTS):
             if found is None:
                 return None
             if not found.is_theirs:
                 return self._ambiguous
-            info = found.info
+            key, etag = found.info.key, found.info.etag
             if self._dry_run:
                 return self._removed
             try:
-                # Only as it was looked at: a turn may be writing it, or have removed it.
-                gone = await self._storage.delete_if(info.key, etag=info.etag)
+                # Under the ETag: a turn may be writing the document, or have deleted it.
+                is_deleted = await self._storage.delete_if(key, etag=etag)
             except StateConflictError:
-                found = await self._documents.again(info.key)
+                found = await self._documents.find_again(key)
             else:
-                if gone:
-                    await self._tell(found)
-                return self._removed if gone else None
-        raise StateConflictError(f"others were faster {MAX_ATTEMPTS} times.", key=info.key)
+                if is_deleted:
+                    await self._emit(found)
+                return self._removed if is_deleted else None
+        raise StateConflictError(f"others were faster {MAX_ATTEMPTS} times.", key=key)
 
-    async def _tell(self, found: Found) -> None:
+    async def _emit(self, found: UserDocument) -> None:
         if self._told.listen:
-            place = Place(scope_of_key(found.info.key) or "private", found.info.key)
+            place = Place(found.scope, found.info.key)
             written = Written(place, {}, etag_before=found.info.etag, etag=None, is_removed=True)
             await self._told.tell([written])
+
+
+def failure_text(error: Exception) -> str:
+    """Return the reason to report: the text of our own errors, which shows no values, and of any
+    other the name of its class alone."""
+    return str(error) if isinstance(error, StateError) else f"it raised {type(error).__name__}"

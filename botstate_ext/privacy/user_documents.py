@@ -8,22 +8,23 @@ from typing import Final, TypeAlias
 
 from ..clock import Clock
 from ..documents import metadata
-from ..documents.ownership import owner
 from ..errors import StateDecodeError, StateKeyError
-from ..keys import build as keys
-from ..keys.parse import CONVERSATIONS, USERS, private_readings, read_key, reads_two_ways
+from ..keys.build import private_key
+from ..keys.parse import parse
+from ..keys.scopes import SCOPES
+from ..listing.attribution import Attribution, attribute
 from ..storage.base import ItemInfo, StateStorage
 from ..unit_of_work.outside import activity_of
 
 OnProgress: TypeAlias = Callable[[int], object]
 """Called with the number of keys that were looked at so far."""
 
-_PRIVATE: Final = "private"
+_PRIVATE: Final = SCOPES["private"]
 
 
 @dataclass(frozen=True, slots=True)
 class StateUser:
-    """A user, as the channel names them: what handlers of ``on_erase`` and ``on_export`` are given.
+    """A user, by the ids of the channel: the argument of ``on_erase`` and ``on_export`` handlers.
 
     :raises StateKeyError: an id is not a string or is empty, or the channel's holds a "/".
     """
@@ -44,19 +45,25 @@ class StateUser:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A document that is the user's; or, unless ``is_theirs``, one that may be."""
+class UserDocument:
+    """A document that belongs to the user; or, unless ``is_theirs``, one that may.
+
+    ``scope``: ``"user"`` or ``"private"``.
+    """
 
     info: ItemInfo
+    scope: str
+    attribution: Attribution
     is_theirs: bool
 
 
 class UserDocuments:
-    """Where a user's documents are.
+    """The documents of one user.
 
-    ``user_key``: the key of their user document. ``namespace``: the private scope's.
-    ``conversation_ids``: of the conversations whose private documents are looked for; None: those
-    of all conversations of the channel, by listing them.
+    - ``user_key``: the key of their user document.
+    - ``namespace``: the private scope's.
+    - ``conversation_ids``: the conversations in which private documents are looked for; None: all
+      conversations of the channel, by listing them.
     """
 
     def __init__(
@@ -75,82 +82,69 @@ class UserDocuments:
         self._conversation_ids = None if conversation_ids is None else list(conversation_ids)
         self._on_progress = on_progress
 
-    async def find(self) -> AsyncIterator[Found]:
-        """The private documents, then the user's own, so that it goes last.
+    async def find(self) -> AsyncIterator[UserDocument]:
+        """Yield the private documents, and last the user's own.
 
-        :raises StateStorageError: the storage failed, or cannot list and no conversations are
-            named.
+        :raises StateStorageError: the storage failed, or it cannot list and no conversations are
+            given.
         """
-        async for info in self._places():
-            found = self.judged(info)
+        async for info in self._private_items():
+            found = self._match(info)
             if found is not None:
                 yield found
-        own = await self.again(self._user_key)
+        own = await self.find_again(self._user_key)
         if own is not None:
             yield own
 
-    async def again(self, key: str) -> Found | None:
-        """A document as it is now; None if it is gone, or is not the user's any more."""
-        info = await self._look(key)
-        return None if info is None else self.judged(info)
+    async def find_again(self, key: str) -> UserDocument | None:
+        """Return a document as it is now; None if it is gone, or is not the user's any more."""
+        info = await self._look_up(key)
+        return None if info is None else self._match(info)
 
-    def judged(self, info: ItemInfo) -> Found | None:
-        """Whose a document is comes from its metadata, and without any from its key. What they do
-        not agree on, and what a key leaves open, nobody removes; None: it is not the user's."""
-        reading = read_key(info.key)
-        if reading is None:
-            return Found(info, is_theirs=info.key == self._user_key)  # our own key, made from them
-        says_so = self._says_so(info)
-        names = {self._user.user_id: True, keys.hashed(self._user.user_id): False}
-        if reading.folder == USERS:
-            named, is_open = names.get(reading.rest), False
-        else:
-            users = (each.user for each in private_readings(reading.rest, self._namespace))
-            found = [names[user] for user in users if user in names]
-            named, is_open = any(found) if found else None, reads_two_ways(reading.rest)
-        if reading.channel != self._user.channel_id or (named is None and not says_so):
+    def _match(self, info: ItemInfo) -> UserDocument | None:
+        """Return the document if it is the user's or may be; None if it is someone else's."""
+        found = attribute(info, self._namespace)
+        parsed = parse(info.key)
+        if parsed is None or parsed.channel is None:
+            # The app's key function made this key from the user.
+            is_theirs = info.key == self._user_key and found.scope in (None, "user")
+            return UserDocument(info, "user", found, is_theirs=is_theirs)
+        user = self._user
+        if not found.may_be_of(user.channel_id, user.user_id):
             return None
-        return Found(info, not is_open and bool(named if says_so is None else says_so))
+        scope = "user" if parsed.scope == "user" else _PRIVATE.name
+        is_theirs = found.scope == scope and found.is_of(user.channel_id, user.user_id)
+        return UserDocument(info, scope, found, is_theirs=is_theirs)
 
-    def _says_so(self, info: ItemInfo) -> bool | None:
-        """Whether its metadata says that it is the user's; None if it says nothing."""
-        scope = info.metadata.get(metadata.SCOPE)
-        if scope is None:
-            return None
-        reading = read_key(info.key)
-        expected = "user" if reading is not None and reading.folder == USERS else _PRIVATE
-        whose = owner(channel=self._user.channel_id, user=self._user.user_id)
-        said = {part: info.metadata.get(f"state{part}") for part in whose}
-        return scope == expected and said == whose
-
-    async def _places(self) -> AsyncIterator[ItemInfo]:
+    async def _private_items(self) -> AsyncIterator[ItemInfo]:
         seen = 0
         if self._conversation_ids is None:
-            prefix = f"{self._user.channel_id}/{CONVERSATIONS}/"
+            prefix = _PRIVATE.channel_prefix(self._user.channel_id)
             token = None
             while True:
                 page = await self._storage.list_page(prefix, continuation_token=token)
                 for info in page.items:
                     yield info
                 seen += len(page.items)
-                self._tell(seen)
+                self._report(seen)
                 token = page.continuation_token
                 if token is None:
                     return
         for conversation_id in self._conversation_ids:
-            named = await self._look(self._private_key(conversation_id))
+            named = await self._look_up(self._private_key(conversation_id))
             seen += 1
-            self._tell(seen)
+            self._report(seen)
             if named is not None:
                 yield named
 
     def _private_key(self, conversation_id: str) -> str:
         user = self._user
         activity = activity_of(user.channel_id, user.user_id, conversation_id)
-        return keys.private_key(activity, self._namespace)
+        return private_key(activity, self._namespace)
 
-    async def _look(self, key: str) -> ItemInfo | None:
-        """What a listing tells of one key. Where there is none, the document itself is read."""
+    async def _look_up(self, key: str) -> ItemInfo | None:
+        """Return the listing's entry of one key, or of a storage that does not list one that is
+        made from the document; None if there is none."""
         if self._storage.lists:
             page = await self._storage.list_page(key, limit=1)
             return next((info for info in page.items if info.key == key), None)
@@ -160,11 +154,11 @@ class UserDocuments:
         try:
             parsed = metadata.parse_document(item.data)
         except StateDecodeError:
-            beside = {}  # it says nothing that could be understood
+            entries = {}  # as of a document that the SDK wrote: the key alone tells the owner
         else:
-            beside = metadata.storage_metadata(parsed.stored, parsed.metadata)
-        return ItemInfo(key, item.etag, len(item.data), self._clock(), beside)
+            entries = metadata.storage_metadata(parsed.stored, parsed.metadata)
+        return ItemInfo(key, item.etag, len(item.data), self._clock(), entries)
 
-    def _tell(self, seen: int) -> None:
+    def _report(self, seen: int) -> None:
         if self._on_progress is not None:
             self._on_progress(seen)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final, TypeAlias
 
@@ -14,8 +13,6 @@ from botframework.connector.auth import AuthenticationConstants
 
 from ..errors import StateKeyError
 from ..keys import build as keys
-from ..keys.parse import CONVERSATIONS, USERS
-from ..listing.listing import Shelf
 from ..unit_of_work.workspace import Workspace
 from .scope import ScopeByID, StateScope
 
@@ -30,7 +27,6 @@ class UserState(StateScope, sdk.UserState):
     """What the bot remembers of a user. Key: upstream's, ``{channel}/users/{user}``."""
 
     owner_parts = ("channel", "user")
-    folder = USERS
 
     def __init__(
         self,
@@ -57,7 +53,6 @@ class ConversationState(StateScope, sdk.ConversationState):
     ``{channel}/conversations/{conversation}``."""
 
     owner_parts = ("channel", "conversation")
-    folder = CONVERSATIONS
 
     def __init__(
         self,
@@ -82,7 +77,6 @@ class PrivateConversationState(StateScope, sdk.PrivateConversationState):
     ``{channel}/conversations/{conversation}/users/{user}/{namespace}``."""
 
     owner_parts = ("channel", "user", "conversation")
-    folder = CONVERSATIONS
 
     def __init__(self, storage: Storage | Workspace, namespace: str = "") -> None:
         StateScope.__init__(self, storage, "private")
@@ -91,9 +85,6 @@ class PrivateConversationState(StateScope, sdk.PrivateConversationState):
     def get_storage_key(self, turn_context: Any) -> str:
         """:raises StateKeyError: the activity names no channel, conversation or user."""
         return keys.private_key(turn_context.activity, self.namespace)
-
-    def _shelf(self) -> Shelf:
-        return replace(super()._shelf(), namespace=self.namespace)
 
 
 class BotScopeState(StateScope):
@@ -173,9 +164,6 @@ class OwnScope(ScopeByID):
                 "no id. Use .at(id) to choose one."
             )
         return keys.document_key(f"scope.{self.scope_name}", document_id)
-
-    def _shelf(self) -> Shelf:
-        return Shelf(self.scope_name, f"scope.{self.scope_name}/")
 
 
 def _app_id(turn: Any) -> str | None:

@@ -26,11 +26,13 @@ from ..documents.revision import apply_changes
 from ..documents.schema_versions import Migration, versions_of
 from ..errors import StateEncodeError, StateKeyError, StateNotFoundError
 from ..jsonpath import JsonPath
-from ..keys.build import document_key, id_of_key, is_own_key
-from ..listing.listing import PAGE, Listing, Shelf, with_data
+from ..keys.build import document_key
+from ..keys.parse import id_of_key, is_own_key
+from ..keys.scopes import row_of
+from ..listing.listing import PAGE, KeyRange, Listing, with_data
 from ..listing.records import DocumentPage, DocumentRecord
 from ..serialization import json_text
-from ..serialization.codec import Codec
+from ..serialization.codecs import Codec
 from ..unit_of_work.commit import MAX_ATTEMPTS, arrived, beaten, conflict, put, refresh
 from ..unit_of_work.work import UnitOfWork
 from ..unit_of_work.workspace import Workspace
@@ -78,8 +80,8 @@ class StateScope(BotState):
     owner_parts: ClassVar[tuple[str, ...]] = ()
     """The parts of an activity that name the owner of a document, where the key is upstream's."""
 
-    folder: ClassVar[str | None] = None
-    """The part after the channel in the scope's keys, where they are upstream's."""
+    namespace: str = ""
+    """The last part of the private scope's keys."""
 
     def __init__(
         self,
@@ -456,10 +458,11 @@ class StateScope(BotState):
 
         ``where``: only those in which this JSONPath finds something. With it, or with
         ``data=True``, documents are read, a hundred at a time, and each record's ``data`` holds the
-        properties as plain JSON. One that cannot be read is logged and passed over.
+        properties as plain JSON. One that cannot be read, or on which the path goes over a limit,
+        is logged and passed over.
         ``tags`` and ``channel_id``: as in `list_documents`, applied first, without reading.
 
-        :raises StateQueryError: the path is not valid, or over a limit on some document.
+        :raises StateQueryError: the path is not valid.
         :raises StateKeyError, StateStorageError: as `list_documents`.
         """
         path = JsonPath(where) if isinstance(where, str) else where
@@ -471,10 +474,9 @@ class StateScope(BotState):
                 continue
             for start in range(0, len(page.items), PAGE):
                 batch = page.items[start : start + PAGE]
-                found = with_data(workspace.storage, workspace.clock, batch, self.policies)
+                found = with_data(workspace.storage, workspace.clock, batch, self.policies, path)
                 async for record in found:
-                    if path is None or path.find(record.data):
-                        yield record
+                    yield record
 
     async def tags(self, turn: Any) -> dict[str, str]:
         """The tags of this turn's document, as the turn sees them: a copy."""
@@ -547,13 +549,10 @@ class StateScope(BotState):
 
     def _listing(self, tags: Mapping[str, str] | None, channel_id: str | None) -> Listing:
         workspace = self._workspace
+        key_range = KeyRange(row_of(self.scope_name), self.namespace)
         return Listing(
-            workspace.storage, workspace.clock, self._shelf(), channel_id=channel_id, tags=tags
+            workspace.storage, workspace.clock, key_range, channel_id=channel_id, tags=tags
         )
-
-    def _shelf(self) -> Shelf:
-        """Where this scope's documents are."""
-        return Shelf(self.scope_name, f"{self.scope_name}/", self.folder)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.scope_name!r}>"

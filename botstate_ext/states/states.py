@@ -10,8 +10,9 @@ from botbuilder.schema import ConversationReference
 from ..documents.merge import OnConflict
 from ..documents.plain_view import Query, as_query
 from ..documents.policy import Policies
+from ..listing.attribution import attribute
 from ..listing.listing import opened
-from ..listing.records import DocumentRecord, record_of, scope_of
+from ..listing.records import DocumentRecord, record_of
 from ..maintenance.conversation_end import ConversationEnd
 from ..maintenance.migration import Migration, MigrationReport, OnMigrated, Options
 from ..maintenance.sweep import OnProgress, Sweep, SweepReport
@@ -183,11 +184,11 @@ class StateScopes(UserStates):
         item = await self.storage.get(key)
         if item is None or not page.items or page.items[0].key != key:
             return None
-        namespace = self.private.namespace
-        scope = scope_of(page.items[0], namespace) or key.partition("/")[0].removeprefix("scope.")
+        attribution = attribute(page.items[0], self.private.namespace)
+        scope = attribution.scope or ""
         policies = {each.scope_name: each.policies for each in self}
         return opened(
-            record_of(page.items[0], scope, namespace),
+            record_of(page.items[0], attribution, scope),
             item,
             policies.get(scope) or Policies(self._workspace.undeclared_policy()),
             self._workspace.clock(),

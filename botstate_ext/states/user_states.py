@@ -66,17 +66,17 @@ class UserStates(TurnStates):
     ) -> dict[str, Any]:
         """The same data as plain JSON, ready for ``json.dumps``.
 
-        ``{"channel_id", "user_id", "documents", "exported", "ambiguous"}``: each document with
-        ``scope``, ``key``, ``conversation_id``, ``created``, ``updated``, ``tags`` and
-        ``properties``, without what has expired; what handlers of ``on_export`` returned, by
-        ``"scope.property"``; and the keys of documents that may be the user's and were not read.
+        ``{"channel_id", "user_id", "documents", "exported", "ambiguous", "failed"}``: each document
+        with ``scope``, ``key``, ``conversation_id``, ``created``, ``updated``, ``tags`` and
+        ``properties``, without expired ones; the answers of the ``on_export`` handlers, by
+        ``"scope.property"``; the keys of documents that may be the user's and were not read; and,
+        by key or by handler, the reason why a document or an answer is missing. An export is whole
+        if the last two are empty.
         With ``dry_run``, no document is read (there are no ``properties``) and no handler called.
         The other options are those of `erase_user`.
 
         :raises StateKeyError: no user can be called so.
-        :raises StateDecodeError, StateEncodeError: a document is not one, or a handler's answer is
-            no JSON; half an export would look like a whole one.
-        :raises StateStorageError: the storage failed.
+        :raises StateStorageError: documents could not be looked for, or none could be read.
         """
         user = StateUser(channel_id, user_id)
         documents = self._documents_of(user, self._outside(user), conversation_ids, on_progress)
@@ -87,7 +87,6 @@ class UserStates(TurnStates):
             documents,
             _UserHandlers(self, user, erase=False),
             policies={scope.scope_name: scope.policies for scope in (self.user, self.private)},
-            namespace=self.private.namespace,
             dry_run=dry_run,
         )
         return await export.run()

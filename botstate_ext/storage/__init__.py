@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .adapt import as_state_storage
-from .base import ANY, DueItems, ItemInfo, ItemPage, ItemWrite, StateStorage, StoredItem
+from .base import ANY, DueItems, ItemInfo, ItemPage, StateStorage, StoredItem
 from .memory import MemoryStorage
 from .routed import RoutedStorage
 
 if TYPE_CHECKING:
     from .blob.blob import BlobStorage
-    from .sqlite import SQLiteStorage
 
 __all__ = [
     "ANY",
@@ -20,21 +18,17 @@ __all__ = [
     "DueItems",
     "ItemInfo",
     "ItemPage",
-    "ItemWrite",
     "MemoryStorage",
     "RoutedStorage",
-    "SQLiteStorage",
     "StateStorage",
     "StoredItem",
     "as_state_storage",
 ]
 
 
-# Imported when first named: a bot pays only for the storage that it uses.
-_LAZY = {"BlobStorage": ".blob.blob", "SQLiteStorage": ".sqlite"}
-
-
 def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(import_module(_LAZY[name], __name__), name)
+    if name == "BlobStorage":  # imported when it is first named: a bot without Blob does not pay
+        from .blob.blob import BlobStorage
+
+        return BlobStorage
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

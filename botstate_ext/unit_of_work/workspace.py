@@ -14,8 +14,8 @@ from ..documents.policy import NO_LIMITS, PropertyPolicy
 from ..errors import StateEncodeError
 from ..host.reference import no_reference, reference_of
 from ..serialization.allow_list import AllowList, Types, allow_list
-from ..serialization.codec import Codec
 from ..serialization.codec_choice import codec_for
+from ..serialization.codecs import Codec
 from ..storage.adapt import as_state_storage
 from .replay_work import StagedWork
 from .save_events import SaveHandlers

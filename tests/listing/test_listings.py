@@ -23,7 +23,7 @@ from botstate_ext import (
     StateStorageError,
     StateTooLargeError,
 )
-from botstate_ext.listing.continuation import Position, from_token, to_token
+from botstate_ext.listing.continuation import ListingCursor, from_token, to_token
 from botstate_ext.scopes.scope import StateScope
 from botstate_ext.storage import BlobStorage, MemoryStorage, StateStorage, as_state_storage
 from botstate_ext.testing import CountingStorage, ManualClock
@@ -306,7 +306,7 @@ async def test_a_token_of_another_scope_or_channel_is_refused(states: StateScope
 
 @given(st.data())
 def test_a_changed_token_is_refused(data: st.DataObject) -> None:
-    token = to_token("user", Position("test", "marker", "test/users/1"))
+    token = to_token("user", ListingCursor("test", "marker", "test/users/1"))
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_="
     changed = data.draw(
         st.one_of(
@@ -332,7 +332,7 @@ async def test_a_forged_token_reaches_no_other_scope(
     channel: str | None, marker: str | None, after: str
 ) -> None:
     """Someone who knows how tokens are made can only skip documents of the scope."""
-    forged = to_token("user", Position(channel, marker, after))
+    forged = to_token("user", ListingCursor(channel, marker, after))
 
     states = StateScopes(MemoryStorage())
     await store(states, states.user, "1", channel="a")

@@ -19,8 +19,6 @@ from hypothesis import strategies as st
 from botstate_ext import (
     SavedState,
     StateConflictError,
-    StateDecodeError,
-    StateEncodeError,
     StateKeyError,
     StateMiddleware,
     StateScopes,
@@ -358,17 +356,176 @@ async def test_an_export_is_the_same_data_as_json(states: StateScopes) -> None:
     assert "bob" not in json.dumps(export)
 
 
-async def test_half_an_export_is_none(states: StateScopes, storage: CountingStorage) -> None:
+async def test_an_export_lists_what_it_could_not_read_and_goes_on(
+    states: StateScopes, storage: CountingStorage, caplog: pytest.LogCaptureFixture
+) -> None:
+    for conversation in ("1", "3"):
+        await remember(states, "ann", conversation)
+    bad = "test/conversations/2/users/ann/"
+    await storage.put_if(bad, b'{"$state": {"v": 99}, "x": "s3cret"}', etag=None)
+    export = await states.export_user("test", "ann")
+    assert list(export["failed"]) == [bad]
+    assert "upgrade this instance" in export["failed"][bad]
+    assert {entry["key"] for entry in export["documents"]} == {
+        "test/conversations/1/users/ann/",
+        "test/conversations/3/users/ann/",
+        "test/users/ann",
+    }
+    assert bad in caplog.text
+    assert "s3cret" not in caplog.text + json.dumps(export)
+
+
+async def test_a_document_that_cannot_be_fetched_leaves_the_others_in_the_export(
+    states: StateScopes, faults: FaultyStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for conversation in ("1", "2"):
+        await remember(states, "ann", conversation)
+    bad = "test/conversations/1/users/ann/"
+    get, get_many = faults.get, faults.get_many
+
+    async def refuse(key: str) -> Any:
+        if key == bad:
+            raise RuntimeError("s3cret")
+        return await get(key)
+
+    async def refuse_many(keys: Any) -> Any:
+        if bad in keys:
+            raise RuntimeError("s3cret")
+        return await get_many(keys)
+
+    monkeypatch.setattr(faults, "get", refuse)
+    monkeypatch.setattr(faults, "get_many", refuse_many)
+    export = await states.export_user("test", "ann")
+    assert export["failed"] == {bad: "it raised RuntimeError"}
+    assert len(export["documents"]) == 2
+
+
+async def test_an_export_of_which_nothing_can_be_read_raises(
+    states: StateScopes, faults: FaultyStorage
+) -> None:
     await remember(states, "ann", "1")
-    await storage.put_if("test/conversations/2/users/ann/", b'{"$state": {"v": 99}}', etag=None)
-    with pytest.raises(StateDecodeError, match="conversations/2"):
+    faults.fail("get", times=10)
+    with pytest.raises(StateStorageError):
         await states.export_user("test", "ann")
 
 
-async def test_a_handler_must_return_json(states: StateScopes) -> None:
-    states.shared.create_property("order").on_export(lambda work, user: object())
-    with pytest.raises(StateEncodeError, match=r"shared\.order"):
-        await states.export_user("test", "ann")
+def _no_json(work: Any, user: StateUser) -> Any:
+    return object()
+
+
+def _raises(work: Any, user: StateUser) -> Any:
+    raise LookupError("s3cret")
+
+
+async def _is_cancelled(work: Any, user: StateUser) -> Any:
+    inner = asyncio.ensure_future(asyncio.sleep(60))
+    inner.cancel()
+    await inner
+
+
+@pytest.mark.parametrize(
+    ("handler", "reason"),
+    [
+        (_no_json, "its handler's answer is no JSON"),
+        (_raises, "its handler raised LookupError"),
+        (_is_cancelled, "its handler raised RuntimeError"),
+    ],
+)
+async def test_a_handler_that_fails_leaves_the_rest_of_the_export(
+    states: StateScopes, handler: Any, reason: str
+) -> None:
+    await remember(states, "ann", "1")
+    states.shared.create_property("order").on_export(handler)
+    states.user.create_property("cart").on_export(lambda work, user: [1])
+    export = await states.export_user("test", "ann")
+    assert export["failed"] == {"shared.order": reason}
+    assert export["exported"] == {"user.cart": [1]}
+    assert len(export["documents"]) == 2
+
+
+async def test_a_handler_that_is_cancelled_from_within_has_failed(states: StateScopes) -> None:
+    await remember(states, "ann", "1")
+    called: list[str] = []
+    states.user.create_property("cart").on_erase(lambda work, user: called.append("cart"))
+    states.shared.create_property("order").on_erase(_is_cancelled)
+    report = await states.erase_user("test", "ann")
+    assert report.failed == {"shared.order": "its handler raised RuntimeError"}
+    assert (report.removed, report.handlers_run, called) == ((), 1, ["cart"])
+
+
+async def test_a_document_that_raises_anything_leaves_the_others_to_be_erased(
+    states: StateScopes, faults: FaultyStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for conversation in ("1", "2"):
+        await remember(states, "ann", conversation)
+    bad = "test/conversations/1/users/ann/"
+    delete_if = faults.delete_if
+
+    async def refuse(key: str, *, etag: str) -> bool:
+        if key == bad:
+            raise TypeError("s3cret")
+        return await delete_if(key, etag=etag)
+
+    monkeypatch.setattr(faults, "delete_if", refuse)
+    report = await states.erase_user("test", "ann")
+    assert report.failed == {bad: "it raised TypeError"}
+    assert report.removed == ("test/conversations/2/users/ann/", "test/users/ann")
+
+
+# Whose a document is
+
+
+async def copy(storage: CountingStorage, source: str, target: str) -> None:
+    """As an admin's copy does: with the metadata."""
+    item = await storage.get(source)
+    assert item is not None
+    page = await storage.list_page(source, limit=1)
+    await storage.put_if(target, item.data, etag=None, metadata=page.items[0].metadata)
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("test/conversations/1/users/ann/", "test/conversations/1/users/bob/"),
+        ("test/conversations/1/users/ann/", "test/conversations/2/users/ann/"),
+        ("test/users/ann", "test/users/bob"),
+        ("test/users/ann", "test/conversations/1/users/bob/"),
+        ("test/conversations/1/users/ann/", "test/users/bob"),
+    ],
+)
+async def test_a_copy_under_another_users_key_is_left_for_someone_to_look_at(
+    states: StateScopes, storage: CountingStorage, source: str, target: str
+) -> None:
+    await remember(states, "ann", "1")
+    await copy(storage, source, target)
+    for user in ("ann", "bob"):
+        export = await states.export_user("test", user)
+        report = await states.erase_user("test", user, dry_run=True)
+        assert target not in {entry["key"] for entry in export["documents"]}
+        assert target not in report.removed
+        is_found = user in target or (user in source and "/conversations/" in target)
+        assert export["ambiguous"] == list(report.ambiguous) == [target] * is_found
+    await states.erase_user("test", "ann")
+    await states.erase_user("test", "bob")
+    assert target in await keys(states)
+
+
+@pytest.mark.parametrize("user", ["a/conversations/b", "conversations/b", "a/users/b"])
+async def test_a_user_is_exported_as_one_whatever_their_id_looks_like(
+    states: StateScopes, user: str
+) -> None:
+    plan = states.user.create_property(
+        "plan", dict, version=2, migrations={1: lambda value: {**value, "v": 2}}
+    )
+    async with states.unit_of_work(channel_id="test", user_id=user) as work:
+        await plan.set(work, {"name": "gold"})
+    export = await states.export_user("test", user)
+    [entry] = export["documents"]
+    assert (entry["scope"], entry["conversation_id"]) == ("user", None)
+    assert entry["properties"] == {"plan": {"name": "gold"}}
+    assert export["failed"] == {}
+    report = await states.erase_user("test", user)
+    assert report.removed == (f"test/users/{user}",)
 
 
 # Who
