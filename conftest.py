@@ -11,6 +11,9 @@ import pytest
 # They pin the driver, so they are not installed where the tests run on the newest one.
 HOLD_THE_DRIVER_BACK = ("botbuilder.azure", "botbuilder.testing")
 
+# Parameters of tests that run on several storages.
+ON_BLOB = ("blob", "upstream blob")
+
 
 def pytest_report_header() -> str:
     """The driver that the Blob tests run on."""
@@ -28,10 +31,19 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What uses Azurite is run against several versions of the driver: mark it."""
+    """Mark the tests that use Azurite: they run on several versions of the driver."""
     for item in items:
-        if "azurite_endpoint" in getattr(item, "fixturenames", ()):
+        if _is_on_blob(item):
             item.add_marker(pytest.mark.blob)
+
+
+def _is_on_blob(item: pytest.Item) -> bool:
+    """True if the test asks for Azurite, or its parameter names a storage that does."""
+    call = getattr(item, "callspec", None)
+    parameters = call.params.values() if call is not None else ()
+    return "azurite_endpoint" in getattr(item, "fixturenames", ()) or any(
+        isinstance(value, str) and value in ON_BLOB for value in parameters
+    )
 
 
 @pytest.hookimpl(wrapper=True)

@@ -42,7 +42,12 @@ class Place:
     container: str
 
     def storage(self) -> BlobStorage:
-        return BlobStorage(connection_string=self.connection_string, container_name=self.container)
+        # This measures conflicts: no deadline that a busy machine reaches.
+        return BlobStorage(
+            connection_string=self.connection_string,
+            container_name=self.container,
+            deadline=timedelta(minutes=5),
+        )
 
     async def items(self) -> list[str]:
         """What the order holds, however it was written."""

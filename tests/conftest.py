@@ -8,6 +8,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests import azurite as azurite_process
+from tests.patience import extend_default_deadline
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_deadline_that_a_busy_machine_breaks() -> None:
+    extend_default_deadline()
 
 
 @pytest.fixture(scope="session")

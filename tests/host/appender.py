@@ -14,6 +14,7 @@ from functools import partial
 
 from botstate_ext import StateScopes
 from tests.backends import blob
+from tests.patience import extend_default_deadline
 from tests.turns import context
 
 
@@ -36,5 +37,6 @@ def _with(item: str, items: list[str]) -> list[str]:
 
 
 if __name__ == "__main__":
+    extend_default_deadline()
     *names, appends = sys.argv[1:]
     asyncio.run(main(*names, appends=int(appends)))

@@ -16,6 +16,7 @@ from botstate_ext.aiohttp import setup
 from botstate_ext.storage import MemoryStorage
 from botstate_ext.sweeper import Sweeper
 from tests.maintenance.world import HOUR, World
+from tests.patience import LIMIT
 
 EVERY = timedelta(minutes=5)
 
@@ -118,7 +119,7 @@ async def test_an_app_sweeps_from_start_up_to_clean_up() -> None:
     setup(app, world.states, sweep_every=timedelta(milliseconds=1))
     runner = web.AppRunner(app)
     await runner.setup()
-    await asyncio.wait_for(handled.wait(), 10)
+    await asyncio.wait_for(handled.wait(), LIMIT.total_seconds())
     await runner.cleanup()
     lists = world.storage.operations["list"]
     assert lists >= 1

@@ -11,6 +11,7 @@ import pytest
 from botstate_ext import StateStorageError
 from botstate_ext.storage import BlobStorage
 from tests.azurite import connection_string
+from tests.patience import LIMIT
 
 OPERATIONS = 200
 
@@ -37,7 +38,7 @@ async def test_operations_that_fail_at_once_end_at_their_deadline() -> None:
     )
     async with storage:
         tasks = [asyncio.ensure_future(storage.get(f"k{n}")) for n in range(OPERATIONS)]
-        done, late = await asyncio.wait(tasks, timeout=10)
+        done, late = await asyncio.wait(tasks, timeout=LIMIT.total_seconds())
         for task in late:
             task.cancel()
         assert not late
