@@ -19,7 +19,13 @@ export PORT
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help run pizza chat azurite test lint types unit blob-latest histories bench soak concurrency successor clean
+# Tests of which the driver is a part: they run once more, on its newest version. The others that use
+# Blob repeat on it what they test on memory.
+DRIVER_TESTS := tests/storage tests/turn tests/privacy tests/cli tests/docs tests/samples
+# One process of tests for each processor; PYTEST_OPTIONS= runs them in one.
+PYTEST_OPTIONS ?= -n auto
+
+.PHONY: help run pizza chat azurite quick test slow lint types unit blob-latest histories bench soak concurrency successor clean
 .DELETE_ON_ERROR:
 
 help:
@@ -27,7 +33,9 @@ help:
 	@echo "make pizza    another: friends in several chats order pizza together"
 	@echo "make chat     talk to it, in another terminal; WHO=bob make chat is someone else"
 	@echo "make azurite  Blob storage on this machine, for STATE_STORAGE=blob make run"
-	@echo "make test     lint, type check and all tests"
+	@echo "make quick    lint, type check and the tests that need a minute, without Blob storage"
+	@echo "make test     lint, type check and all tests but the slow ones"
+	@echo "make slow     the tests that take more than 5 s each"
 	@echo "make bench    this package beside upstream, as ratios"
 	@echo "make histories  10,000 simulated histories, each checked for lost updates"
 	@echo "make concurrency  processes that append to one order on Azurite, each way of doing so"
@@ -37,11 +45,13 @@ help:
 # Virtual environments. A stamp is newer than pyproject.toml when what it declares is installed.
 
 $(VENV)/.sample: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install -q -e '.[sample,azure]'
+	@echo "Installing the sample and what it needs into $(VENV), about a minute. Only this once."
+	@$(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/pip install -q -e '.[sample,azure]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml
+	@echo "Installing what the tests need into $(VENV), two minutes or so. Only this once."
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install -q -e '.[dev]'
 	@touch $@ $(VENV)/.sample
@@ -54,6 +64,7 @@ $(VENV)/.bench: pyproject.toml
 # Without botbuilder-azure, pip takes the newest azure-storage-blob; if something else holds it back,
 # this fails.
 $(LATEST)/.installed: pyproject.toml
+	@echo "Installing the newest azure-storage-blob and what goes with it into $(LATEST)."
 	$(PYTHON) -m venv $(LATEST)
 	$(LATEST)/bin/pip install -q --upgrade --upgrade-strategy eager -e '.[azure,cli,sample,test]' \
 		'azure-storage-blob>=12.20'
@@ -107,6 +118,9 @@ NODE := $(shell command -v npm)
 
 test: lint types unit blob-latest
 
+quick: lint types
+	$(VENV)/bin/pytest $(PYTEST_OPTIONS) -m "not slow and not blob"
+
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -118,13 +132,15 @@ types: $(VENV)/.dev
 
 unit: $(VENV)/.dev $(CORE)/.installed $(SUITE_DIR)/$(SUITE_VERSION) $(if $(NODE),$(AZURITE_DIR)/$(AZURITE_VERSION))
 	@$(MAKE) --no-print-directory successor || echo "No successor SDK: its tests will be skipped."
-	$(VENV)/bin/pytest
+	$(VENV)/bin/pytest $(PYTEST_OPTIONS) -m "not slow"
 
-# Once more against the newest driver: only what talks to Blob.
+slow: $(VENV)/.dev $(if $(NODE),$(AZURITE_DIR)/$(AZURITE_VERSION))
+	$(VENV)/bin/pytest -m slow
+
 successor: $(SUCCESSOR)/.installed
 
 blob-latest: $(LATEST)/.installed $(if $(NODE),$(AZURITE_DIR)/$(AZURITE_VERSION))
-	$(LATEST)/bin/pytest -m blob
+	$(LATEST)/bin/pytest $(PYTEST_OPTIONS) -m "blob and not slow" $(DRIVER_TESTS)
 
 # COUNT=1 SEED=4711 make histories repeats the one that failed.
 COUNT ?= 10000

@@ -19,6 +19,7 @@ LIMIT = timedelta(minutes=5)
 def extend_default_deadline() -> None:
     """Let each BlobStorage of this process that sets no deadline wait for `LIMIT`."""
     defaults = BlobStorage.__init__.__kwdefaults__
+    assert defaults is not None
     assert "deadline" in defaults
     defaults["deadline"] = LIMIT
 

@@ -15,7 +15,7 @@ from botbuilder.integration.aiohttp import CloudAdapter, ConfigurationBotFramewo
 from botbuilder.schema import Activity, ActivityTypes
 
 from bots import StateManagementBot
-from botstate_ext import StateMiddleware, StateScopes
+from botstate_ext import StateError, StateMiddleware, StateScopes
 from botstate_ext.aiohttp import setup
 from botstate_ext.storage import BlobStorage
 from config import DefaultConfig
@@ -63,8 +63,11 @@ async def on_error(context: TurnContext, error: Exception) -> None:
             )
         )
 
-    # What the conversation had led to may be what failed: the next message starts it afresh.
-    await STATES.conversation.delete(context)
+    # The bot may have failed on what the conversation remembers: the next message starts afresh.
+    # Not so after a StateError: another turn was faster, the storage failed, or a stored value
+    # could not be read. What is stored is right then, and must stay.
+    if not isinstance(error, StateError):
+        await STATES.conversation.delete(context)
 
 
 ADAPTER.on_turn_error = on_error

@@ -16,8 +16,7 @@ from botstate_ext.testing import CountingStorage
 
 ROOT = Path(__file__).parents[2]
 ERASER = Path(__file__).with_name("eraser.py")
-DOCUMENTS, PAGE = 5_000, 100
-USERS, VICTIM = 1_000, "u0500"
+SLOW = pytest.mark.slow
 
 
 @pytest.fixture
@@ -37,21 +36,26 @@ async def put(storage: CountingStorage, keys: Iterable[str]) -> None:
     await asyncio.gather(*(writer() for _ in range(16)))
 
 
-async def test_documents_by_pages_while_others_come_and_go(storage: CountingStorage) -> None:
+@pytest.mark.parametrize(
+    ("documents", "page_size"), [(500, 20), pytest.param(5_000, 100, marks=SLOW)]
+)
+async def test_documents_by_pages_while_others_come_and_go(
+    storage: CountingStorage, documents: int, page_size: int
+) -> None:
     states = StateScopes(storage)
-    stay = [f"shared/{number:05}" for number in range(DOCUMENTS)]
-    go = [f"shared/{number:05}-goes" for number in range(0, DOCUMENTS, 100)]
+    stay = [f"shared/{number:05}" for number in range(documents)]
+    go = [f"shared/{number:05}-goes" for number in range(0, documents, page_size)]
     await put(storage, [*stay, *go, "shared2/no", "other/shared/1"])
     storage.reset()
     listed: list[str] = []
     token, pages = None, 0
     while True:
-        page = await states.shared.list_documents(PAGE, token)
+        page = await states.shared.list_documents(page_size, token)
         listed += [record.key for record in page.items]
         token = page.continuation_token
         if token is None:
             break
-        assert len(page.items) == PAGE
+        assert len(page.items) == page_size
         for gone in go[pages : pages + 3 : 2]:  # behind, and ahead
             await storage.delete_if(gone)
         for comes in (f"shared/{pages:03}-behind", listed[-1] + "~ahead"):
@@ -64,15 +68,17 @@ async def test_documents_by_pages_while_others_come_and_go(storage: CountingStor
     assert storage.operations["list"] == pages + 1
 
 
+@pytest.mark.parametrize("users", [100, pytest.param(1_000, marks=SLOW)])
 async def test_one_user_among_many(
-    storage: CountingStorage, azurite: str, container_name: str
+    storage: CountingStorage, azurite: str, container_name: str, users: int
 ) -> None:
     """An erasure that is killed half-way, by the next one completed."""
     states = StateScopes(storage)
-    others = [f"test/users/u{number:04}" for number in range(USERS)]
-    others += [f"test/conversations/c{number % 50}/users/u{number:04}/" for number in range(USERS)]
-    theirs = [f"test/conversations/d{number}/users/{VICTIM}/" for number in range(8)]
-    theirs += [f"test/users/{VICTIM}", f"test/conversations/c0/users/{VICTIM}/"]
+    victim = f"u{users // 2:04}"
+    others = [f"test/users/u{number:04}" for number in range(users)]
+    others += [f"test/conversations/c{number % 50}/users/u{number:04}/" for number in range(users)]
+    theirs = [f"test/conversations/d{number}/users/{victim}/" for number in range(8)]
+    theirs += [f"test/users/{victim}", f"test/conversations/c0/users/{victim}/"]
     await put(storage, {*others, *theirs})
     before = {item.key async for item in storage.list_items()}
 
@@ -80,7 +86,7 @@ async def test_one_user_among_many(
         sys.executable,
         str(ERASER),
         container_name,
-        VICTIM,
+        victim,
         "5",
         env={**os.environ, "AZURE_STORAGE_CONNECTION_STRING": azurite, "PYTHONPATH": str(ROOT)},
         stdout=asyncio.subprocess.PIPE,
@@ -94,7 +100,7 @@ async def test_one_user_among_many(
     assert half < set(theirs)
 
     storage.reset()
-    report = await states.erase_user("test", VICTIM)
+    report = await states.erase_user("test", victim)
     assert report.complete
     assert set(report.removed) == set(theirs) - half
     assert {item.key async for item in storage.list_items()} == before - set(theirs)

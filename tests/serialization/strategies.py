@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections import Counter, OrderedDict, deque
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,6 +11,12 @@ from zoneinfo import ZoneInfo
 from hypothesis import strategies as st
 
 from tests.serialization.models import Colour, Frozen, Level, Plain, Point, Rights, Size
+
+
+def id_of(value: object) -> str:
+    """Return the value's repr without addresses: parallel processes must agree on ids of tests."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=8)
 KEYS = TEXT.filter(lambda key: not key.startswith("py/"))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from botstate_ext.serialization.json_text import is_plain
 from botstate_ext.serialization.jsonpickle import has_references, has_tags
+from tests.serialization import strategies
 from tests.serialization.models import Headers, Level, Name, Words
 
 
@@ -83,7 +84,7 @@ def test_plain_is_plain(value: Any) -> None:
         float("inf"), -float("inf"), {1: 2}, {None: 1}, {Name("a"): 1}, {"py/": 1},
         {"py/object": 1}, {"py/id": 0}, {("a",): 1}, 1j,
     ],
-    ids=repr,
+    ids=strategies.id_of,
 )  # fmt: skip
 def test_what_is_not_plain(value: Any) -> None:
     for held in (value, [value], {"a": [1, {"b": value}]}):

@@ -72,7 +72,7 @@ def written_by_jsonpickle(value: Any) -> Any:
         (OrderedDict({(1, 2): 3}), None),
         (int, None),
     ],
-    ids=repr,
+    ids=strategies.id_of,
 )
 def test_what_becomes_of_what(value: Any, plain: Any) -> None:
     stored = written_by_jsonpickle(value)

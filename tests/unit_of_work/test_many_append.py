@@ -68,6 +68,7 @@ async def test_processes_on_blob(azurite: str, container_name: str, way: str) ->
 
 
 @pytest.mark.blob
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["update", "merge"])
 async def test_processes_killed_in_mid_turn(azurite: str, way: str) -> None:
     """Each dies at a moment of its own, somewhere between two acknowledgements. What it had said
