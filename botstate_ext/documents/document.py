@@ -25,7 +25,7 @@ from .merge import differ
 from .metadata import NO_METADATA, Metadata, is_reserved, parse_document
 from .ownership import Owner, nobody
 from .pending_expiry import Expiring
-from .pending_writes import Changes, PendingWrite, PendingWrites
+from .pending_writes import Changes, Outcome, PendingWrite, PendingWrites
 from .policy import Policies, PropertyPolicy
 from .quarantine import quarantined, quarantined_name
 from .schema_versions import FIRST, NewerVersionError
@@ -259,6 +259,7 @@ class Document:
             self.lifetimes.forget(touched)
         if name is None:
             self.tag_changes = {}
+            self._pending_writes.clear()  # none of their changes is left to be stored twice
 
     @property
     def tags(self) -> dict[str, str]:
@@ -332,22 +333,41 @@ class Document:
 
     # What was written
 
-    def add_pending_write(self, write_id: str, changes: Changes, *, removes: bool) -> None:
-        """Note a write that was sent, with its changes; or a removal of the document."""
-        self._pending_writes.add(write_id, self.etag, changes, removes=removes)
+    @property
+    def has_pending_writes(self) -> bool:
+        """True if the answer of a write has not come."""
+        return bool(self._pending_writes)
 
-    def confirm_pending_writes(self) -> list[PendingWrite]:
-        """After a fresh `fill`: return the pending writes that turned out to be stored.
+    def add_pending_write(self, write_id: str, changes: Changes, *, removes: bool) -> PendingWrite:
+        """Note a write that is about to be sent, with its changes; or a removal of the document."""
+        writes = self.metadata.writes
+        write = PendingWrite(
+            write_id,
+            self.etag,
+            writes[-1] if writes else None,
+            changes,
+            removes=removes,
+            is_repeatable=not changes and not self.has_metadata_changes,
+        )
+        self._pending_writes.add(write)
+        return write
 
-        Their changes are changes no longer.
+    def refuse_pending_write(self, write: PendingWrite) -> None:
+        """Note that the storage says that it did not make this write."""
+        self._pending_writes.add(write._replace(is_refused=True))
+
+    def confirm_pending_writes(self) -> dict[Outcome, list[PendingWrite]]:
+        """After a fresh `fill`: return the pending writes by what became of them.
+
+        The changes of those that are stored are changes no longer.
         """
-        stored = self._pending_writes.confirm(self.etag, self.metadata.writes)
-        for write in stored:
+        found = self._pending_writes.confirm(self.etag, self.metadata.writes)
+        for write in found[Outcome.STORED]:
             self.acknowledge(write.changes)
-        if stored:
+        if found[Outcome.STORED]:
             self.marks = {m: keep for m, keep in self.marks.items() if not self.is_handled(m)}
             self._drop_stored_tag_changes()
-        return stored
+        return found
 
     def acknowledge(self, changes: Changes) -> None:
         """Note that these changes are stored."""

@@ -3,19 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from enum import Enum
 from typing import NamedTuple, TypeAlias
+
+from .metadata import WRITES_KEPT
 
 Changes: TypeAlias = Mapping[str, bytes | None]
 """The new text of each property that changed; None for one that was removed."""
 
 
+class Outcome(Enum):
+    """What a later read of a document tells about a write of it."""
+
+    STORED = "it is stored"
+    NOT_STORED = "it is not stored, and can no longer arrive"
+    ON_ITS_WAY = "it is not stored, and may still arrive"
+    UNKNOWN = "it may have been stored: too much has happened since"
+
+
 class PendingWrite(NamedTuple):
-    """A write that asked for this ETag (None: absence)."""
+    """A write that was sent.
+
+    - ``etag``: the ETag that it asks for; None: absence.
+    - ``anchor``: the id of the last write before it; None if the document names none.
+    - ``is_repeatable``: it carries nothing that must not be stored twice.
+    - ``is_refused``: the storage says that it did not make it.
+    """
 
     write_id: str
     etag: str | None
+    anchor: str | None
     changes: Changes
-    removes: bool
+    removes: bool = False
+    is_repeatable: bool = False
+    is_refused: bool = False
+
+    def outcome(self, etag: str | None, writes: Collection[str]) -> Outcome:
+        """Return what became of this write, by the document's ETag (None: absent) and the ids of
+        its last writes, as they were read later."""
+        if self.write_id in writes or (self.removes and etag is None):
+            return Outcome.STORED
+        if self.is_refused:
+            return Outcome.NOT_STORED
+        if etag == self.etag:
+            return Outcome.ON_ITS_WAY
+        is_known = self.is_repeatable or (etag is not None and self._would_be_in(writes))
+        return Outcome.NOT_STORED if is_known else Outcome.UNKNOWN
+
+    def _would_be_in(self, writes: Collection[str]) -> bool:
+        """Return True if these ids would name this write, had it been made.
+
+        The ids stand in order and the oldest go first: where the anchor is left, so is each write
+        after it. A list that is not full has lost none.
+        """
+        return len(writes) < WRITES_KEPT if self.anchor is None else self.anchor in writes
 
 
 class PendingWrites:
@@ -24,28 +65,25 @@ class PendingWrites:
     def __init__(self) -> None:
         self._pending: dict[str, PendingWrite] = {}
 
-    def add(self, write_id: str, etag: str | None, changes: Changes, *, removes: bool) -> None:
-        """Note a write that asks for this ETag (None: absence) and holds these changes; or a
-        removal of the whole document."""
-        self._pending[write_id] = PendingWrite(write_id, etag, changes, removes)
+    def __bool__(self) -> bool:
+        return bool(self._pending)
 
-    def confirm(self, etag: str | None, written: Collection[str]) -> list[PendingWrite]:
-        """Those that are found to be stored, under this ETag; they are forgotten.
+    def add(self, write: PendingWrite) -> None:
+        """Note a write that is about to be sent, or what became known of it."""
+        self._pending[write.write_id] = write
 
-        So are those that can no longer arrive. One that asks for the ETag that is stored still may.
-        """
-        arrived = {
-            id_: write
-            for id_, write in self._pending.items()
-            if id_ in written or (write.removes and etag is None)
-        }
-        self._pending = {
-            id_: write
-            for id_, write in self._pending.items()
-            if write.etag == etag and id_ not in arrived
-        }
-        return list(arrived.values())
+    def confirm(
+        self, etag: str | None, writes: Collection[str]
+    ) -> dict[Outcome, list[PendingWrite]]:
+        """Return the writes by what became of them, as a later read of the document tells. Those
+        that are stored, or surely are not, are forgotten."""
+        found: dict[Outcome, list[PendingWrite]] = {outcome: [] for outcome in Outcome}
+        for write in self._pending.values():
+            found[write.outcome(etag, writes)].append(write)
+        open_ = [*found[Outcome.ON_ITS_WAY], *found[Outcome.UNKNOWN]]
+        self._pending = {write.write_id: write for write in open_}
+        return found
 
     def clear(self) -> None:
-        """A write has succeeded, so that none before it can arrive any more."""
+        """Forget all of them."""
         self._pending.clear()

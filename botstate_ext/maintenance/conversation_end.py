@@ -17,8 +17,9 @@ from ..listing.attribution import attribute
 from ..scopes.kinds import ConversationState, PrivateConversationState
 from ..storage.base import ItemInfo
 from ..storage.parallel import all_outcomes
-from ..unit_of_work.rewrite import Remainder, tidy
+from ..unit_of_work.rewrite import remainder, rewrite
 from ..unit_of_work.workspace import Workspace
+from ..unit_of_work.write_loop import Plan
 
 PARALLEL: Final = 8
 
@@ -59,12 +60,12 @@ class ConversationEnd:
             if only_user:
                 raise  # otherwise the end of the conversation came from nobody in particular
 
-    def let_go(self) -> None:
+    def discard_changes(self) -> None:
         """Forget what the turn changed in what is about to be removed."""
         for document in self._documents:
             document.forget()
 
-    async def carry_out(self) -> None:
+    async def run(self) -> None:
         """Remove the documents. What has expired in them and waits for its handler still gets it.
 
         :raises StateError: one could not be removed; the others were.
@@ -84,7 +85,7 @@ class ConversationEnd:
 
     async def _remove(self, document: Document, slots: asyncio.Semaphore) -> None:
         async with slots:
-            await tidy(self._workspace.outside(), document, _nothing_but_what_waits)
+            await rewrite(self._workspace.outside(), document, _nothing_but_what_waits)
 
     async def _private_keys(self) -> AsyncIterator[str]:
         """The keys of this conversation's private documents, and of no other's."""
@@ -118,7 +119,7 @@ def _is_private(info: ItemInfo, namespace: str) -> bool:
     return False
 
 
-def _nothing_but_what_waits(document: Document) -> Remainder | None:
+def _nothing_but_what_waits(document: Document) -> Plan | None:
     now = document.now
     if document.etag is None or now is None:
         return None
@@ -133,4 +134,4 @@ def _nothing_but_what_waits(document: Document) -> Remainder | None:
     is_kept = bool(expiring or document.metadata.handled_at(now))
     if is_kept and not document.stored and not document.expired:
         return None  # only that is left already
-    return Remainder({}, expiring)
+    return remainder({}, expiring)

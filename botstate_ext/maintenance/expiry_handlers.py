@@ -15,8 +15,9 @@ from ..documents.policy import Policies
 from ..errors import StateError
 from ..host.reference import to_reference
 from ..storage.waiting import call_handler
-from ..unit_of_work.rewrite import Remainder, tidy
+from ..unit_of_work.rewrite import remainder, rewrite
 from ..unit_of_work.work import UnitOfWork
+from ..unit_of_work.write_loop import Plan
 from .expired import ExpiredState
 
 Sleep: TypeAlias = Callable[[float], Awaitable[object]]
@@ -44,9 +45,9 @@ async def _handle_one(work: UnitOfWork, document: Document, claim: Expiring) -> 
             await call_handler(handler, state)
     except Exception:  # noqa: BLE001 - logged, and what was to be handled is kept
         _log.exception("The handler of the expired property %r (scope %r, key %r) failed.", *place)
-        await tidy(work, document, lambda found: _postponed(work, found, claim))
+        await rewrite(work, document, lambda found: _postponed(work, found, claim))
         return False
-    await tidy(work, document, lambda found: _without(found, claim))
+    await rewrite(work, document, lambda found: _without(found, claim))
     return True
 
 
@@ -94,14 +95,14 @@ async def _renew(
         # A document of its own: the other one is busy with what the handlers leave behind.
         document = Document(key, scope, policies)
         try:
-            await tidy(work, document, lambda found: _prolonged(work, found, ids))
+            await rewrite(work, document, lambda found: _prolonged(work, found, ids))
         except StateError as error:
             _log.warning(
                 "A claim on what has expired could not be renewed (key %r): %s", key, error
             )
 
 
-def _prolonged(work: UnitOfWork, found: Document, ids: dict[str, int]) -> Remainder | None:
+def _prolonged(work: UnitOfWork, found: Document, ids: dict[str, int]) -> Plan | None:
     entries = found.metadata.expiring
     if not any(ids.get(entry.id) == entry.attempts for entry in entries):
         return None
@@ -112,7 +113,7 @@ def _prolonged(work: UnitOfWork, found: Document, ids: dict[str, int]) -> Remain
     )
 
 
-def _postponed(work: UnitOfWork, found: Document, claim: Expiring) -> Remainder | None:
+def _postponed(work: UnitOfWork, found: Document, claim: Expiring) -> Plan | None:
     entries = found.metadata.expiring
     mine = [e for e in entries if (e.id, e.attempts) == (claim.id, claim.attempts)]
     if not mine:
@@ -121,13 +122,13 @@ def _postponed(work: UnitOfWork, found: Document, claim: Expiring) -> Remainder 
     return _left(found, [later if entry is mine[0] else entry for entry in entries])
 
 
-def _without(found: Document, claim: Expiring) -> Remainder | None:
+def _without(found: Document, claim: Expiring) -> Plan | None:
     entries = found.metadata.expiring
     left = [entry for entry in entries if entry.id != claim.id]
     return None if len(left) == len(entries) else _left(found, left)
 
 
-def _left(found: Document, entries: list[Expiring]) -> Remainder:
+def _left(found: Document, entries: list[Expiring]) -> Plan:
     now = found.now
     waiting = [] if now is None else found.newly_expiring(now)
-    return Remainder(found.stored, [*entries, *waiting])
+    return remainder(found.stored, [*entries, *waiting])

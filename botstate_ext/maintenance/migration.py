@@ -19,9 +19,9 @@ from ..keys.parse import parse
 from ..serialization import json_text, jsonpickle
 from ..storage.base import ItemInfo, StoredItem
 from ..storage.parallel import in_parallel
-from ..unit_of_work.commit import beaten, fill, put
 from ..unit_of_work.rewrite import MAX_ATTEMPTS
 from ..unit_of_work.workspace import Workspace
+from ..unit_of_work.write_loop import Plan, fill, refresh, write_until_stored
 
 PAGE: Final = 500
 """Documents of a page: what is done again when a migration is interrupted and resumed."""
@@ -120,31 +120,34 @@ class Migration:
         parsed = parse(info.key)
         if parsed is None:
             return "others"
-        work, storage = self._workspace.outside(), self._workspace.storage
-        for attempt in range(1, MAX_ATTEMPTS + 1):
-            item = await storage.get(info.key)
-            if item is None:
-                return "unchanged"  # removed since it was listed
-            document = self._document(item, info, parsed.scope, work.clock())
-            texts = _plain_texts(document)
-            if not _differs(item.data, texts):
-                # What an attempt wrote whose answer was lost is found here.
-                return "unchanged" if attempt == 1 else "rewritten"
-            if self._options.dry_run:
-                return "rewritten"
-            expiring = [*document.metadata.expiring, *document.newly_expiring(work.clock())]
-            async with work.writing(document):
-                if await put(work, document, texts, {}, expiring=expiring) is None:
-                    return "rewritten"
-            await work.pause(attempt)
-        raise beaten(document, {}, MAX_ATTEMPTS)
-
-    def _document(self, item: StoredItem, info: ItemInfo, scope: str, now: datetime) -> Document:
+        work, scope = self._workspace.outside(), parsed.scope
         document = Document(info.key, scope, Policies(self._workspace.undeclared_policy()))
-        fill(document, self._expanded(item, info), now)
-        scope = document.metadata.scope or scope
-        document.assign_scope(scope, self._scopes.get(scope, document.policies))
-        return document
+        data = b""
+
+        def fill_expanded(document: Document, item: StoredItem | None, now: datetime) -> None:
+            nonlocal data
+            data = b"" if item is None else item.data
+            fill(document, None if item is None else self._expanded(item, info), now)
+            named = document.metadata.scope or scope
+            document.assign_scope(named, self._scopes.get(named, document.policies))
+
+        def decide(document: Document, _: int) -> Plan | None:
+            if document.etag is None:
+                return None  # removed since it was listed
+            texts = _plain_texts(document)
+            if not _differs(data, texts):
+                return None
+            expiring = document.metadata.expiring
+            return Plan(texts, {}, [*expiring, *document.newly_expiring(work.clock())])
+
+        if self._options.dry_run:
+            await refresh(work, document, fill=fill_expanded)
+            is_rewritten = decide(document, 1) is not None
+        else:
+            is_rewritten = await write_until_stored(
+                work, document, decide, attempts=MAX_ATTEMPTS, fill=fill_expanded
+            )
+        return "rewritten" if is_rewritten else "unchanged"
 
     def _expanded(self, item: StoredItem, info: ItemInfo) -> StoredItem:
         """The item without references, counted as the jsonpickle of that day did."""

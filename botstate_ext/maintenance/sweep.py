@@ -16,10 +16,10 @@ from ..documents.policy import Policies
 from ..errors import StateDecodeError, StateError
 from ..storage.base import ItemInfo
 from ..storage.parallel import in_parallel
-from ..unit_of_work.commit import fill
-from ..unit_of_work.rewrite import Remainder, tidy
+from ..unit_of_work.rewrite import remainder, rewrite
 from ..unit_of_work.work import UnitOfWork
 from ..unit_of_work.workspace import Workspace
+from ..unit_of_work.write_loop import Plan, fill
 from .expiry_handlers import Sleep, handle
 
 _log: Final = logging.getLogger("botstate_ext.expiry")
@@ -138,12 +138,12 @@ class Sweep:
     async def _carry_out(self, work: UnitOfWork, document: Document) -> None:
         step = _Step(document)
 
-        def decide(found: Document) -> Remainder | None:
+        def decide(found: Document) -> Plan | None:
             nonlocal step
             step = _Step(found)
             return step.remainder
 
-        if not await tidy(work, document, decide):
+        if not await rewrite(work, document, decide):
             return
         self._count("removed", step.dropped)
         if step.claims:
@@ -190,4 +190,4 @@ class _Step:
         is_over = not (document.stored or everything or document.metadata.handled_at(now))
         has_marks_only = is_over and bool(document.metadata.handled)
         has_work = self.dropped > 0 or bool(mine) or has_marks_only
-        self.remainder = Remainder(document.stored, left) if has_work else None
+        self.remainder = remainder(document.stored, left) if has_work else None

@@ -12,7 +12,7 @@ from ..documents.policy import UserHandler
 from ..errors import StateConflictError, StateError
 from ..storage.base import StateStorage
 from ..storage.waiting import call_handler
-from ..unit_of_work.save_events import Place, SaveHandlers, Written
+from ..unit_of_work.save_events import DocumentLocation, SaveHandlers, WriteEvent
 from .user_documents import StateUser, UserDocument, UserDocuments
 
 MAX_ATTEMPTS: Final = 10
@@ -74,12 +74,12 @@ class Erasure:
         user: StateUser,
         documents: UserDocuments,
         handlers: Handlers,
-        told: SaveHandlers,
+        save_handlers: SaveHandlers,
         *,
         dry_run: bool,
     ) -> None:
         self._storage, self._user, self._documents = storage, user, documents
-        self._handlers, self._told, self._dry_run = handlers, told, dry_run
+        self._handlers, self._save_handlers, self._dry_run = handlers, save_handlers, dry_run
         self._removed: list[str] = []
         self._ambiguous: list[str] = []
         self._failed: dict[str, str] = {}
@@ -154,10 +154,11 @@ class Erasure:
         raise StateConflictError(f"others were faster {MAX_ATTEMPTS} times.", key=key)
 
     async def _emit(self, found: UserDocument) -> None:
-        if self._told.listen:
-            place = Place(found.scope, found.info.key)
-            written = Written(place, {}, etag_before=found.info.etag, etag=None, is_removed=True)
-            await self._told.tell([written])
+        if self._save_handlers.has_listeners:
+            location = DocumentLocation(found.scope, found.info.key)
+            etag = found.info.etag
+            event = WriteEvent(location, {}, etag_before=etag, etag=None, is_removed=True)
+            await self._save_handlers.emit([event])
 
 
 def failure_text(error: Exception) -> str:

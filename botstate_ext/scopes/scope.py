@@ -18,7 +18,6 @@ from ..documents.merge import Merge
 from ..documents.metadata import is_reserved
 from ..documents.ownership import nobody, owner_of
 from ..documents.pending_expiry import PropertyTimes
-from ..documents.pending_writes import Changes
 from ..documents.plain_view import Query, as_query, plain_properties, query_document
 from ..documents.policy import ExpiryHandler, Policies, PropertyPolicy, Trim
 from ..documents.quarantine import CHOICES, OnUndecodable
@@ -33,9 +32,10 @@ from ..listing.listing import PAGE, KeyRange, Listing, with_data
 from ..listing.records import DocumentPage, DocumentRecord
 from ..serialization import json_text
 from ..serialization.codecs import Codec
-from ..unit_of_work.commit import MAX_ATTEMPTS, arrived, beaten, conflict, put, refresh
+from ..unit_of_work.commit import MAX_ATTEMPTS
 from ..unit_of_work.work import UnitOfWork
 from ..unit_of_work.workspace import Workspace
+from ..unit_of_work.write_loop import Plan, conflict, refresh, write_until_stored
 from .merge_patch import merge_patch
 from .state_data import StateData
 from .state_property import StateProperty
@@ -401,22 +401,24 @@ class StateScope(BotState):
         :raises StateEncodeError, StateTooLargeError: a value cannot be stored; nothing was written.
         """
         work, known = self.work_of(turn), self.unloaded_document(turn)
-        for attempt in range(1, MAX_ATTEMPTS + 1):
-            document = await self._fresh(work, turn)
-            changes = data._changes_of(document)
-            if not data._allows(document.etag):
+        known.was_read = True  # the turn depends on it, as if it had read its properties
+        document = known.unloaded_copy()
+
+        def decide(found: Document, attempt: int) -> Plan:
+            changes = data._changes_of(found)
+            if not data._allows(found.etag):
                 reason = "someone else wrote it since it was read."
-                raise conflict(document, changes, attempt, reason)
-            async with work.writing(known):
-                if any(known.has_changed(name) for name in changes):
-                    reason = "this turn has unsaved changes to it: save them first."
-                    raise conflict(document, changes, 0, reason)
-                if await _written(work, document, changes):
-                    if known.is_loaded:
-                        await refresh(work, known)
-                    return StateData._of(document)
-            await work.pause(attempt)
-        raise beaten(document, changes, attempt)
+                raise conflict(found, changes, attempt, reason)
+            if any(known.has_changed(name) for name in changes):
+                reason = "this turn has unsaved changes to it: save them first."
+                raise conflict(found, changes, 0, reason)
+            return Plan(apply_changes(found, changes), changes)
+
+        async with work.writing(known):
+            await write_until_stored(work, document, decide, attempts=MAX_ATTEMPTS, holds_lock=True)
+            if known.is_loaded:
+                await refresh(work, known)
+        return StateData._of(document)
 
     # Documents and their tags
 
@@ -604,8 +606,3 @@ def _id(key: str, scope: str, activity: Any) -> str | None:
     account = activity.conversation if scope == "conversation" else activity.from_property
     found: str = account.id
     return found
-
-
-async def _written(work: UnitOfWork, document: Document, changes: Changes) -> bool:
-    lost = await put(work, document, apply_changes(document, changes), changes)
-    return await arrived(work, document, lost)

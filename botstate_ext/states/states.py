@@ -141,8 +141,8 @@ class StateScopes(UserStates):
             self._workspace, self.conversation, self.private, turn, only_user=only_user
         )
         if not work.is_saved_at_its_end:
-            ending.let_go()
-            await ending.carry_out()
+            ending.discard_changes()
+            await ending.run()
         elif work.ending is None or not only_user:
             work.ending = ending
 

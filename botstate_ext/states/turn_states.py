@@ -50,12 +50,12 @@ class TurnStates(ScopeSet):
         they hold nothing of a turn that lost. See `UnitOfWork.save` for what it raises."""
         work = self._workspace.work_of(turn)
         if work.ending is not None:
-            work.ending.let_go()
+            work.ending.discard_changes()
         await work.commit()
         if self._added:
             await asyncio.gather(*(added.save_changes(turn) for added in self._added))
         if work.ending is not None:
-            await work.ending.carry_out()
+            await work.ending.run()
 
     def end(self, turn: Any) -> None:
         """Close the turn's unit of work; what was not saved is forgotten."""

@@ -9,8 +9,8 @@ from typing import Any, Final, TypeVar
 from botbuilder.core import TurnContext
 
 from ..errors import StateConflictError
-from ..unit_of_work.commit import Pause, full_jitter
 from ..unit_of_work.replay_write import Overtaken
+from ..unit_of_work.write_loop import Pause, back_off
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ def turn_is_replay(turn_context: TurnContext) -> bool:
 
 
 async def replayed(
-    context: TurnContext, turn: Callable[[], Awaitable[T]], *, pause: Pause = full_jitter
+    context: TurnContext, turn: Callable[[], Awaitable[T]], *, pause: Pause = back_off
 ) -> T:
     """Run a turn until it is not overtaken, and return what it returns.
 

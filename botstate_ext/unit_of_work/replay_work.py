@@ -10,7 +10,7 @@ from typing import Any, Final
 from ..clock import Clock
 from ..storage.base import StateStorage
 from .replay_storage import ETags, StagedStorage
-from .save_events import Place, Written
+from .save_events import DocumentLocation, WriteEvent
 from .work import UnitOfWork
 
 
@@ -30,7 +30,7 @@ class StagedWork(UnitOfWork):
         # Against a turn inside this one; everyone else is found out by the commit.
         super().__init__(self._staged, clock, **{**options, "on_conflict": "merge"})
         if self._outer is not None:
-            self.notes = self._outer.notes
+            self.events = self._outer.events
         self._is_open = True
         self._read_inside: set[str] = set()
         self._token: Token[StagedWork | None] = _current.set(self)
@@ -53,12 +53,12 @@ class StagedWork(UnitOfWork):
         try:
             await self._staged.commit(read)
         finally:
-            await self.notes.handlers.tell(_as_stored(self.notes.take(), self._staged.stored))
+            await self.events.handlers.emit(_as_stored(self.events.take(), self._staged.stored))
 
-    async def tell(self) -> None:
+    async def emit(self) -> None:
         """Nothing is stored before the commit."""
         if self._staged.is_committed:
-            await super().tell()
+            await super().emit()
 
     def close(self) -> None:
         """The attempt is over; what was not committed is given up."""
@@ -68,16 +68,16 @@ class StagedWork(UnitOfWork):
             self._staged.give_up()
 
 
-def _as_stored(staged: Iterable[Written], stored: Mapping[str, ETags]) -> list[Written]:
+def _as_stored(staged: Iterable[WriteEvent], stored: Mapping[str, ETags]) -> list[WriteEvent]:
     """What the attempt wrote, one write a document, with the ETags that storage gave."""
-    whole: dict[Place, Written] = {}
+    whole: dict[DocumentLocation, WriteEvent] = {}
     for written in staged:
-        before = whole.get(written.place)
-        whole[written.place] = written if before is None else before.then(written)
+        before = whole.get(written.location)
+        whole[written.location] = written if before is None else before.then(written)
     return [
         replace(written, etag_before=etags.before, etag=etags.after)
         for written in whole.values()
-        if (etags := stored.get(written.place.key)) is not None
+        if (etags := stored.get(written.location.key)) is not None
     ]
 
 

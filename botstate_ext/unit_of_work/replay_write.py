@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..documents.metadata import parse_document
+from ..documents.pending_writes import Outcome, PendingWrite
 from ..errors import StateConflictError, StateDecodeError, StateError, StateStorageError
 from ..storage.base import ANY, StateStorage, StoredItem
+from .write_loop import unknown_outcome
 
 OVERTAKEN: Final = "someone else wrote it while this turn ran."
 
@@ -44,13 +46,15 @@ async def write_one(storage: StateStorage, write: StagedWrite) -> str | None:
         now = await storage.get(write.key)
     except StateStorageError as again:
         raise _unseen(again, after=failed) from again
-    if _is_written(write, now):
+    outcome = _outcome(write, now)
+    if outcome is Outcome.STORED:
         return None if now is None or now.data != _data(write.after) else now.etag
-    # A write that is still on its way arrives only if the item is what it was. An ETag does not
-    # come back, but absence does: what creates an item may arrive whenever it is deleted again.
-    may_arrive = write.before is None or etag_of(now) == write.before.etag
-    if isinstance(failed, StateStorageError) and may_arrive:
-        raise failed
+    has_failed = isinstance(failed, StateStorageError)
+    # An ETag does not come back, but absence does: what creates an item may arrive whenever it is
+    # deleted again.
+    may_arrive = outcome is not Outcome.NOT_STORED or (has_failed and write.before is None)
+    if failed.maybe_written and may_arrive:
+        raise failed if has_failed else unknown_outcome(write.key) from failed
     raise Overtaken(OVERTAKEN, key=write.key) from failed
 
 
@@ -74,7 +78,10 @@ async def take_back(
             now = await storage.get(write.key)
         except StateStorageError as again:
             return _unseen(again, after=error)
-        return error if _is_written(write, now) else None
+        outcome = _outcome(write, now)
+        if outcome is Outcome.UNKNOWN and now is not None:
+            return unknown_outcome(write.key)
+        return error if outcome is Outcome.STORED else None
     return None
 
 
@@ -89,17 +96,23 @@ async def _send(storage: StateStorage, write: StagedWrite) -> str | None:
     )
 
 
-def _is_written(write: StagedWrite, now: StoredItem | None) -> bool:
-    """True when the stored item is this write, or was made from it."""
-    if write.after is None or now is None:
-        return write.after is now
-    if now.data == write.after.data:
-        return True
+def _outcome(write: StagedWrite, now: StoredItem | None) -> Outcome:
+    """Return what became of a write, by what is stored now."""
+    if write.after is not None and now is not None and now.data == write.after.data:
+        return Outcome.STORED
+    etag = etag_of(write.before)
     try:
-        mine, stored = parse_document(write.after.data), parse_document(now.data)
+        mine, before = _write_ids(write.after), _write_ids(write.before)
+        anchor, write_id = before[-1] if before else None, mine[-1] if mine else ""
+        pending = PendingWrite(write_id, etag, anchor, {}, removes=write.after is None)
+        return pending.outcome(etag_of(now), _write_ids(now))
     except StateDecodeError:
-        return False
-    return bool(mine.metadata.writes) and mine.metadata.writes[-1] in stored.metadata.writes
+        return Outcome.ON_ITS_WAY if etag == etag_of(now) else Outcome.UNKNOWN
+
+
+def _write_ids(item: StoredItem | None) -> list[str]:
+    """Return the ids of the last writes of a stored document."""
+    return [] if item is None else parse_document(item.data).metadata.writes
 
 
 def _unseen(again: StateStorageError, *, after: StateError) -> StateError:

@@ -46,7 +46,7 @@ SaveHandler: TypeAlias = Callable[[SavedState], Any]
 """Called after a write; may be async."""
 
 
-class Place(NamedTuple):
+class DocumentLocation(NamedTuple):
     """Which document."""
 
     scope: str
@@ -54,10 +54,10 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WriteEvent:
     """A write, with the texts that it stored; None for what it removed."""
 
-    place: Place
+    location: DocumentLocation
     changes: Changes = field(repr=False)
     etag_before: str | None
     etag: str | None
@@ -65,29 +65,33 @@ class Written:
 
     @classmethod
     def of(
-        cls, place: Place, before: Mapping[str, bytes], after: Mapping[str, bytes], **etags: Any
-    ) -> Written:
+        cls,
+        location: DocumentLocation,
+        before: Mapping[str, bytes],
+        after: Mapping[str, bytes],
+        **etags: Any,
+    ) -> WriteEvent:
         """A write that made the one of the other."""
         names = sorted({*before, *after})
         pairs = ((name, before.get(name), after.get(name)) for name in names)
-        return cls(place, {n: new for n, old, new in pairs if differ(old, new)}, **etags)
+        return cls(location, {n: new for n, old, new in pairs if differ(old, new)}, **etags)
 
     @classmethod
     def late(
-        cls, place: Place, attempt: PendingWrite, etag: str | None, last: str | None
-    ) -> Written:
+        cls, location: DocumentLocation, attempt: PendingWrite, etag: str | None, last: str | None
+    ) -> WriteEvent:
         """A write that is found to be stored: the document is under ``etag`` now, and ``last``
         wrote it."""
         is_last = attempt.write_id == last
         return cls(
-            place,
+            location,
             attempt.changes,
             etag_before=attempt.etag,
             etag=etag if is_last else None,
             is_removed=attempt.removes,
         )
 
-    def then(self, later: Written) -> Written:
+    def then(self, later: WriteEvent) -> WriteEvent:
         """This write and a later one of the same document, as one."""
         return replace(
             later, changes={**self.changes, **later.changes}, etag_before=self.etag_before
@@ -100,8 +104,8 @@ class Written:
             texts = self.changes.items()
             values = {name: _plain(text) for name, text in texts if text is not None}
         return SavedState(
-            scope=self.place.scope,
-            key=self.place.key,
+            scope=self.location.scope,
+            key=self.location.key,
             properties=tuple(sorted(self.changes)),
             etag_before=self.etag_before,
             etag=self.etag,
@@ -121,12 +125,12 @@ class SaveHandlers:
         self._handlers.append((handler, values))
 
     @property
-    def listen(self) -> bool:
+    def has_listeners(self) -> bool:
         """False when nobody wants to know: nor does what a handler itself saves go to handlers,
         which would never end."""
         return bool(self._handlers) and not _is_telling.get()
 
-    async def tell(self, writes: Iterable[Written]) -> None:
+    async def emit(self, writes: Iterable[WriteEvent]) -> None:
         """Call each of them with each write. One that raises is logged, and changes nothing."""
         token = _is_telling.set(True)
         try:
@@ -137,35 +141,36 @@ class SaveHandlers:
             _is_telling.reset(token)
 
 
-async def _call(handler: SaveHandler, written: Written, *, with_values: bool) -> None:
+async def _call(handler: SaveHandler, written: WriteEvent, *, with_values: bool) -> None:
     try:
         await call_handler(handler, written.state(with_values=with_values))
     except Exception:  # noqa: BLE001 - what was saved is saved, whoever cannot hear of it
         _log.exception(
-            "A handler of on_saved failed (scope %r, key %r). The state is saved.", *written.place
+            "A handler of on_saved failed (scope %r, key %r). The state is saved.",
+            *written.location,
         )
 
 
-class Notes:
+class PendingEvents:
     """What one unit of work has written, and nobody was told of yet."""
 
     def __init__(self, handlers: SaveHandlers) -> None:
         self.handlers = handlers
-        self._writes: list[Written] = []
+        self._writes: list[WriteEvent] = []
 
-    def add(self, *writes: Written) -> None:
+    def add(self, *writes: WriteEvent) -> None:
         """To be told."""
         self._writes += writes
 
-    def take(self) -> list[Written]:
+    def take(self) -> list[WriteEvent]:
         """What is to be told, in order, each once."""
         writes, self._writes = self._writes, []
         return writes
 
-    async def tell(self) -> None:
+    async def emit(self) -> None:
         """Tell all of it."""
         if self._writes:
-            await self.handlers.tell(self.take())
+            await self.handlers.emit(self.take())
 
 
 def _plain(text: bytes) -> Any:

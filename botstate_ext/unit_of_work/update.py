@@ -1,18 +1,19 @@
-"""Atomic read-modify-write of one property: fresh read, change, conditional write; again if
-needed."""
+"""Atomic read-modify-write of one property."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from time import monotonic
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..documents.document import ABSENT, Document
 from ..documents.policy import PropertyPolicy
 from ..documents.revision import apply_changes
 from ..storage.waiting import maybe_await
-from .commit import Work, arrived, beaten, conflict, put, refresh
+from .write_loop import Plan, conflict, write_until_stored
+
+if TYPE_CHECKING:
+    from .work import UnitOfWork
 
 MAX_ATTEMPTS: Final = 100
 MAX_SECONDS: Final = 60.0
@@ -22,36 +23,40 @@ _IMMUTABLE: Final = (str, bytes, int, float, complex, tuple, frozenset, Enum)
 
 
 async def update(
-    work: Work,
+    work: UnitOfWork,
     document: Document,
     name: str,
     change: Callable[[Any], Any],
     make_default: Callable[[], Any],
     policy: PropertyPolicy,
 ) -> Any:
-    """The new value, committed. See `StateProperty.update` for what it promises.
+    """Return the new value, committed. See `StateProperty.update` for what it promises.
 
     The document's other properties, and what the bot changed in them, stay as they are.
     """
     async with work.writing(document):  # a save that is on its way may be storing them
         if document.has_changed(name):
             raise conflict(
-                document, {name: None}, 0, "this turn has unsaved changes to it: save them first."
+                document, (name,), 0, "this turn has unsaved changes to it: save them first."
             )
-    deadline = monotonic() + MAX_SECONDS
-    attempt = 0
-    while attempt < MAX_ATTEMPTS and monotonic() < deadline:
-        attempt += 1
-        # A document of its own: another task of the turn may renew the shared one meanwhile.
-        fresh = document.unloaded_copy()
-        await refresh(work, fresh)
+    # A document of its own: another task of the turn may renew the shared one meanwhile.
+    fresh = held = document.unloaded_copy()
+
+    async def decide(_: Document, attempt: int) -> Plan | None:
+        fresh.forget(name)
         value = await _changed(fresh, name, change, make_default, policy)
-        async with work.writing(document):
-            if await _write(work, fresh, name, value, policy):
-                held = document if document.adopt(fresh, name) else fresh
-                return held.get(name, policy)
-        await work.pause(attempt)
-    raise beaten(document, {name: None}, attempt)
+        fresh.set(name, value, policy, is_change=True)
+        changes = fresh.changes()
+        return Plan(apply_changes(fresh, changes), changes) if changes else None
+
+    def finish() -> None:
+        nonlocal held
+        held = document if document.adopt(fresh, name) else fresh
+
+    await write_until_stored(
+        work, fresh, decide, attempts=MAX_ATTEMPTS, seconds=MAX_SECONDS, finish=finish
+    )
+    return held.get(name, policy)
 
 
 async def _changed(
@@ -73,18 +78,6 @@ async def _changed(
         f"The function given to update() returned None for {name!r}, and the value it was given, "
         f"{type(value).__name__}, cannot be changed in place: return the new value."
     )
-
-
-async def _write(
-    work: Work, fresh: Document, name: str, value: Any, policy: PropertyPolicy
-) -> bool:
-    """True when the value is stored: now, or by this very write whose answer was lost."""
-    fresh.set(name, value, policy, is_change=True)
-    changes = fresh.changes()
-    if not changes:
-        return True
-    lost = await put(work, fresh, apply_changes(fresh, changes), changes)
-    return await arrived(work, fresh, lost)
 
 
 def _can_change_in_place(value: object) -> bool:

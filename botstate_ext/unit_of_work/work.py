@@ -16,8 +16,9 @@ from ..documents.revision import apply_changes, check_limits
 from ..errors import StateError
 from ..host.reference import Reference, no_reference
 from ..storage.base import ANY, StateStorage, StoredItem
-from .commit import Pause, commit, fill, full_jitter
-from .save_events import Notes, Place, SaveHandlers, Written
+from .commit import commit
+from .save_events import DocumentLocation, PendingEvents, SaveHandlers, WriteEvent
+from .write_loop import Pause, back_off, fill
 
 _Plan: TypeAlias = tuple[Document, Changes]
 _NOT_TRIED: Final = object()
@@ -26,10 +27,10 @@ _NOT_TRIED: Final = object()
 class Ending(Protocol):
     """What is to be done when a turn is over."""
 
-    def let_go(self) -> None:
+    def discard_changes(self) -> None:
         """Before the save."""
 
-    async def carry_out(self) -> None:
+    async def run(self) -> None:
         """After it."""
 
 
@@ -46,7 +47,7 @@ class UnitOfWork:
         clock: Clock,
         *,
         on_conflict: OnConflict = "merge",
-        pause: Pause = full_jitter,
+        pause: Pause = back_off,
         stamp: Clock | None = None,
         reference: Reference = no_reference,
         handlers: SaveHandlers | None = None,
@@ -60,7 +61,7 @@ class UnitOfWork:
         self._documents: dict[str, Document] = {}
         self._fetched: dict[str, tuple[StoredItem | None, datetime]] = {}
         self._batch: _Batch | None = None
-        self.notes = Notes(SaveHandlers() if handlers is None else handlers)
+        self.events = PendingEvents(SaveHandlers() if handlers is None else handlers)
         self._writing: dict[str, asyncio.Lock] = {}
 
     def document(self, key: str, scope: str, policies: Policies) -> Document:
@@ -169,9 +170,11 @@ class UnitOfWork:
             etag = document.etag
             was_there = await self.storage.delete_if(document.key, etag=ANY)
             document.fill(None, None, self.clock())
-            if was_there and self.notes.handlers.listen:
-                place = Place(document.scope, document.key)
-                self.notes.add(Written(place, {}, etag_before=etag, etag=None, is_removed=True))
+            if was_there and self.events.handlers.has_listeners:
+                location = DocumentLocation(document.scope, document.key)
+                self.events.add(
+                    WriteEvent(location, {}, etag_before=etag, etag=None, is_removed=True)
+                )
 
     def writing(self, document: Document) -> Writing:
         """Held while a document is written and what was written is noted. Tasks of one turn would
@@ -179,9 +182,9 @@ class UnitOfWork:
         told when it is free again, so that a handler may do with the document what it likes."""
         return Writing(self._writing.setdefault(document.key, asyncio.Lock()), self)
 
-    async def tell(self) -> None:
+    async def emit(self) -> None:
         """Tell the handlers of ``on_saved`` what was written."""
-        await self.notes.tell()
+        await self.events.emit()
 
     def discard(self) -> None:
         """Forget every unsaved change."""
@@ -202,7 +205,7 @@ class Writing:
 
     async def __aexit__(self, *raised: object) -> None:
         self._lock.release()
-        await self._work.tell()
+        await self._work.emit()
 
 
 class _Batch:

@@ -137,7 +137,9 @@ async def test_a_turn_that_is_not_disturbed_costs_two_round_trips(
 async def test_others_are_always_faster(
     states: StateScopes, bot: Bot, others: Others, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("botstate_ext.unit_of_work.commit._BACK_OFF", BackOff(first=0, longest=0))
+    monkeypatch.setattr(
+        "botstate_ext.unit_of_work.write_loop._BACK_OFF", BackOff(first=0, longest=0)
+    )
     errors: list[Any] = []
 
     async def interfere(attempt: int) -> None:
