@@ -1,4 +1,4 @@
-"""SavedState: what was written, and telling it to the handlers of ``states.on_saved``."""
+"""SavedState: what a handler of ``states.on_saved`` is given; the events that it is made from."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..serialization import json_text, jsonpickle
 from ..storage.waiting import call_handler
 
 _log: Final = logging.getLogger("botstate_ext")
-_is_telling: Final[ContextVar[bool]] = ContextVar("botstate_ext.is_telling", default=False)
+_is_emitting: Final[ContextVar[bool]] = ContextVar("botstate_ext.is_emitting", default=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ SaveHandler: TypeAlias = Callable[[SavedState], Any]
 
 
 class DocumentLocation(NamedTuple):
-    """Which document."""
+    """The scope and the key of a document."""
 
     scope: str
     key: str
@@ -55,7 +55,7 @@ class DocumentLocation(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class WriteEvent:
-    """A write, with the texts that it stored; None for what it removed."""
+    """A write of a document. ``changes``: the texts that it stored; None for a removed property."""
 
     location: DocumentLocation
     changes: Changes = field(repr=False)
@@ -71,34 +71,33 @@ class WriteEvent:
         after: Mapping[str, bytes],
         **etags: Any,
     ) -> WriteEvent:
-        """A write that made the one of the other."""
+        """Return the event of a write that replaced the texts ``before`` by ``after``."""
         names = sorted({*before, *after})
         pairs = ((name, before.get(name), after.get(name)) for name in names)
         return cls(location, {n: new for n, old, new in pairs if differ(old, new)}, **etags)
 
     @classmethod
     def late(
-        cls, location: DocumentLocation, attempt: PendingWrite, etag: str | None, last: str | None
+        cls, location: DocumentLocation, write: PendingWrite, etag: str | None, last: str | None
     ) -> WriteEvent:
-        """A write that is found to be stored: the document is under ``etag`` now, and ``last``
-        wrote it."""
-        is_last = attempt.write_id == last
+        """Return the event of a write that turned out to be stored only when the document was read
+        again, under ``etag``. ``last``: the id of the document's last write."""
         return cls(
             location,
-            attempt.changes,
-            etag_before=attempt.etag,
-            etag=etag if is_last else None,
-            is_removed=attempt.removes,
+            write.changes,
+            etag_before=write.etag,
+            etag=etag if write.write_id == last else None,
+            is_removed=write.removes,
         )
 
     def then(self, later: WriteEvent) -> WriteEvent:
-        """This write and a later one of the same document, as one."""
+        """Return one event for this write and a later one of the same document."""
         return replace(
             later, changes={**self.changes, **later.changes}, etag_before=self.etag_before
         )
 
     def state(self, *, with_values: bool) -> SavedState:
-        """What a handler is given."""
+        """Return what a handler is given."""
         values = None
         if with_values:
             texts = self.changes.items()
@@ -115,61 +114,61 @@ class WriteEvent:
 
 
 class SaveHandlers:
-    """Who is told, and whether with values."""
+    """The handlers of ``on_saved``, each with or without values."""
 
     def __init__(self) -> None:
         self._handlers: list[tuple[SaveHandler, bool]] = []
 
     def add(self, handler: SaveHandler, *, values: bool) -> None:
-        """One more. They are called in the order in which they were added."""
+        """Add a handler. Handlers are called in the order in which they were added."""
         self._handlers.append((handler, values))
 
     @property
     def has_listeners(self) -> bool:
-        """False when nobody wants to know: nor does what a handler itself saves go to handlers,
-        which would never end."""
-        return bool(self._handlers) and not _is_telling.get()
+        """True if an event would reach a handler. What a handler itself saves reaches none: it
+        would never end."""
+        return bool(self._handlers) and not _is_emitting.get()
 
-    async def emit(self, writes: Iterable[WriteEvent]) -> None:
-        """Call each of them with each write. One that raises is logged, and changes nothing."""
-        token = _is_telling.set(True)
+    async def emit(self, events: Iterable[WriteEvent]) -> None:
+        """Call each handler with each event. A handler that fails is logged; the others are called
+        all the same."""
+        token = _is_emitting.set(True)
         try:
-            for written in writes:
+            for event in events:
                 for handler, with_values in self._handlers:
-                    await _call(handler, written, with_values=with_values)
+                    await _call(handler, event, with_values=with_values)
         finally:
-            _is_telling.reset(token)
+            _is_emitting.reset(token)
 
 
-async def _call(handler: SaveHandler, written: WriteEvent, *, with_values: bool) -> None:
+async def _call(handler: SaveHandler, event: WriteEvent, *, with_values: bool) -> None:
     try:
-        await call_handler(handler, written.state(with_values=with_values))
-    except Exception:  # noqa: BLE001 - what was saved is saved, whoever cannot hear of it
+        await call_handler(handler, event.state(with_values=with_values))
+    except Exception:  # noqa: BLE001 - the state is saved, whether a handler hears of it or not
         _log.exception(
-            "A handler of on_saved failed (scope %r, key %r). The state is saved.",
-            *written.location,
+            "A handler of on_saved failed (scope %r, key %r). The state is saved.", *event.location
         )
 
 
 class PendingEvents:
-    """What one unit of work has written, and nobody was told of yet."""
+    """The events of one unit of work that no handler was called with yet."""
 
     def __init__(self, handlers: SaveHandlers) -> None:
         self.handlers = handlers
-        self._writes: list[WriteEvent] = []
+        self._events: list[WriteEvent] = []
 
-    def add(self, *writes: WriteEvent) -> None:
-        """To be told."""
-        self._writes += writes
+    def add(self, *events: WriteEvent) -> None:
+        """Add events, to be emitted later."""
+        self._events += events
 
     def take(self) -> list[WriteEvent]:
-        """What is to be told, in order, each once."""
-        writes, self._writes = self._writes, []
-        return writes
+        """Return the events in order, and forget them."""
+        events, self._events = self._events, []
+        return events
 
     async def emit(self) -> None:
-        """Tell all of it."""
-        if self._writes:
+        """Call the handlers with all events."""
+        if self._events:
             await self.handlers.emit(self.take())
 
 
