@@ -51,7 +51,7 @@ from .scopes.kinds import (
 from .scopes.state_data import StateData
 from .scopes.state_property import StateProperty
 from .scopes.state_record import StateRecord
-from .states.states import StateScopes
+from .states.state_scopes import StateScopes
 from .states.view import StateView
 from .turn.locks import InProcessTurnLock, TurnLock
 from .turn.middleware import StateMiddleware

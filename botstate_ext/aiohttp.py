@@ -9,7 +9,7 @@ from typing import Final
 
 from aiohttp import web
 
-from .states.states import StateScopes
+from .states.state_scopes import StateScopes
 from .sweeper import Sweeper
 
 __all__ = ["setup"]
@@ -32,7 +32,7 @@ def setup(
 
     async def sweep(_: web.Application) -> AsyncIterator[None]:
         if sweeper is None:
-            if states.has_expiry_handlers:
+            if _has_expiry_handlers(states):
                 _log.warning(_NOT_SWEPT)
             yield
         else:
@@ -44,6 +44,11 @@ def setup(
 
     app.cleanup_ctx.append(sweep)
     app.on_cleanup.append(close)  # these run after the contexts have been left
+
+
+def _has_expiry_handlers(states: StateScopes) -> bool:
+    policies = [scope.policies for scope in states]
+    return any(each.handlers or each.handlers_of_all for each in policies)
 
 
 _NOT_SWEPT: Final = (

@@ -9,6 +9,9 @@ from botbuilder.core import TurnContext
 from botbuilder.core.adapters import TestAdapter
 from botbuilder.schema import Activity, ChannelAccount, ConversationAccount
 
+from botstate_ext import StateScopes
+from botstate_ext.states.turn_session import TurnSession
+
 Logic = Callable[[TurnContext], Awaitable[Any]]
 
 
@@ -50,3 +53,13 @@ class Bot:
         turn_context = TurnContext(self.adapter, activity or message())
         await self.adapter.run_pipeline(turn_context, logic)
         return turn_context
+
+
+async def load_all(states: StateScopes, turn: Any) -> None:
+    """Read the documents of all scopes that the activity names, as a turn does at its start."""
+    await (await TurnSession(states, turn).__aenter__()).load()
+
+
+async def save_all(states: StateScopes, turn: Any) -> None:
+    """Save what changed in all scopes, where no middleware does."""
+    await states.user.work_of(turn).commit()

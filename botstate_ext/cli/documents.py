@@ -12,7 +12,7 @@ import click
 from ..jsonpath import JsonPath
 from ..listing.records import DocumentRecord
 from ..scopes.scope import StateScope
-from ..states.states import StateScopes
+from ..states.state_scopes import StateScopes
 from .progress import Show, progress
 from .target import on_states
 

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 import click
 
 from ..maintenance.migration import MigrationReport
-from ..states.states import StateScopes
+from ..states.state_scopes import StateScopes
 from .progress import progress
 from .target import on_states
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 import click
 
 from ..maintenance.sweep import SweepReport
-from ..states.states import StateScopes
+from ..states.state_scopes import StateScopes
 from .progress import progress
 from .target import on_states
 

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 import click
 
 from ..errors import StateError
-from ..states.states import StateScopes
+from ..states.state_scopes import StateScopes
 from ..storage import BlobStorage
 
 CONNECTION_STRING: Final = "AZURE_STORAGE_CONNECTION_STRING"

@@ -8,7 +8,7 @@ from dataclasses import asdict
 import click
 
 from ..privacy.erasure import ErasureReport
-from ..states.states import StateScopes
+from ..states.state_scopes import StateScopes
 from .progress import progress
 from .target import on_states
 

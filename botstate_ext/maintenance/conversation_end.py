@@ -7,8 +7,6 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
-from botbuilder.schema import ActivityTypes
-
 from ..documents.document import Document
 from ..errors import StateKeyError
 from ..keys.build import private_prefixes
@@ -24,13 +22,6 @@ from ..unit_of_work.write_loop import Plan
 PARALLEL: Final = 8
 
 _log: Final = logging.getLogger("botstate_ext")
-
-
-def is_end(activity: Any) -> bool:
-    """True for an activity that says that its conversation has ended, and which one."""
-    conversation = activity.conversation
-    says_so = activity.type == ActivityTypes.end_of_conversation
-    return bool(says_so and activity.channel_id and conversation and conversation.id)
 
 
 class ConversationEnd:
@@ -61,7 +52,7 @@ class ConversationEnd:
                 raise  # otherwise the end of the conversation came from nobody in particular
 
     def discard_changes(self) -> None:
-        """Forget what the turn changed in what is about to be removed."""
+        """Discard the turn's unsaved changes to the documents that `run` will remove."""
         for document in self._documents:
             document.forget()
 

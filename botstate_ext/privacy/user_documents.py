@@ -9,12 +9,13 @@ from typing import Final, TypeAlias
 from ..clock import Clock
 from ..documents import metadata
 from ..errors import StateDecodeError, StateKeyError
+from ..host.activity import activity_of
 from ..keys.build import private_key
 from ..keys.parse import parse
 from ..keys.scopes import SCOPES
 from ..listing.attribution import Attribution, attribute
 from ..storage.base import ItemInfo, StateStorage
-from ..unit_of_work.outside import activity_of
+
 
 OnProgress: TypeAlias = Callable[[int], object]
 """Called with the number of keys that were looked at so far."""

@@ -14,7 +14,7 @@ from ..templates.template import DocumentName
 if TYPE_CHECKING:
     from ..documents.document import Document
     from ..scopes.scope import StateScope
-    from .states import StateScopes
+    from .state_scopes import StateScopes
 
 _DEPTH: Final = 3  # of a place in the tree: scope, id, property
 
@@ -23,7 +23,7 @@ async def ask_tree(query: JsonPath | StateQuery, states: StateScopes, turn: Any)
     """The answer from the tree of all scopes; only what the query can reach is read or decoded."""
     places = _Places(query.reach(_DEPTH))
     reached = list(_reached(places, states, turn))
-    await states.load_documents(turn, [one.document for one in reached])
+    await states.user.work_of(turn).load([one.document for one in reached])
     tree: dict[str, Any] = {scope.scope_name: {} for scope in states}
     tree["turn"] = _activity(turn) if places.reach("turn") else {}
     for scope, document_id, document, names in reached:
@@ -51,7 +51,7 @@ class TurnDocuments:
             if name[0] != "turn"
         }
         present = {name: document for name, document in found.items() if document is not None}
-        await self._states.load_documents(self._turn, present.values())
+        await self._states.user.work_of(self._turn).load(present.values())
         texts = {
             name: visible_properties(document, wanted[name]) for name, document in present.items()
         }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import StateKeyError
 
 if TYPE_CHECKING:
-    from .states import StateScopes
+    from .state_scopes import StateScopes
 
 
 class StateView:

@@ -6,34 +6,34 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import timedelta
 from hashlib import sha256
-from typing import Any, Final, Protocol
-
-from botbuilder.schema import Activity, ActivityTypes
+from typing import Any, Final
 
 from ..clock import positive
-from ..documents.document import Document
 from ..errors import StateKeyError
-from .locks.base import is_continuation
-from .locks.key_queue import Places
+from ..host.activity import (
+    INVOKE,
+    MESSAGE_DELETE,
+    MESSAGE_REACTION,
+    MESSAGE_UPDATE,
+    TYPING,
+    Activity,
+    is_continuation,
+)
+from ..scopes.kinds import ConversationState
+from ..states.turn_session import TurnSession
+from .locks.key_queue import KeyQueue
 from .locks.reentrancy import inside, is_inside
 
 _NOT_ONCE: Final = frozenset(
     {
-        ActivityTypes.invoke,  # its sender needs an answer each time
-        ActivityTypes.message_update,  # their id is that of the message, however often it changes
-        ActivityTypes.message_delete,
-        ActivityTypes.message_reaction,
-        ActivityTypes.typing,
+        INVOKE,  # its sender needs an answer each time
+        MESSAGE_UPDATE,  # their id is that of the message, however often it changes
+        MESSAGE_DELETE,
+        MESSAGE_REACTION,
+        TYPING,
     }
 )
 _LONGEST: Final = 64
-
-
-class MarkedScope(Protocol):
-    """The scope whose documents hold the marks."""
-
-    def get_storage_key(self, turn_context: Any) -> str: ...
-    def unloaded_document(self, turn: Any) -> Document: ...
 
 
 class Deliveries:
@@ -43,63 +43,62 @@ class Deliveries:
     :raises TypeError, ValueError: ``keep`` is not a duration, or not longer than zero.
     """
 
-    def __init__(self, conversation: MarkedScope, keep: timedelta | None) -> None:
+    def __init__(self, conversation: ConversationState, keep: timedelta | None) -> None:
         self._conversation = conversation
         self._keep = positive(keep, "deduplicate")
-        self._running = Places()
+        self._queue = KeyQueue()
 
     def delivery(self, turn: Any) -> AbstractAsyncContextManager[Delivery]:
         """Run a block for one delivery, after other deliveries of the same activity here. However
         long those take: to go on beside them would be to handle it twice."""
         mark = None if self._keep is None else _mark(turn.activity)
         if mark is None or self._keep is None:
-            return _UNNOTED
+            return _UNMARKED
         try:
-            place = (self._conversation.get_storage_key(turn), mark)
+            key = (self._conversation.get_storage_key(turn), mark)
         except StateKeyError:
-            return _UNNOTED
-        if is_inside(self, place):
-            return _UNNOTED  # the bot's own doing, not the channel's
-        return self._after_others(place, NotedDelivery(self._conversation, turn, mark, self._keep))
+            return _UNMARKED
+        if is_inside(self, key):
+            return _UNMARKED  # the bot's own doing, not the channel's
+        return self._after_others(key, MarkedDelivery(mark, self._keep))
 
     @asynccontextmanager
     async def _after_others(
-        self, place: tuple[str, str], delivery: Delivery
+        self, key: tuple[str, str], delivery: Delivery
     ) -> AsyncIterator[Delivery]:
-        await self._running.take(place)
+        await self._queue.take(key)
         try:
-            with inside(self, place):
+            with inside(self, key):
                 yield delivery
         finally:
-            self._running.pass_on(place)
+            self._queue.pass_on(key)
 
 
 class Delivery:
-    """A delivery that nobody notes: it is always handled."""
+    """A delivery without a mark: it is always handled."""
 
-    def is_handled(self) -> bool:
-        """True when a turn that is finished has handled this activity. State must be loaded."""
+    def is_handled(self, session: TurnSession) -> bool:
+        """True if a finished turn has handled this activity. State must be loaded."""
         return False
 
-    def note(self) -> None:
-        """Let the save of this turn note that the activity is handled."""
+    def mark_handled(self, session: TurnSession) -> None:
+        """Mark the activity as handled, when the turn is saved."""
 
 
-_UNNOTED: Final = nullcontext(Delivery())
+_UNMARKED: Final = nullcontext(Delivery())
 
 
-class NotedDelivery(Delivery):
-    """A delivery that is noted in a document."""
+class MarkedDelivery(Delivery):
+    """A delivery that the conversation's document keeps a mark of, for ``keep``."""
 
-    def __init__(self, conversation: MarkedScope, turn: Any, mark: str, keep: timedelta) -> None:
-        self._conversation, self._turn = conversation, turn
+    def __init__(self, mark: str, keep: timedelta) -> None:
         self._mark, self._keep = mark, keep
 
-    def is_handled(self) -> bool:
-        return self._conversation.unloaded_document(self._turn).is_handled(self._mark)
+    def is_handled(self, session: TurnSession) -> bool:
+        return session.is_handled(self._mark)
 
-    def note(self) -> None:
-        self._conversation.unloaded_document(self._turn).marks[self._mark] = self._keep
+    def mark_handled(self, session: TurnSession) -> None:
+        session.mark_handled(self._mark, self._keep)
 
 
 def _mark(activity: Activity) -> str | None:

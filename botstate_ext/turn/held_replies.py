@@ -29,7 +29,7 @@ class ImmediateReplies:
     def __init__(self, context: TurnContext) -> None:
         pass
 
-    def may_go(self) -> None:
+    def release_on_exit(self) -> None:
         """Nothing waits for it."""
 
     async def __aenter__(self) -> ImmediateReplies:
@@ -45,8 +45,8 @@ class ImmediateReplies:
 
 
 class HeldReplies:
-    """``replies="after_save"``: for as long as the ``async with`` lasts, replies are held. At its
-    end they are sent in order, one at a time, if `may_go` was called; otherwise nothing was said.
+    """``replies="after_save"``: replies are held while the ``async with`` lasts. At its end they
+    are sent in order, one at a time, if `release_on_exit` was called; otherwise they are dropped.
 
     Inside another turn that holds its replies, they are handed on to that turn instead.
     """
@@ -59,7 +59,7 @@ class HeldReplies:
         self._state_is_saved = False
         self.is_open = False
 
-    def may_go(self) -> None:
+    def release_on_exit(self) -> None:
         """State is saved: the replies may be sent."""
         self._state_is_saved = True
 

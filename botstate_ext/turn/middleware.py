@@ -1,4 +1,4 @@
-"""StateMiddleware: the turn. Load, logic, save."""
+"""StateMiddleware: the turn. Wait, load, run the bot, save."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any, Final, Literal, TypeAlias
 from botbuilder.core import Middleware, TurnContext
 
 from ..documents.merge import ON_CONFLICT, OnConflict
-from ..maintenance.conversation_end import is_end
-from ..states.states import StateScopes
-from ..states.user_states import is_removal
+from ..host.activity import is_end_of_conversation, user_is_gone
+from ..states.state_scopes import StateScopes
+from ..states.turn_session import TurnSession
 from .deduplication import Deliveries, Delivery
 from .held_replies import HeldReplies, ImmediateReplies
 from .locks import InProcessTurnLock, TurnLock
@@ -84,56 +84,53 @@ class StateMiddleware(Middleware):
         self._end_conversation = end_conversation
         self._erase_on_removal = erase_on_removal
         self._replies = HeldReplies if holds else ImmediateReplies
-        self._place = _places(serialize_turns)
+        self._lock = _lock_of(serialize_turns)
         self._deliveries = Deliveries(states.conversation, deduplicate)
 
     async def on_turn(self, context: TurnContext, logic: Callable[[], Awaitable[Any]]) -> Any:
         """Run the rest of the turn between one load and one save."""
-        if self._states.has_work(context):
+        if TurnSession.is_open(self._states, context):
             return await logic()  # used twice on one adapter: the outer one loads and saves
-        await self._states.save_early(context)
-        async with self._deliveries.delivery(context) as delivery, self._place(context):
+        await TurnSession.save_earlier(self._states, context)
+        async with self._deliveries.delivery(context) as delivery, self._lock(context):
             if self._on_conflict == "replay":
-                return await replayed(context, lambda: self._turn(context, logic, delivery))
-            return await self._turn(context, logic, delivery)
+                return await replayed(context, lambda: self._attempt(context, logic, delivery))
+            return await self._attempt(context, logic, delivery)
 
-    async def _turn(
+    async def _attempt(
         self, context: TurnContext, logic: Callable[[], Awaitable[Any]], delivery: Delivery
     ) -> Any:
-        states = self._states
-        async with self._replies(context) as replies:
-            states.begin(context, self._on_conflict)
+        async with (
+            self._replies(context) as replies,
+            TurnSession(self._states, context, self._on_conflict) as session,
+        ):
+            await session.load()
+            if delivery.is_handled(session):
+                return None
             try:
-                await states.load(context)
-                if delivery.is_handled():
-                    return None
-                try:
-                    result = await logic()
-                except Exception:
-                    if self._on_error == "save":
-                        await states.save(context)
-                        replies.may_go()
-                    raise
-                delivery.note()
-                if self._end_conversation and is_end(context.activity):
-                    await states.complete_conversation(context)
-                await self._save(context)
-                replies.may_go()
-                return result
-            finally:
-                states.end(context)
+                result = await logic()
+            except Exception:
+                if self._on_error == "save":
+                    await session.save()
+                    replies.release_on_exit()
+                raise
+            delivery.mark_handled(session)
+            await self._save(session, context)
+            replies.release_on_exit()
+            return result
 
-    async def _save(self, context: TurnContext) -> None:
-        states = self._states
-        erases = self._erase_on_removal and is_removal(context.activity)
+    async def _save(self, session: TurnSession, context: TurnContext) -> None:
+        if self._end_conversation and is_end_of_conversation(context.activity):
+            await self._states.complete_conversation(context)
+        erases = self._erase_on_removal and user_is_gone(context.activity)
         if erases:
-            states.let_user_go(context)
-        await states.save(context)
+            session.discard_user_changes()
+        await session.save()
         if erases:
-            await states.erase_user_of(context)
+            await session.erase_user()
 
 
-def _places(
+def _lock_of(
     serialize_turns: bool | TurnLock,
 ) -> Callable[[TurnContext], AbstractAsyncContextManager[None]]:
     if isinstance(serialize_turns, TurnLock):

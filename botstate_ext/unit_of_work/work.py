@@ -28,10 +28,10 @@ class Ending(Protocol):
     """What is to be done when a turn is over."""
 
     def discard_changes(self) -> None:
-        """Before the save."""
+        """Discard the turn's changes to the documents that `run` will remove; before the save."""
 
     async def run(self) -> None:
-        """After it."""
+        """Remove them; after the save."""
 
 
 class UnitOfWork:

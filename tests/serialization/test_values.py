@@ -27,7 +27,7 @@ from botstate_ext import StateDecodeError, StateEncodeError, StateMiddleware, St
 from botstate_ext.storage import MemoryStorage
 from botstate_ext.testing import CountingStorage
 from tests.backends import body, plant, storage  # noqa: F401 - a fixture
-from tests.turns import Bot, context
+from tests.turns import Bot, context, save_all
 
 KEY = "test/users/user"
 T = TypeVar("T")
@@ -407,7 +407,7 @@ async def test_what_cannot_be_stored_is_said_before_anything_is_written(
     await bad.set(turn, value)
 
     with pytest.raises(StateEncodeError) as raised:
-        await states.save(turn)
+        await save_all(states, turn)
     assert (raised.value.scope, raised.value.key) == ("user", KEY)
     assert raised.value.property_name == "bad"
     assert "'bad'" in str(raised.value)
@@ -427,7 +427,7 @@ async def test_a_reserved_name_in_the_live_mapping_is_refused_before_anything_is
     assert mapping is not None
     mapping[name] = {}
     with pytest.raises(StateEncodeError, match="reserved"):
-        await states.save(turn)
+        await save_all(states, turn)
     assert counting.operations["put"] == 0
 
 

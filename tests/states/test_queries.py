@@ -11,7 +11,7 @@ import pytest
 from botstate_ext import JsonPath, StateDecodeError, StateQuery, StateQueryError, StateScopes
 from botstate_ext import storage as storages
 from botstate_ext.testing import CountingStorage, ManualClock
-from tests.turns import context, message
+from tests.turns import context, load_all, message
 
 
 @dataclass
@@ -322,7 +322,7 @@ async def test_a_template_reads_one_batch_of_shared_documents(
         await scope.save_changes(turn)
 
     turn = context()
-    await states.load(turn)
+    await load_all(states, turn)
     storage.reset()
     text = await states.render(
         turn,

@@ -1,4 +1,4 @@
-"""Places: one holder a key, first come first served, whatever is cancelled or late."""
+"""KeyQueue: one holder a key, first come first served, whatever is cancelled or late."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from botstate_ext.turn.locks.key_queue import Places
+from botstate_ext.turn.locks.key_queue import KeyQueue
 
 
 async def settle() -> None:
@@ -18,56 +18,56 @@ async def settle() -> None:
 
 
 async def test_one_after_another_in_the_order_they_came() -> None:
-    places, order = Places(), list[int]()
+    queue, order = KeyQueue(), list[int]()
 
     async def one(number: int) -> None:
-        assert await places.take("key")
+        assert await queue.take("key")
         order.append(number)
         await asyncio.sleep(0)
         assert order[-1] == number, "nobody else came in between"
-        places.pass_on("key")
+        queue.pass_on("key")
 
     await asyncio.gather(*(one(number) for number in range(50)))
     assert order == list(range(50))
-    assert len(places) == 0
+    assert len(queue) == 0
 
 
 async def test_another_key_does_not_wait() -> None:
-    places = Places()
-    assert await places.take("one", 0)
-    assert await places.take("two", 0)
-    assert not await places.take("one", 0)
+    queue = KeyQueue()
+    assert await queue.take("one", 0)
+    assert await queue.take("two", 0)
+    assert not await queue.take("one", 0)
 
 
 async def test_late_is_not_held_and_does_not_stand_in_the_way() -> None:
-    places = Places()
-    await places.take("key")
-    assert not await places.take("key", 0)
-    next_one = asyncio.ensure_future(places.take("key"))
+    queue = KeyQueue()
+    await queue.take("key")
+    assert not await queue.take("key", 0)
+    next_one = asyncio.ensure_future(queue.take("key"))
     await settle()
-    places.pass_on("key")
+    queue.pass_on("key")
     assert await next_one
-    places.pass_on("key")
-    assert len(places) == 0
+    queue.pass_on("key")
+    assert len(queue) == 0
 
 
 async def test_a_cancelled_waiter_does_not_wedge_the_queue() -> None:
-    places = Places()
-    await places.take("key")
-    cancelled, next_one = (asyncio.ensure_future(places.take("key")) for _ in range(2))
+    queue = KeyQueue()
+    await queue.take("key")
+    cancelled, next_one = (asyncio.ensure_future(queue.take("key")) for _ in range(2))
     await settle()
     cancelled.cancel()
     await settle()
-    places.pass_on("key")
+    queue.pass_on("key")
     assert await next_one
 
 
 async def test_a_waiter_cancelled_in_the_moment_of_its_turn_passes_it_on() -> None:
-    places = Places()
-    await places.take("key")
-    cancelled, next_one = (asyncio.ensure_future(places.take("key")) for _ in range(2))
+    queue = KeyQueue()
+    await queue.take("key")
+    cancelled, next_one = (asyncio.ensure_future(queue.take("key")) for _ in range(2))
     await settle()
-    places.pass_on("key")
+    queue.pass_on("key")
     cancelled.cancel()
     assert await next_one
     assert cancelled.cancelled()
@@ -75,20 +75,20 @@ async def test_a_waiter_cancelled_in_the_moment_of_its_turn_passes_it_on() -> No
 
 async def test_a_place_given_in_the_moment_of_the_time_out_is_held() -> None:
     async def gives_it_and_is_late(place: asyncio.Future[None], seconds: float | None) -> None:
-        places.pass_on("key")
+        queue.pass_on("key")
 
-    places = Places(gives_it_and_is_late)
-    await places.take("key")
-    assert await places.take("key", 1)
-    places.pass_on("key")
-    assert len(places) == 0
+    queue = KeyQueue(gives_it_and_is_late)
+    await queue.take("key")
+    assert await queue.take("key", 1)
+    queue.pass_on("key")
+    assert len(queue) == 0
 
 
 @given(st.lists(st.sampled_from(["take", "try", "cancel", "pass on"]), max_size=40), st.randoms())
 async def test_any_order_of_taking_cancelling_and_passing_on(
     actions: list[str], choose: random.Random
 ) -> None:
-    places, waiting, holders = Places(), list[asyncio.Task[bool]](), list[asyncio.Task[bool]]()
+    queue, waiting, holders = KeyQueue(), list[asyncio.Task[bool]](), list[asyncio.Task[bool]]()
 
     async def look() -> None:
         await settle()
@@ -96,26 +96,26 @@ async def test_any_order_of_taking_cancelling_and_passing_on(
             holders.append(waiting.pop(0))
         assert not any(task.done() for task in waiting), "served before one who came earlier"
         assert len(holders) <= 1
-        assert bool(holders) == (len(places) == 1)
+        assert bool(holders) == (len(queue) == 1)
 
     for action in actions:
         if action == "take":
-            waiting.append(asyncio.ensure_future(places.take("key")))
+            waiting.append(asyncio.ensure_future(queue.take("key")))
         elif action == "try":
-            held = await places.take("key", 0)
+            held = await queue.take("key", 0)
             assert held == (not holders and not waiting)
             if held:
-                places.pass_on("key")
+                queue.pass_on("key")
         elif action == "cancel" and waiting:
             task = waiting.pop(choose.randrange(len(waiting)))
             task.cancel()
         elif action == "pass on" and holders:
             holders.pop()
-            places.pass_on("key")
+            queue.pass_on("key")
         await look()
     while holders:
         holders.pop()
-        places.pass_on("key")
+        queue.pass_on("key")
         await look()
-    assert len(places) == 0
+    assert len(queue) == 0
     assert not waiting

@@ -337,12 +337,12 @@ async def test_conversations_that_are_over_take_no_memory(states: StateScopes) -
 
     async def count(turn: TurnContext) -> None:
         nonlocal most
-        most = max(most, len(lock._places))
+        most = max(most, len(lock._queue))
         await asyncio.sleep(0)
 
     await asyncio.gather(*(turns.start("hi", count, conversation=str(n)) for n in range(500)))
     assert most > 1
-    assert len(lock._places) == 0
+    assert len(lock._queue) == 0
 
 
 class EveryoneTogether(TurnLock):

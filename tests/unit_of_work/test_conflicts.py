@@ -13,7 +13,7 @@ from botstate_ext.storage import MemoryStorage, StateStorage
 from botstate_ext.testing import FaultyStorage
 from botstate_ext.unit_of_work.commit import MAX_ATTEMPTS
 from tests.backends import body, read_all
-from tests.turns import Bot, context
+from tests.turns import Bot, context, save_all
 
 KEY = "test/users/user"
 
@@ -77,11 +77,11 @@ async def test_the_error_of_several_documents_says_which_were_saved() -> None:
         await order.at(id_).set(turn, id_)
     faulty.fail("put", at=2)
     with pytest.raises(StateStorageError) as raised:
-        await states.save(turn)
+        await save_all(states, turn)
     assert raised.value.saved == ("shared/1", "shared/3")
     assert raised.value.not_saved == ("shared/2",)
     assert "Saved: 'shared/1', 'shared/3'. Not saved: 'shared/2'." in str(raised.value)
-    await states.save(turn)
+    await save_all(states, turn)
     assert await order.at("2").get(context()) == "2"
 
 
@@ -169,7 +169,7 @@ async def test_a_scope_that_did_not_load_is_never_written(operation: str) -> Non
     with pytest.raises(StateStorageError):
         await calls[operation]()
     await states.user.save_changes(turn)
-    await states.save(turn)
+    await save_all(states, turn)
     assert await body(faulty, KEY) == stored
     assert states.user.get(turn) is None
 

@@ -10,9 +10,8 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any, Final, TypeAlias
 
-from botbuilder.schema import Activity, ActivityEventNames, ActivityTypes
-
 from ...errors import StateKeyError
+from ...host.activity import INVOKE, MESSAGE_REACTION, TYPING, Activity, is_continuation
 from ...keys import build as keys
 from .reentrancy import inside, is_inside
 
@@ -21,9 +20,7 @@ TurnKey: TypeAlias = Callable[[Any], "str | None"]
 
 _WAIT: Final = timedelta(seconds=10)
 _INVOKE_WAIT: Final = timedelta(seconds=2)
-_NEVER_WAIT: Final = frozenset({ActivityTypes.typing, ActivityTypes.message_reaction})
-_INVOKE: Final = ActivityTypes.invoke
-_CONTINUATION: Final = (ActivityTypes.event, ActivityEventNames.continue_conversation)
+_NEVER_WAIT: Final = frozenset({TYPING, MESSAGE_REACTION})
 _BESIDE: Final = nullcontext(True)
 _log: Final = logging.getLogger("botstate_ext")
 
@@ -89,7 +86,7 @@ class TurnLock(ABC):
         """How long this activity waits; None if it does not take part."""
         if activity.type in _NEVER_WAIT or is_continuation(activity):
             return None
-        return self._invoke_wait if activity.type == _INVOKE else self._wait
+        return self._invoke_wait if activity.type == INVOKE else self._wait
 
 
 class _Place(AbstractAsyncContextManager[None]):
@@ -122,11 +119,6 @@ class _Place(AbstractAsyncContextManager[None]):
     ) -> bool | None:
         self._inside.__exit__()
         return await self._hold.__aexit__(kind, error, trace)
-
-
-def is_continuation(activity: Activity) -> bool:
-    """True for what ``continue_conversation`` makes: no channel sent it."""
-    return (activity.type, activity.name) == _CONTINUATION
 
 
 def _not_negative(duration: timedelta, name: str) -> timedelta:

@@ -21,7 +21,7 @@ from ...storage.adapt import as_state_storage
 from ...storage.blob.blob import BlobStorage
 from ...storage.waiting import BackOff
 from .base import TurnKey, TurnLock
-from .key_queue import Places, WaitFor, wait_for
+from .key_queue import KeyQueue, WaitFor, wait_for
 
 _SHORTEST_LEASE: Final = timedelta(seconds=15)
 _LONGEST_LEASE: Final = timedelta(seconds=60)
@@ -69,7 +69,7 @@ class BlobLeaseLock(TurnLock):
         self._storage = _blob_storage(storage)
         self._leases = self._storage.leases()
         self._lease = lease
-        self._places = Places()
+        self._queue = KeyQueue()
         self._wait_for, self._sleep, self._clock = wait_for, sleep, clock
 
     @asynccontextmanager
@@ -102,7 +102,7 @@ class BlobLeaseLock(TurnLock):
 
     async def _take(self, claim: _Claim) -> None:
         # First among those of this process, so that each process asks once.
-        await self._places.take(claim.key)
+        await self._queue.take(claim.key)
         try:
             for pause in _BACK_OFF.waits():
                 is_leased = await self._acquire(claim)
@@ -163,10 +163,10 @@ class BlobLeaseLock(TurnLock):
                 error,
             )
         finally:
-            self._places.pass_on(claim.key)
+            self._queue.pass_on(claim.key)
 
     def __repr__(self) -> str:
-        return f"<BlobLeaseLock, {len(self._places)} held or wanted here>"
+        return f"<BlobLeaseLock, {len(self._queue)} held or wanted here>"
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 
 from .base import TurnKey, TurnLock
-from .key_queue import Places, WaitFor, wait_for
+from .key_queue import KeyQueue, WaitFor, wait_for
 
 
 class InProcessTurnLock(TurnLock):
@@ -26,25 +26,25 @@ class InProcessTurnLock(TurnLock):
         wait_for: WaitFor = wait_for,
     ) -> None:
         super().__init__(wait=wait, invoke_wait=invoke_wait, by=by)
-        self._places = Places(wait_for)
+        self._queue = KeyQueue(wait_for)
 
     def hold(self, key: str, wait: timedelta) -> AbstractAsyncContextManager[bool]:
-        return _Hold(self._places, key, wait.total_seconds())
+        return _Hold(self._queue, key, wait.total_seconds())
 
     def __repr__(self) -> str:
-        return f"<InProcessTurnLock, {len(self._places)} held>"
+        return f"<InProcessTurnLock, {len(self._queue)} held>"
 
 
 class _Hold(AbstractAsyncContextManager[bool]):
     """One place, taken for a block. A class and no generator, for it is in every turn's path."""
 
-    def __init__(self, places: Places, key: str, seconds: float) -> None:
-        self._places, self._key, self._seconds = places, key, seconds
+    def __init__(self, queue: KeyQueue, key: str, seconds: float) -> None:
+        self._queue, self._key, self._seconds = queue, key, seconds
 
     async def __aenter__(self) -> bool:
-        self._is_held = await self._places.take(self._key, self._seconds)
+        self._is_held = await self._queue.take(self._key, self._seconds)
         return self._is_held
 
     async def __aexit__(self, *error: object) -> None:
         if self._is_held:
-            self._places.pass_on(self._key)
+            self._queue.pass_on(self._key)

@@ -1,4 +1,4 @@
-"""Places: one at a time for each key, first come first served, in one process."""
+"""KeyQueue: one at a time for each key, first come first served, in one process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ async def wait_for(place: asyncio.Future[None], seconds: float | None) -> None:
     await asyncio.wait((place,), timeout=seconds)
 
 
-class Places:
+class KeyQueue:
     """What nobody holds takes no memory."""
 
     def __init__(self, wait_for: WaitFor = wait_for) -> None:
@@ -25,7 +25,7 @@ class Places:
         self._waiting: dict[Hashable, deque[asyncio.Future[None]]] = {}
 
     def __len__(self) -> int:
-        """How many places are held."""
+        """Return the number of keys that are held."""
         return len(self._waiting)
 
     async def take(self, key: Hashable, seconds: float | None = None) -> bool:

@@ -6,13 +6,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from botbuilder.core import BotAdapter, conversation_reference_extension
-from botbuilder.schema import Activity, ChannelAccount, ConversationAccount, ConversationReference
+from botbuilder.schema import ChannelAccount, ConversationAccount, ConversationReference
 from botframework.connector.auth import AuthenticationConstants, ClaimsIdentity
 
 from ..documents.merge import ON_CONFLICT, OnConflict
+from .turn_session import TurnSession
 
 if TYPE_CHECKING:
-    from ..states.turn_states import TurnStates
+    from .state_scopes import StateScopes
 
 
 class OutsideTurn:
@@ -25,7 +26,7 @@ class OutsideTurn:
 
     def __init__(
         self,
-        states: TurnStates,
+        states: StateScopes,
         reference: ConversationReference,
         *,
         bot_id: str | None,
@@ -46,11 +47,11 @@ class OutsideTurn:
             states.workflow.bind(self, workflow_id)
 
     async def __aenter__(self) -> OutsideTurn:
-        self._states.begin(self, self._on_conflict)
+        self._session = await TurnSession(self._states, self, self._on_conflict).__aenter__()
         try:
-            await self._states.load(self)
-        except BaseException:
-            self._states.end(self)
+            await self._session.load()
+        except BaseException as error:
+            await self._session.__aexit__(type(error), error, error.__traceback__)
             raise
         return self
 
@@ -62,9 +63,9 @@ class OutsideTurn:
     ) -> None:
         try:
             if exc is None:
-                await self._states.save(self)
+                await self._session.save()
         finally:
-            self._states.end(self)
+            await self._session.__aexit__(exc_type, exc, traceback)
 
     def __repr__(self) -> str:
         return "<OutsideTurn>"
@@ -79,9 +80,3 @@ def reference_to(
         user=None if user_id is None else ChannelAccount(id=user_id),
         conversation=None if conversation_id is None else ConversationAccount(id=conversation_id),
     )
-
-
-def activity_of(channel_id: str, user_id: str, conversation_id: str) -> Activity:
-    """An activity that names these, for a key."""
-    reference = reference_to(channel_id, user_id, conversation_id)
-    return conversation_reference_extension.get_continuation_activity(reference)

@@ -1,0 +1,454 @@
+"""StateScopes: everything a bot remembers, and what can be asked of all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Any, TypeVar, overload
+
+from botbuilder.core import BotState, Storage
+from botbuilder.schema import ConversationReference
+
+from ..clock import Clock
+from ..documents.limits import Limits, positive_limit
+from ..documents.merge import OnConflict
+from ..documents.plain_view import Query, as_query
+from ..documents.policy import Policies
+from ..listing.attribution import attribute
+from ..listing.listing import opened
+from ..listing.records import DocumentRecord, record_of
+from ..maintenance.conversation_end import ConversationEnd
+from ..maintenance.migration import Migration, MigrationReport, OnMigrated, Options
+from ..maintenance.sweep import OnProgress, Sweep, SweepReport, Unmarked
+from ..privacy import user_documents
+from ..privacy.erasure import Erasure, ErasureReport
+from ..privacy.export import Export
+from ..privacy.user_documents import StateUser, UserDocuments
+from ..scopes.kinds import (
+    BotScopeState,
+    ConversationState,
+    KeyFunction,
+    OwnScope,
+    PrivateConversationState,
+    SharedState,
+    UserState,
+    WorkflowState,
+)
+from ..scopes.scope import StateScope
+from ..serialization.allow_list import Types
+from ..storage.base import StateStorage
+from ..storage.keycheck import check_key
+from ..templates.template import SCOPES, Template, TemplateNames, TemplateProblem
+from ..unit_of_work.save_events import SaveHandler
+from ..unit_of_work.workspace import Workspace
+from .outside_turn import OutsideTurn, reference_to
+from .query_scopes import TurnDocuments, ask_tree
+from .user_handlers import UserHandlers
+from .view import StateView
+
+Self = TypeVar("Self", bound="StateScopes")
+H = TypeVar("H", bound=SaveHandler)
+
+
+class StateScopes:
+    """Everything a bot remembers, by scope.
+
+    ``storage``: upstream's ``MemoryStorage`` or ``BlobStorage`` as the bot has it, one of
+    ``botstate_ext.storage``, or any other ``botbuilder.core.Storage``.
+
+    ``bot_id``: whose ``bot`` scope it is. None: the app id in the turn's claims, else "bot".
+
+    ``types``: classes that untyped values may hold; or, as ``{"old.module.Name": Class}``, such
+    classes with a name under which each was stored before it moved.
+
+    ``user_key``, ``conversation_key``: ``(turn) -> id`` to choose the document by something else
+    than upstream's key, for example one user on two channels; None from it means upstream's key.
+    The private scope keeps upstream's key.
+
+    ``namespace``: part of the private key only, as upstream.
+
+    ``user_expires_after``, ``conversation_expires_after``: how long the properties of these scopes
+    live from their last write, where ``create_property`` says nothing else.
+
+    ``aliases``: other names for scopes in templates, beside ``session`` for conversation and
+    ``chat`` for user: ``{"order": "shared"}``.
+
+    ``max_bytes``: of a document's properties, as JSON; what this package adds (``$state``) is not
+    counted. ``max_depth``: levels of arrays and objects in a property's value. A save that would go
+    over one of them raises `StateTooLargeError` before anything is written, and a save that reaches
+    80% of ``max_bytes`` logs a warning. What is over a new limit already may stay, and may shrink.
+
+    ``clock``: gives the time now, as an aware UTC datetime.
+
+    :raises TypeError: ``storage`` is not a Storage.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        bot_id: str | None = None,
+        types: Types = (),
+        user_key: KeyFunction | None = None,
+        conversation_key: KeyFunction | None = None,
+        namespace: str = "",
+        conversation_expires_after: timedelta | None = None,
+        user_expires_after: timedelta | None = None,
+        max_bytes: int | None = None,
+        max_depth: int | None = None,
+        aliases: Mapping[str, str] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        workspace = self._workspace = Workspace(
+            storage,
+            types=types,
+            clock=clock,
+            limits=Limits(
+                positive_limit(max_bytes, "max_bytes"), positive_limit(max_depth, "max_depth")
+            ),
+        )
+        self.user = UserState(workspace, key=user_key, expires_after=user_expires_after)
+        self.conversation = ConversationState(
+            workspace, key=conversation_key, expires_after=conversation_expires_after
+        )
+        self.private = PrivateConversationState(workspace, namespace)
+        self.bot = BotScopeState(workspace, bot_id)
+        self.workflow = WorkflowState(workspace)
+        self.shared = SharedState(workspace)
+        self._aliases = dict(aliases or {})
+        self._own: dict[str, OwnScope] = {}
+        self._added: list[BotState] = []
+        self._unmarked = Unmarked()
+
+    @property
+    def storage(self) -> StateStorage:
+        """The hardened storage that all scopes use."""
+        return self._workspace.storage
+
+    def scope(self, name: str, key: KeyFunction | None = None) -> OwnScope:
+        """A scope of the app's own, made when it is first named: a Teams team, a tenant.
+
+        ``key``: ``(turn) -> id`` of the document that the turn uses, loaded and saved with it; None
+        from it means that this turn has none. Without one, `at` chooses the document.
+
+        :raises ValueError: the name is not a scope's, or is taken.
+        """
+        own = self._own.get(name)
+        if own is not None and key is None:
+            return own
+        if own is not None or name in SCOPES:
+            raise ValueError(f"There is a scope named {name!r} already: choose another name.")
+        own = self._own[name] = OwnScope(self._workspace, name, key)
+        return own
+
+    def add(self: Self, bot_state: BotState) -> Self:
+        """Load and save an app's own ``BotState`` with each turn, in its own storage."""
+        if not isinstance(bot_state, BotState):
+            raise TypeError(f"add() takes a BotState, not {type(bot_state).__name__}.")
+        self._added.append(bot_state)
+        return self
+
+    @overload
+    def on_saved(self, handler: H) -> H: ...
+    @overload
+    def on_saved(self, *, values: bool = False) -> Callable[[H], H]: ...
+    def on_saved(self, handler: H | None = None, *, values: bool = False) -> H | Callable[[H], H]:
+        """Call ``handler``, which may be async, with a `SavedState` after each successful write of
+        these scopes: of a turn, ``update()``, a deletion, a sweep. For audit, for example.
+
+        It is awaited before the save returns; of a turn that may run again
+        (``on_conflict="replay"``), when the turn is committed. One that raises is logged, and
+        changes nothing. What handlers save themselves is told to none. When a process ends between
+        a write and its handlers, they are not called.
+
+        ``values``: as ``@states.on_saved(values=True)``, the handler also gets what was written.
+        """
+
+        def add(handler: H) -> H:
+            self._workspace.save_handlers.add(handler, values=values)
+            return handler
+
+        return add if handler is None else add(handler)
+
+    def unit_of_work(
+        self,
+        reference: ConversationReference | None = None,
+        *,
+        channel_id: str | None = None,
+        user_id: str | None = None,
+        conversation_id: str | None = None,
+        bot_id: str | None = None,
+        workflow_id: str | None = None,
+        on_conflict: OnConflict = "merge",
+    ) -> OutsideTurn:
+        """State outside any turn: ``async with states.unit_of_work(reference) as work``.
+
+        ``reference``: whose state, as ``TurnContext.get_conversation_reference`` gave it; or by
+        ids. A scope that needs an id which is not given raises `StateKeyError` when it is used.
+
+        ``bot_id``: the app id in the turn's claims, for the bot scope of a `StateScopes` without
+        a ``bot_id`` of its own. ``workflow_id``: as `WorkflowState.bind`.
+
+        ``on_conflict``: as `StateMiddleware`; but with ``"replay"`` the block cannot run again by
+        itself: if it is overtaken, `StateConflictError` is raised, and nothing of it is stored.
+
+        :raises TypeError: both a reference and ids are given.
+        :raises ValueError: ``on_conflict`` is none of these.
+        """
+        if reference is None:
+            reference = reference_to(channel_id, user_id, conversation_id)
+        elif (channel_id, user_id, conversation_id) != (None, None, None):
+            raise TypeError("Give unit_of_work() a reference or ids, not both.")
+        return OutsideTurn(
+            self, reference, bot_id=bot_id, workflow_id=workflow_id, on_conflict=on_conflict
+        )
+
+    async def complete_conversation(self, turn: Any, *, only_user: bool = False) -> None:
+        """End the conversation: remove its document and its private ones, of all users; with
+        ``only_user`` nothing but this user's private one. What the user scope holds stays.
+
+        It is done when the turn has been saved, after all that the bot does in it; where nothing
+        saves the turn at its end, at once. What had expired and has a handler is still given to it,
+        and what was handled lately is still known (``deduplicate``): until then the document stays,
+        without properties, for a sweep to remove.
+        A private document whose key may also be another conversation's stays, with a warning.
+
+        :raises StateKeyError: the turn names no conversation, or with ``only_user`` no user.
+        :raises StateError: a document could not be removed; then this is what the save raises.
+        """
+        work = self._workspace.work_of(turn)
+        ending = ConversationEnd(
+            self._workspace, self.conversation, self.private, turn, only_user=only_user
+        )
+        if not work.is_saved_at_its_end:
+            ending.discard_changes()
+            await ending.run()
+        elif work.ending is None or not only_user:
+            work.ending = ending
+
+    def view(self, turn: Any) -> StateView:
+        """The loaded scopes of this turn as plain mappings. See `StateView`."""
+        return StateView(self, turn)
+
+    async def query(self, turn: Any, query: Query) -> Any:
+        """What a JSONPath finds in all that this turn remembers, a tree of the scopes by name:
+        ``{"user": {...}, "conversation": {...}, ..., "shared": {id: {...}}, "turn": activity}``.
+
+        Shared documents that the path names are loaded in one batch; a path that names none sees
+        those the turn has used. For the rest see `StateScope.query`.
+
+        :raises StateQueryError: the path is not valid, or over a limit.
+        """
+        return await ask_tree(as_query(query), self, turn)
+
+    async def render(self, turn: Any, template: str, *, strict: bool = False) -> str:
+        """The template with each ``{@scope.name}`` replaced by what this turn remembers. See
+        docs/templates.md for the syntax. A missing value is the empty text, or its ``|'default'``.
+
+        :raises StateQueryError: the template is wrong; or, with ``strict``, a value is missing that
+            has no default.
+        """
+        documents = TurnDocuments(self, turn)
+        return await Template.parse(template).render(documents, self._names(), strict=strict)
+
+    def check_template(self, template: str) -> list[TemplateProblem]:
+        """What is wrong with a template, with positions; empty when nothing is. Needs no turn."""
+        return Template.parse(template).check(self._names())
+
+    async def erase_user(
+        self,
+        channel_id: str,
+        user_id: str,
+        *,
+        conversation_ids: Iterable[str] | None = None,
+        dry_run: bool = False,
+        on_progress: user_documents.OnProgress | None = None,
+    ) -> ErasureReport:
+        """Remove the user's document and every private document of theirs, in any conversation.
+
+        First the handlers of ``on_erase`` are called, each once, for what is kept elsewhere. If one
+        fails, no document is removed yet. Documents are found by listing the keys of the channel's
+        conversations, and no one else's is read. Whose a document is comes from its metadata, and
+        where upstream wrote it from its key; one whose key reads two ways is reported and stays.
+
+        It may be run again, also after it was interrupted. A turn that read a document before it
+        was removed cannot bring it back: its save raises `StateConflictError`.
+
+        ``conversation_ids``: look in these conversations only; needed for a storage that does not
+        list. ``dry_run``: report only. ``on_progress``: called with how many keys were looked at.
+
+        :raises StateKeyError: no user can be called so.
+        :raises StateStorageError: documents could not be looked for. What could not be removed is
+            in the report instead.
+        """
+        user = StateUser(channel_id, user_id)
+        turn = self.unit_of_work(channel_id=user.channel_id, user_id=user.user_id)
+        documents = self._documents_of(user, turn, conversation_ids, on_progress)
+        return await self._erasure(user, documents, dry_run=dry_run).run()
+
+    async def export_user(
+        self,
+        channel_id: str,
+        user_id: str,
+        *,
+        conversation_ids: Iterable[str] | None = None,
+        dry_run: bool = False,
+        on_progress: user_documents.OnProgress | None = None,
+    ) -> dict[str, Any]:
+        """The same data as plain JSON, ready for ``json.dumps``.
+
+        ``{"channel_id", "user_id", "documents", "exported", "ambiguous", "failed"}``: each document
+        with ``scope``, ``key``, ``conversation_id``, ``created``, ``updated``, ``tags`` and
+        ``properties``, without expired ones; the answers of the ``on_export`` handlers, by
+        ``"scope.property"``; the keys of documents that may be the user's and were not read; and,
+        by key or by handler, the reason why a document or an answer is missing. An export is whole
+        if the last two are empty.
+        With ``dry_run``, no document is read (there are no ``properties``) and no handler called.
+        The other options are those of `erase_user`.
+
+        :raises StateKeyError: no user can be called so.
+        :raises StateStorageError: documents could not be looked for, or none could be read.
+        """
+        user = StateUser(channel_id, user_id)
+        turn = self.unit_of_work(channel_id=user.channel_id, user_id=user.user_id)
+        documents = self._documents_of(user, turn, conversation_ids, on_progress)
+        export = Export(
+            self.storage,
+            self._workspace.clock,
+            user,
+            documents,
+            UserHandlers(self, user, erase=False),
+            policies={scope.scope_name: scope.policies for scope in (self.user, self.private)},
+            dry_run=dry_run,
+        )
+        return await export.run()
+
+    async def sweep(
+        self,
+        dry_run: bool = False,
+        *,
+        parallel: int = 8,
+        per_second: float = 500,
+        on_progress: OnProgress | None = None,
+    ) -> SweepReport:
+        """Remove what has expired, in all scopes, and run the handlers of what has one.
+
+        Any number of processes may do so at once. A document that cannot be done is logged, counted
+        and passed over. Cancelling stops it at once; what it had claimed for a handler is free for
+        the next sweep after a minute.
+
+        ``dry_run``: count only. ``parallel``: how many documents, with their handlers, at a time.
+        ``per_second``: how many may be begun in a second. ``on_progress``: called with the report
+        so far.
+
+        :raises StateStorageError: the storage could not be listed.
+        :raises ValueError: ``parallel`` or ``per_second`` is not positive.
+        """
+        sweep = Sweep(
+            self._workspace,
+            {scope.scope_name: scope.policies for scope in self},
+            dry_run=dry_run,
+            unmarked=self._unmarked,
+            parallel=parallel,
+            per_second=per_second,
+            on_progress=on_progress,
+        )
+        report = await sweep.run()
+        self._unmarked = sweep.unmarked
+        return report
+
+    async def migrate(
+        self,
+        dry_run: bool = False,
+        *,
+        parallel: int = 8,
+        resume: str | None = None,
+        jsonpickle_1_before: datetime | None = None,
+        on_progress: OnMigrated | None = None,
+    ) -> MigrationReport:
+        """Rewrite every document of every scope: typed properties as plain JSON, references
+        expanded, what upstream's adapters left in bodies gone. Other values keep their tags.
+
+        Turns may go on meanwhile, and it may be run again. A document that cannot be read or
+        written is left as it was, logged and reported.
+
+        ``dry_run``: report only. ``parallel``: how many documents at a time. ``resume``: from the
+        report of a migration that was interrupted. ``jsonpickle_1_before``: when botbuilder-core
+        4.17.1 was installed, if it is known: what was written before then counts its references in
+        another way, which is found out otherwise. ``on_progress``: called with the report so far.
+
+        :raises StateStorageError: the storage could not be listed.
+        :raises ValueError: ``parallel`` is not positive, or the time is naive.
+        """
+        options = Options(dry_run, parallel, resume, jsonpickle_1_before, on_progress)
+        scopes = {scope.scope_name: scope.policies for scope in self}
+        return await Migration(self._workspace, scopes, options).run()
+
+    async def read_document(self, key: str) -> DocumentRecord | None:
+        """One stored document with its properties as plain JSON in ``data``, by its key as a
+        listing tells it, in whatever scope; None if it is absent.
+
+        :raises StateDecodeError: it is not a document.
+        :raises StateStorageError: the storage failed, or does not list.
+        """
+        page = await self.storage.list_page(key, limit=1)
+        item = await self.storage.get(key)
+        if item is None or not page.items or page.items[0].key != key:
+            return None
+        attribution = attribute(page.items[0], self.private.namespace)
+        scope = attribution.scope or ""
+        policies = {each.scope_name: each.policies for each in self}
+        return opened(
+            record_of(page.items[0], attribution, scope),
+            item,
+            policies.get(scope) or Policies(self._workspace.undeclared_policy()),
+            self._workspace.clock(),
+        )
+
+    def __iter__(self) -> Iterator[StateScope]:
+        """The scopes: the six, then the app's own."""
+        six = (self.user, self.conversation, self.private, self.bot, self.workflow, self.shared)
+        return iter((*six, *self._own.values()))
+
+    async def aclose(self) -> None:
+        """Close what the storage opened. It may be called more than once."""
+        await self.storage.aclose()
+
+    async def __aenter__(self: Self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def _documents_of(
+        self,
+        user: StateUser,
+        turn: Any,
+        conversation_ids: Iterable[str] | None,
+        on_progress: user_documents.OnProgress | None,
+    ) -> UserDocuments:
+        user_key = self.user.get_storage_key(turn)
+        check_key(user_key)
+        return UserDocuments(
+            self.storage,
+            self._workspace.clock,
+            user,
+            user_key=user_key,
+            namespace=self.private.namespace,
+            conversation_ids=conversation_ids,
+            on_progress=on_progress,
+        )
+
+    def _erasure(self, user: StateUser, documents: UserDocuments, *, dry_run: bool) -> Erasure:
+        handlers = UserHandlers(self, user, erase=True)
+        told = self._workspace.save_handlers
+        return Erasure(self.storage, user, documents, handlers, told, dry_run=dry_run)
+
+    def _names(self) -> TemplateNames:
+        return TemplateNames(dict.fromkeys(self._own, "optional"), self._aliases)

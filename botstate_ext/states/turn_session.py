@@ -1,0 +1,159 @@
+"""TurnSession: the state of one turn, from its load to its save."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Iterable
+from datetime import timedelta
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
+
+from ..documents.merge import OnConflict
+from ..errors import StateKeyError
+from ..host.activity import conversation_id_of, user_id_of
+from ..privacy.user_documents import StateUser
+from ..scopes.scope import StateScope
+from .query_scopes import document_of
+
+if TYPE_CHECKING:
+    from .state_scopes import StateScopes
+
+_log: Final = logging.getLogger("botstate_ext.privacy")
+
+
+class TurnSession:
+    """The state of all scopes in one turn, or in a unit of work outside a turn.
+
+        async with TurnSession(states, turn) as session:
+            await session.load()
+            ...                                 # the bot
+            await session.save()
+
+    Leaving the block closes the turn's unit of work and discards unsaved changes.
+    """
+
+    def __init__(self, states: StateScopes, turn: Any, on_conflict: OnConflict = "merge") -> None:
+        self._states, self._turn, self._on_conflict = states, turn, on_conflict
+        self._workspace = states._workspace
+
+    @staticmethod
+    def is_open(states: StateScopes, turn: Any) -> bool:
+        """True while a session of these scopes is open in this turn."""
+        return states._workspace.has_work(turn)
+
+    @staticmethod
+    async def save_earlier(states: StateScopes, turn: Any) -> None:
+        """Save the changes that a middleware made in this turn before its session is opened.
+
+        :raises StateError: see `UnitOfWork.save`.
+        """
+        work = states._workspace.early_work(turn)
+        if work is not None:
+            await work.save()
+
+    async def __aenter__(self) -> TurnSession:
+        states, turn = self._states, self._turn
+        for scope in (states.user, states.conversation, states.private):
+            turn.turn_state.setdefault(type(scope).__name__, scope)  # dialogs look here
+        self._work = self._workspace.begin(turn, self._on_conflict)
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._workspace.end(self._turn)
+
+    async def load(self) -> None:
+        """Read the documents of all scopes that the activity names, in one batch, and load the
+        app's own states beside them.
+
+        :raises StateStorageError: a read failed; nothing was loaded.
+        """
+        states, turn = self._states, self._turn
+        scopes = (
+            states.user,
+            states.conversation,
+            states.private,
+            states.bot,
+            *states._own.values(),
+        )
+        keys = [key for scope in scopes if (key := _key_of(scope, turn)) is not None]
+        reads = [self._work.fetch(keys), *(added.load(turn) for added in states._added)]
+        await _all(reads)
+
+    async def save(self) -> None:
+        """Write the changed documents in one batch; then save the app's own states, so that they
+        hold nothing of a turn that lost; then remove an ended conversation.
+
+        :raises StateError: see `UnitOfWork.save`.
+        """
+        work = self._work
+        if work.ending is not None:
+            work.ending.discard_changes()
+        await work.commit()
+        await _all([added.save_changes(self._turn) for added in self._states._added])
+        if work.ending is not None:
+            await work.ending.run()
+
+    def is_handled(self, mark: str) -> bool:
+        """True if a finished turn left this mark on the conversation."""
+        return self._states.conversation.unloaded_document(self._turn).is_handled(mark)
+
+    def mark_handled(self, mark: str, keep: timedelta) -> None:
+        """Leave this mark on the conversation, when the turn is saved, for so long."""
+        self._states.conversation.unloaded_document(self._turn).marks[mark] = keep
+
+    def discard_user_changes(self) -> None:
+        """Discard this turn's unsaved changes to the documents that `erase_user` will delete."""
+        for scope in (self._states.user, self._states.private):
+            document = document_of(scope, self._turn)
+            if document is not None:
+                document.forget()
+
+    async def erase_user(self) -> None:
+        """Erase the user of this turn, as `StateScopes.erase_user`. Logs what could not be removed.
+
+        :raises StateStorageError: documents could not be looked for.
+        """
+        states, activity = self._states, self._turn.activity
+        user = StateUser(activity.channel_id, user_id_of(activity) or "")
+        conversation_ids: Iterable[str] | None = None
+        if not states.storage.lists:
+            conversation_id = conversation_id_of(activity)
+            conversation_ids = [] if conversation_id is None else [conversation_id]
+            _log.warning(
+                "A user is gone, and their private state in other conversations stays: %r cannot "
+                "list what it holds.",
+                states.storage,
+            )
+        documents = states._documents_of(user, self._turn, conversation_ids, None)
+        report = await states._erasure(user, documents, dry_run=False).run()
+        if not report.complete:
+            _log.error(
+                "A user is gone, and not everything of theirs could be removed: failed %s, "
+                "ambiguous %s. Call erase_user again.",
+                report.failed,
+                report.ambiguous,
+            )
+
+
+def _key_of(scope: StateScope, turn: Any) -> str | None:
+    try:
+        key: str = scope.get_storage_key(turn)
+    except StateKeyError:
+        return None  # raised again, with its advice, when the bot uses that scope
+    return key
+
+
+async def _all(awaitables: list[Awaitable[None]]) -> None:
+    """Wait for all of them, also when one fails, and raise the first error."""
+    if len(awaitables) == 1:
+        await awaitables[0]
+        return
+    for outcome in await asyncio.gather(*awaitables, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome
