@@ -53,6 +53,9 @@ _floor("turn", may_import=_STATES)
 _floor("testing", may_import=_STATES | {"turn"})
 _floor("cli", "aiohttp", may_import=_STATES | {"sweeper", "turn"})
 
+# Only here is the SDK imported that a bot runs on.
+SDK = {"botbuilder", "botframework", "msrest"}
+
 # They decide and reckon; they neither wait nor ask anything outside.
 PURE = ("errors", "clock", "serialization", "keys", "jsonpath", "documents")
 OUTSIDE = {"asyncio", "aiohttp", "azure", "socket", "os", "threading", "random", "botbuilder"}
@@ -148,6 +151,20 @@ def test_each_folder_of_tests_is_named_after_a_package() -> None:
     assert folders - OF_THE_WHOLE <= EDGES.keys()
     packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     assert packages <= folders, "these packages have no folder of tests"
+
+
+def test_only_the_host_imports_the_sdk() -> None:
+    found = {
+        module
+        for module, path in modules().items()
+        if {m[1:].split(".")[0] for m in imports(module, path) if m.startswith("/")} & SDK
+    }
+    assert found == {
+        "host.bot_framework.channel",
+        "host.bot_framework.holding_adapter",
+        "host.bot_framework.host",
+        "host.bot_framework.snapshot",
+    }
 
 
 # Names

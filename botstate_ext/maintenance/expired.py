@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from botbuilder.schema import ConversationReference
+if TYPE_CHECKING:
+    from botbuilder.schema import ConversationReference
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from ..documents.document import Document
 from ..documents.pending_expiry import CLAIM, Expiring
 from ..documents.policy import Policies
 from ..errors import StateError
-from ..host.reference import to_reference
+from ..host.protocol import Host
 from ..storage.waiting import call_handler
 from ..unit_of_work.rewrite import remainder, rewrite
 from ..unit_of_work.work import UnitOfWork
@@ -27,20 +27,24 @@ _log: Final = logging.getLogger("botstate_ext.expiry")
 
 
 async def handle(
-    work: UnitOfWork, document: Document, claims: Collection[Expiring], sleep: Sleep
+    work: UnitOfWork,
+    document: Document,
+    claims: Collection[Expiring],
+    sleep: Sleep,
+    host: Host,
 ) -> list[bool]:
     """Run the handlers of each claim, one after another, and take out those that ran to their end.
 
     One that raises is logged, stays, and is free to be claimed again later.
     """
     async with _renewed(work, document, claims, sleep):
-        return [await _handle_one(work, document, claim) for claim in claims]
+        return [await _handle_one(work, document, claim, host) for claim in claims]
 
 
-async def _handle_one(work: UnitOfWork, document: Document, claim: Expiring) -> bool:
+async def _handle_one(work: UnitOfWork, document: Document, claim: Expiring, host: Host) -> bool:
     place = (claim.name, document.scope, document.key)
     try:
-        state = _expired_state(document, claim)
+        state = _expired_state(document, claim, host)
         for handler in document.policies.handlers_of(claim.name):
             await call_handler(handler, state)
     except Exception:  # noqa: BLE001 - logged, and what was to be handled is kept
@@ -51,7 +55,7 @@ async def _handle_one(work: UnitOfWork, document: Document, claim: Expiring) -> 
     return True
 
 
-def _expired_state(document: Document, claim: Expiring) -> ExpiredState:
+def _expired_state(document: Document, claim: Expiring, host: Host) -> ExpiredState:
     return ExpiredState(
         scope=document.scope,
         key=document.key,
@@ -60,7 +64,7 @@ def _expired_state(document: Document, claim: Expiring) -> ExpiredState:
         created=claim.created,
         updated=claim.updated,
         expired=claim.expired,
-        reference=to_reference(claim.reference),
+        reference=host.to_reference(claim.reference),
         id=claim.id,
         attempt=claim.attempts,
     )

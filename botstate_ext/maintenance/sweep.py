@@ -147,7 +147,7 @@ class Sweep:
             return
         self._count("removed", step.dropped)
         if step.claims:
-            outcomes = await handle(work, document, step.claims, self._sleep)
+            outcomes = await handle(work, document, step.claims, self._sleep, self._workspace.host)
             self._count("removed", sum(outcomes))
             self._count("handlers_run", sum(outcomes))
             self._count("failed", len(outcomes) - sum(outcomes))

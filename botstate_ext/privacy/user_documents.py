@@ -16,7 +16,6 @@ from ..keys.scopes import SCOPES
 from ..listing.attribution import Attribution, attribute
 from ..storage.base import ItemInfo, StateStorage
 
-
 OnProgress: TypeAlias = Callable[[int], object]
 """Called with the number of keys that were looked at so far."""
 

@@ -7,11 +7,9 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final, TypeAlias
 
-import botbuilder.core as sdk
-from botbuilder.core import BotAdapter, Storage
-from botframework.connector.auth import AuthenticationConstants
-
 from ..errors import StateKeyError
+from ..host import bases
+from ..host.bases import Storage
 from ..keys import build as keys
 from ..unit_of_work.workspace import Workspace
 from .scope import ScopeByID, StateScope
@@ -23,7 +21,7 @@ scope, that this turn has none."""
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
 
 
-class UserState(StateScope, sdk.UserState):
+class UserState(StateScope, bases.UserState):
     """What the bot remembers of a user. Key: upstream's, ``{channel}/users/{user}``."""
 
     owner_parts = ("channel", "user")
@@ -48,7 +46,7 @@ class UserState(StateScope, sdk.UserState):
         return keys.user_key(turn_context.activity)
 
 
-class ConversationState(StateScope, sdk.ConversationState):
+class ConversationState(StateScope, bases.ConversationState):
     """What the bot remembers of a conversation. Key: upstream's,
     ``{channel}/conversations/{conversation}``."""
 
@@ -72,7 +70,7 @@ class ConversationState(StateScope, sdk.ConversationState):
         return keys.conversation_key(turn_context.activity)
 
 
-class PrivateConversationState(StateScope, sdk.PrivateConversationState):
+class PrivateConversationState(StateScope, bases.PrivateConversationState):
     """What the bot remembers of one user in one conversation. Key: upstream's,
     ``{channel}/conversations/{conversation}/users/{user}/{namespace}``."""
 
@@ -99,7 +97,9 @@ class BotScopeState(StateScope):
 
     def get_storage_key(self, turn_context: Any) -> str:
         """Never raises."""
-        return keys.document_key("bot", self._bot_id or _app_id(turn_context) or "bot")
+        return keys.document_key(
+            "bot", self._bot_id or self._workspace.host.app_id(turn_context) or "bot"
+        )
 
 
 class WorkflowState(ScopeByID):
@@ -164,13 +164,3 @@ class OwnScope(ScopeByID):
                 "no id. Use .at(id) to choose one."
             )
         return keys.document_key(f"scope.{self.scope_name}", document_id)
-
-
-def _app_id(turn: Any) -> str | None:
-    """The app id that the channel's token was issued for."""
-    identity = turn.turn_state.get(BotAdapter.BOT_IDENTITY_KEY)
-    claims = getattr(identity, "claims", None) or {}
-    app_id: str | None = claims.get(AuthenticationConstants.AUDIENCE_CLAIM) or claims.get(
-        AuthenticationConstants.APP_ID_CLAIM
-    )
-    return app_id

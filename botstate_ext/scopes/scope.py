@@ -8,8 +8,6 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, ClassVar, TypeVar, overload
 
-from botbuilder.core import BotState, Storage
-
 from ..clock import positive
 from ..documents import document_tags
 from ..documents.document import ABSENT, Document
@@ -24,6 +22,7 @@ from ..documents.quarantine import CHOICES, OnUndecodable
 from ..documents.revision import apply_changes
 from ..documents.schema_versions import Migration, versions_of
 from ..errors import StateEncodeError, StateKeyError, StateNotFoundError
+from ..host.bases import BotState, Storage
 from ..jsonpath import JsonPath
 from ..keys.build import document_key
 from ..keys.parse import id_of_key, is_own_key

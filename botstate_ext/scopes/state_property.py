@@ -8,12 +8,11 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from botbuilder.core import StatePropertyAccessor
-
 from ..clock import positive
 from ..documents.document import ABSENT
 from ..documents.plain_view import Query, as_query, query_property
 from ..documents.policy import ExpiryHandler, PropertyPolicy, UserHandler
+from ..host.bases import StatePropertyAccessor
 from ..serialization.codecs import type_from_default
 from ..storage.waiting import maybe_await
 from ..unit_of_work.update import update

@@ -5,11 +5,8 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from botbuilder.core import BotAdapter, conversation_reference_extension
-from botbuilder.schema import ChannelAccount, ConversationAccount, ConversationReference
-from botframework.connector.auth import AuthenticationConstants, ClaimsIdentity
-
 from ..documents.merge import ON_CONFLICT, OnConflict
+from ..host.protocol import ConversationReference
 from .turn_session import TurnSession
 
 if TYPE_CHECKING:
@@ -33,7 +30,8 @@ class OutsideTurn:
         workflow_id: str | None,
         on_conflict: OnConflict,
     ) -> None:
-        self.activity = conversation_reference_extension.get_continuation_activity(reference)
+        host = states._workspace.host
+        self.activity = host.continuation(reference)
         """An activity that names the channel, user and conversation, for key functions."""
         self.turn_state: dict[str, Any] = {}
         if on_conflict not in ON_CONFLICT:
@@ -41,8 +39,7 @@ class OutsideTurn:
         self._states = states
         self._on_conflict = on_conflict
         if bot_id is not None:
-            claims = {AuthenticationConstants.AUDIENCE_CLAIM: bot_id}
-            self.turn_state[BotAdapter.BOT_IDENTITY_KEY] = ClaimsIdentity(claims, True)
+            self.turn_state.update(host.identity(bot_id))
         if workflow_id is not None:
             states.workflow.bind(self, workflow_id)
 
@@ -69,14 +66,3 @@ class OutsideTurn:
 
     def __repr__(self) -> str:
         return "<OutsideTurn>"
-
-
-def reference_to(
-    channel_id: str | None, user_id: str | None, conversation_id: str | None
-) -> ConversationReference:
-    """A reference that names these, as far as they are given."""
-    return ConversationReference(
-        channel_id=channel_id,
-        user=None if user_id is None else ChannelAccount(id=user_id),
-        conversation=None if conversation_id is None else ConversationAccount(id=conversation_id),
-    )

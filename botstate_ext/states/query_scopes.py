@@ -25,7 +25,7 @@ async def ask_tree(query: JsonPath | StateQuery, states: StateScopes, turn: Any)
     reached = list(_reached(places, states, turn))
     await states.user.work_of(turn).load([one.document for one in reached])
     tree: dict[str, Any] = {scope.scope_name: {} for scope in states}
-    tree["turn"] = _activity(turn) if places.reach("turn") else {}
+    tree["turn"] = _activity(states, turn) if places.reach("turn") else {}
     for scope, document_id, document, names in reached:
         if document_id is None:
             tree[scope] = visible_properties(document, names)
@@ -56,7 +56,7 @@ class TurnDocuments:
             name: visible_properties(document, wanted[name]) for name, document in present.items()
         }
         if ("turn", None) in wanted:
-            texts["turn", None] = _activity(self._turn)
+            texts["turn", None] = _activity(self._states, self._turn)
         return texts
 
 
@@ -126,11 +126,10 @@ def _shared(places: _Places, states: StateScopes, turn: Any) -> Iterable[_Reache
             yield _Reached("shared", document_id, document, places.names("shared", document_id))
 
 
-def _activity(turn: Any) -> dict[str, Any]:
+def _activity(states: StateScopes, turn: Any) -> dict[str, Any]:
     try:
-        activity: dict[str, Any] = turn.activity.serialize()
+        return states._workspace.host.dump(turn.activity)
     except ValueError:  # the SDK's own; its text shows values
         raise StateQueryError(
             "The activity of this turn cannot be read: it holds what the SDK cannot write as JSON."
         ) from None
-    return activity

@@ -7,14 +7,13 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
-from botbuilder.core import BotState, Storage
-from botbuilder.schema import ConversationReference
-
 from ..clock import Clock
 from ..documents.limits import Limits, positive_limit
 from ..documents.merge import OnConflict
 from ..documents.plain_view import Query, as_query
 from ..documents.policy import Policies
+from ..host.bases import BotState, Storage
+from ..host.protocol import ConversationReference
 from ..listing.attribution import attribute
 from ..listing.listing import opened
 from ..listing.records import DocumentRecord, record_of
@@ -42,7 +41,7 @@ from ..storage.keycheck import check_key
 from ..templates.template import SCOPES, Template, TemplateNames, TemplateProblem
 from ..unit_of_work.save_events import SaveHandler
 from ..unit_of_work.workspace import Workspace
-from .outside_turn import OutsideTurn, reference_to
+from .outside_turn import OutsideTurn
 from .query_scopes import TurnDocuments, ask_tree
 from .user_handlers import UserHandlers
 from .view import StateView
@@ -197,7 +196,7 @@ class StateScopes:
         :raises ValueError: ``on_conflict`` is none of these.
         """
         if reference is None:
-            reference = reference_to(channel_id, user_id, conversation_id)
+            reference = self._workspace.host.reference_to(channel_id, user_id, conversation_id)
         elif (channel_id, user_id, conversation_id) != (None, None, None):
             raise TypeError("Give unit_of_work() a reference or ids, not both.")
         return OutsideTurn(

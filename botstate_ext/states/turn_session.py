@@ -54,8 +54,7 @@ class TurnSession:
 
     async def __aenter__(self) -> TurnSession:
         states, turn = self._states, self._turn
-        for scope in (states.user, states.conversation, states.private):
-            turn.turn_state.setdefault(type(scope).__name__, scope)  # dialogs look here
+        self._workspace.host.expose(turn, (states.user, states.conversation, states.private))
         self._work = self._workspace.begin(turn, self._on_conflict)
         return self
 

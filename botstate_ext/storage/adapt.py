@@ -7,8 +7,7 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
-from botbuilder.core import Storage
-
+from ..host.bases import Storage
 from .base import StateStorage
 from .best_effort import BestEffortStorage
 from .upstream_memory import SharedMemoryStorage

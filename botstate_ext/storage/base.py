@@ -9,8 +9,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, TypeVar
 
-from botbuilder.core import Storage
-
+from ..host.bases import Storage
 from . import upstream_face
 from .etags import ANY
 

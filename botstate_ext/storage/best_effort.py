@@ -8,9 +8,8 @@ from hashlib import sha256
 from typing import Any
 from weakref import WeakValueDictionary
 
-from botbuilder.core import Storage
-
 from ..errors import StateConflictError, StateStorageError
+from ..host.bases import Storage
 from .base import ANY, ItemPage, StateStorage, StoredItem
 from .etags import check_condition
 from .keycheck import check_etag, check_key, check_put

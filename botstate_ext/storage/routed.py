@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
-from botbuilder.core import Storage
 
+from ..host.bases import Storage
 from .adapt import as_state_storage
 from .backend import page_size
 from .base import ANY, FLAGS, DueItems, ItemPage, StateStorage, StoredItem

@@ -1,9 +1,4 @@
-"""Held replies: what the bot says in a turn goes out when the turn's state is saved, or never.
-
-The turn's adapter is wrapped, because a send handler of the SDK cannot hold a message back. A
-handler that was on the context before is called when the message really goes, so that a transcript
-tells what was said; one that the bot adds is called when the bot sends.
-"""
+"""Held replies: what the bot says in a turn is sent when the turn's state is saved, or never."""
 
 from __future__ import annotations
 
@@ -14,19 +9,15 @@ from copy import deepcopy
 from types import TracebackType
 from typing import Final
 
-from botbuilder.core import BotAdapter, TurnContext
-from botbuilder.schema import Activity, ActivityTypes, ConversationReference, ResourceResponse
-
-from .holding_adapter import HoldingAdapter
-from .outgoing import Channel, Deletion, Message, Update, passes_at_once
-
-_INVOKE_RESPONSE: Final = BotAdapter._INVOKE_RESPONSE_KEY
+from ..host.activity import INVOKE_RESPONSE, Activity, passes_at_once
+from ..host.protocol import Context, ConversationReference, Host, ResourceResponse
+from .outgoing import Deletion, Message, Update
 
 
 class ImmediateReplies:
     """``replies="immediate"``: every reply goes when the bot sends it."""
 
-    def __init__(self, context: TurnContext) -> None:
+    def __init__(self, host: Host, context: Context) -> None:
         pass
 
     def release_on_exit(self) -> None:
@@ -51,8 +42,8 @@ class HeldReplies:
     Inside another turn that holds its replies, they are handed on to that turn instead.
     """
 
-    def __init__(self, context: TurnContext) -> None:
-        self._context = context
+    def __init__(self, host: Host, context: Context) -> None:
+        self._host, self._context = host, context
         self._waiting: deque[Message | Update | Deletion] = deque()
         self._responses: dict[str, ResourceResponse] = {}
         self._numbers = itertools.count(1)
@@ -64,14 +55,9 @@ class HeldReplies:
         self._state_is_saved = True
 
     async def __aenter__(self) -> HeldReplies:
-        context = self._context
         self._outer = _current.get()
         self._token: Token[HeldReplies | None] = _current.set(self)
-        self._buffered = len(context.buffered_reply_activities)
-        self._responded = context.responded
-        self._invoke_response = context.turn_state.get(_INVOKE_RESPONSE)
-        self.channel = Channel(context)
-        self._adapter = context.adapter = HoldingAdapter(self, self.channel.adapter)
+        self._channel = self._host.hold_replies(self._context, self)
         self.is_open = True
         return self
 
@@ -85,29 +71,27 @@ class HeldReplies:
             if self._state_is_saved:
                 await self._release()
             else:
-                self._take_back()
+                self._channel.take_back()
         finally:
             self.is_open = False
             self._forget_waiting()
-            if self._context.adapter is self._adapter:
-                self._context.adapter = self.channel.adapter
-            self.channel.put_back_handlers()
+            self._channel.release()
             _current.reset(self._token)
 
     # What the bot does meanwhile
 
-    async def send(self, context: TurnContext, activity: Activity) -> ResourceResponse:
+    async def send(self, context: Context, activity: Activity) -> ResourceResponse:
         """Hold an activity, or send it if it is one that passes at once."""
         if passes_at_once(activity):
-            return await self.channel.send(context, activity)
-        if activity.type == ActivityTypes.invoke_response:
-            context.turn_state[_INVOKE_RESPONSE] = activity
-        response = ResourceResponse(id=f"held-{id(self):x}-{next(self._numbers)}")
+            return await self._channel.send(context, activity)
+        if activity.type == INVOKE_RESPONSE:
+            self._channel.note_invoke_response(context, activity)
+        response = self._host.response(f"held-{id(self):x}-{next(self._numbers)}")
         self._responses[response.id] = response
-        self._waiting.append(Message(self.channel, context, activity, response))
+        self._waiting.append(Message(self._channel, context, activity, response))
         return response
 
-    def update(self, context: TurnContext, activity: Activity) -> ResourceResponse:
+    def update(self, context: Context, activity: Activity) -> ResourceResponse:
         """Change a held message, or hold the change of one that is out already."""
         activity = deepcopy(activity)
         held = self._held(activity.id)
@@ -116,11 +100,11 @@ class HeldReplies:
             held.activity = activity
             return held.response
         activity.id = self.real_id(activity.id)
-        response = ResourceResponse(id=activity.id)
-        self._waiting.append(Update(self.channel, context, activity, response))
+        response = self._host.response(activity.id)
+        self._waiting.append(Update(self._channel, context, activity, response))
         return response
 
-    def delete(self, context: TurnContext, reference: ConversationReference) -> None:
+    def delete(self, context: Context, reference: ConversationReference) -> None:
         """Drop a held message, or hold the deletion of one that is out already."""
         held = self._held(reference.activity_id)
         if held is not None:
@@ -129,7 +113,7 @@ class HeldReplies:
             return
         reference = deepcopy(reference)
         reference.activity_id = self.real_id(reference.activity_id)
-        self._waiting.append(Deletion(self.channel, context, reference))
+        self._waiting.append(Deletion(self._channel, context, reference))
 
     def real_id(self, activity_id: str | None) -> str | None:
         """The channel's id of a message that was held, or the id itself."""
@@ -153,20 +137,10 @@ class HeldReplies:
             outer._waiting.extend(self._waiting)
             self._waiting.clear()
             return
-        for activity in self._context.buffered_reply_activities[self._buffered :]:
-            await self.channel.announce(self._context, [activity])
+        await self._channel.announce_buffered()
         # What is sent meanwhile waits behind the rest, so that the order holds.
         while self._waiting:
             await self._waiting.popleft().go()
-
-    def _take_back(self) -> None:
-        context = self._context
-        del context.buffered_reply_activities[self._buffered :]
-        context._responded = self._responded  # its setter takes no False
-        if self._invoke_response is None:
-            context.turn_state.pop(_INVOKE_RESPONSE, None)
-        else:
-            context.turn_state[_INVOKE_RESPONSE] = self._invoke_response
 
     def _forget_waiting(self) -> None:
         for action in self._waiting:

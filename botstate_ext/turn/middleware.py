@@ -7,10 +7,10 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import timedelta
 from typing import Any, Final, Literal, TypeAlias
 
-from botbuilder.core import Middleware, TurnContext
-
 from ..documents.merge import ON_CONFLICT, OnConflict
 from ..host.activity import is_end_of_conversation, user_is_gone
+from ..host.bases import Middleware
+from ..host.protocol import Context
 from ..states.state_scopes import StateScopes
 from ..states.turn_session import TurnSession
 from .deduplication import Deliveries, Delivery
@@ -77,7 +77,7 @@ class StateMiddleware(Middleware):
     ) -> None:
         if not isinstance(states, StateScopes):
             raise TypeError(f"StateMiddleware takes a StateScopes, not {type(states).__name__}.")
-        self._states = states
+        self._states, self._host = states, states._workspace.host
         self._on_conflict = _one_of("on_conflict", on_conflict, ON_CONFLICT)
         self._on_error = _one_of("on_error", on_error, _ON_ERROR)
         holds = _one_of("replies", replies, _REPLIES) == "after_save" or on_conflict == "replay"
@@ -87,21 +87,23 @@ class StateMiddleware(Middleware):
         self._lock = _lock_of(serialize_turns)
         self._deliveries = Deliveries(states.conversation, deduplicate)
 
-    async def on_turn(self, context: TurnContext, logic: Callable[[], Awaitable[Any]]) -> Any:
+    async def on_turn(self, context: Context, logic: Callable[[], Awaitable[Any]]) -> Any:
         """Run the rest of the turn between one load and one save."""
         if TurnSession.is_open(self._states, context):
             return await logic()  # used twice on one adapter: the outer one loads and saves
         await TurnSession.save_earlier(self._states, context)
         async with self._deliveries.delivery(context) as delivery, self._lock(context):
             if self._on_conflict == "replay":
-                return await replayed(context, lambda: self._attempt(context, logic, delivery))
+                return await replayed(
+                    self._host, context, lambda: self._attempt(context, logic, delivery)
+                )
             return await self._attempt(context, logic, delivery)
 
     async def _attempt(
-        self, context: TurnContext, logic: Callable[[], Awaitable[Any]], delivery: Delivery
+        self, context: Context, logic: Callable[[], Awaitable[Any]], delivery: Delivery
     ) -> Any:
         async with (
-            self._replies(context) as replies,
+            self._replies(self._host, context) as replies,
             TurnSession(self._states, context, self._on_conflict) as session,
         ):
             await session.load()
@@ -119,7 +121,7 @@ class StateMiddleware(Middleware):
             replies.release_on_exit()
             return result
 
-    async def _save(self, session: TurnSession, context: TurnContext) -> None:
+    async def _save(self, session: TurnSession, context: Context) -> None:
         if self._end_conversation and is_end_of_conversation(context.activity):
             await self._states.complete_conversation(context)
         erases = self._erase_on_removal and user_is_gone(context.activity)
@@ -132,7 +134,7 @@ class StateMiddleware(Middleware):
 
 def _lock_of(
     serialize_turns: bool | TurnLock,
-) -> Callable[[TurnContext], AbstractAsyncContextManager[None]]:
+) -> Callable[[Context], AbstractAsyncContextManager[None]]:
     if isinstance(serialize_turns, TurnLock):
         return serialize_turns.turn
     if not isinstance(serialize_turns, bool):

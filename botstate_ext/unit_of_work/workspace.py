@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 from typing import Any, Final
 
-from botbuilder.core import Storage
-
 from ..clock import Clock, in_utc, never_back, system_clock
 from ..documents.limits import Limits
 from ..documents.merge import OnConflict
 from ..documents.policy import NO_LIMITS, PropertyPolicy
 from ..errors import StateEncodeError
-from ..host.reference import no_reference, reference_of
+from ..host.bases import Storage
+from ..host.default import default_host
+from ..host.protocol import Host
+from ..host.reference import no_reference
 from ..serialization.allow_list import AllowList, Types, allow_list
 from ..serialization.codec_choice import codec_for
 from ..serialization.codecs import Codec
@@ -36,7 +37,9 @@ class Workspace:
         types: Types = (),
         clock: Clock | None = None,
         limits: Limits = NO_LIMITS,
+        host: Host | None = None,
     ) -> None:
+        self.host = default_host() if host is None else host
         self.storage = as_state_storage(storage)
         self.clock: Clock = system_clock if clock is None else in_utc(clock)
         self._stamp = never_back(self.clock)
@@ -92,13 +95,14 @@ class Workspace:
         self, kind: type[UnitOfWork], turn: Any, on_conflict: OnConflict = "merge"
     ) -> UnitOfWork:
         activity = getattr(turn, "activity", None)
+        dump = self.host.dump_reference
         return kind(
             self.storage,
             self.clock,
             on_conflict=on_conflict,
             stamp=self._stamp,
             handlers=self.save_handlers,
-            reference=no_reference if activity is None else lambda: reference_of(activity),
+            reference=no_reference if activity is None else lambda: dump(activity),
         )
 
     def codec(self, type_: Any, *, tagged: bool = False) -> Codec:

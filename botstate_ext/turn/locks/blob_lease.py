@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from botbuilder.core import Storage
-
 from ...clock import Clock, system_clock
 from ...documents.metadata import FORMAT, Metadata, render_document, storage_metadata
 from ...errors import StateConflictError, StateStorageError
+from ...host.bases import Storage
 from ...keys.build import document_key
 from ...storage.adapt import as_state_storage
 from ...storage.blob.blob import BlobStorage

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 from botbuilder.core import TurnContext
 from botbuilder.schema import Activity, ConversationReference, ResourceResponse
 
-
-class Replies(Protocol):
-    """What the adapter hands the bot's messages to."""
-
-    is_open: bool
-
-    async def send(self, context: TurnContext, activity: Activity) -> ResourceResponse: ...
-    def update(self, context: TurnContext, activity: Activity) -> ResourceResponse: ...
-    def delete(self, context: TurnContext, reference: ConversationReference) -> None: ...
-    def real_id(self, activity_id: str | None) -> str | None: ...
+from ..protocol import Replies
 
 
 class HoldingAdapter:
