@@ -6,7 +6,7 @@ import copy
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import timedelta
 from functools import partial
-from typing import Any, ClassVar, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 from ..clock import positive
 from ..documents import document_tags
@@ -22,11 +22,11 @@ from ..documents.quarantine import CHOICES, OnUndecodable
 from ..documents.revision import apply_changes
 from ..documents.schema_versions import Migration, versions_of
 from ..errors import StateEncodeError, StateKeyError, StateNotFoundError
+from ..host.activity import conversation_id_of, user_id_of
 from ..host.bases import BotState, Storage
 from ..jsonpath import JsonPath
-from ..keys.build import document_key
 from ..keys.parse import id_of_key, is_own_key
-from ..keys.scopes import row_of
+from ..keys.scopes import ScopeRow
 from ..listing.listing import PAGE, KeyRange, Listing, with_data
 from ..listing.records import DocumentPage, DocumentRecord
 from ..serialization import json_text
@@ -76,22 +76,20 @@ class StateScope(BotState):
     key says.
     """
 
-    owner_parts: ClassVar[tuple[str, ...]] = ()
-    """The parts of an activity that name the owner of a document, where the key is upstream's."""
-
     namespace: str = ""
     """The last part of the private scope's keys."""
 
     def __init__(
         self,
         storage: Storage | Workspace,
-        scope_name: str,
+        row: ScopeRow,
         *,
         expires_after: timedelta | None = None,
     ) -> None:
         workspace = storage if isinstance(storage, Workspace) else Workspace(storage)
-        BotState.__init__(self, workspace.storage, f"botstate_ext.{scope_name}")
-        self.scope_name = scope_name
+        BotState.__init__(self, workspace.storage, f"botstate_ext.{row.name}")
+        self.row, self.scope_name = row, row.name
+        self._document_id: str | None = None
         self._workspace = workspace
         undeclared = PropertyPolicy(
             workspace.codec(None), expires_after=positive(expires_after, "expires_after")
@@ -225,13 +223,21 @@ class StateScope(BotState):
         return StateProperty(self, name)
 
     def at(self: Self, document_id: str) -> Self:
-        """The same scope for the document with this id.
+        """Return the same scope, with all its methods and properties, for the document with this
+        id: ``await states.shared.at("12345").load(turn)``.
 
-        :raises StateKeyError: this scope's document is chosen by the activity, not by an id.
+        :raises StateKeyError: the id is not a non-empty string; or the activity, not an id, chooses
+            the document of this scope.
         """
-        raise StateKeyError(
-            f"The {self.scope_name} scope's document is chosen by the activity: use it without .at."
-        )
+        if self.row.chosen_by != "id":
+            raise StateKeyError(
+                f"The {self.scope_name} scope's document is chosen by the activity: use it without "
+                ".at."
+            )
+        self.row.key(document_id)  # an id that makes no key fails here
+        bound = copy.copy(self)
+        bound._document_id = document_id
+        return bound
 
     def on_expired(self, handler: H) -> H:
         """Call ``handler`` with an `ExpiredState` for every property of this scope that expires, as
@@ -248,6 +254,38 @@ class StateScope(BotState):
         :raises StateQueryError: the path is not valid, or over a limit.
         """
         return query_document(as_query(query), await self.document(turn))
+
+    # The key
+
+    def get_storage_key(self, turn_context: Any) -> str:
+        """Return the key of this turn's document.
+
+        :raises StateKeyError: the turn names no document of this scope.
+        """
+        key = self.key_in(turn_context)
+        if key is None:
+            raise self._no_id()
+        return key
+
+    def key_in(self, turn: Any) -> str | None:
+        """Return the key of this turn's document; None if the turn has no id for it.
+
+        :raises StateKeyError: the activity does not name all that the key is made of.
+        """
+        document_id = self._id_in(turn)
+        if document_id is not None:
+            return self.row.key(document_id)
+        if self.row.activity_key is None:
+            return None
+        activity = self._workspace.host.key_activity(turn.activity)
+        return self.row.activity_key(activity, self.namespace)
+
+    def _id_in(self, turn: Any) -> str | None:
+        """Return the id of this turn's document, where an id makes the key."""
+        return self._document_id
+
+    def _no_id(self) -> StateKeyError:
+        return StateKeyError(f"The {self.scope_name} scope needs an id: use .at(id).")
 
     # Upstream's BotState
 
@@ -511,7 +549,10 @@ class StateScope(BotState):
         document = self._workspace.work_of(turn).document(key, self.scope_name, self.policies)
         # Where a key of our own holds an id, there is nothing that it leaves open.
         if document.owner is nobody and not is_own_key(key):
-            document.owner = partial(owner_of, turn.activity, self.owner_parts)
+            activity = self._workspace.host.key_activity(turn.activity)
+            document.owner = partial(owner_of, activity, self.row.owner)
+        if self._document_id is not None:
+            document.id = self._document_id
         return document
 
     async def document(self, turn: Any) -> Document:
@@ -522,7 +563,9 @@ class StateScope(BotState):
         return document
 
     def _documents(self, turn: Any) -> list[Document]:
-        """The documents of this scope that a save by hand concerns."""
+        """Return the documents of this scope that a save by hand writes."""
+        if self._document_id is not None:
+            return [self.unloaded_document(turn)]
         return self.work_of(turn).documents(self.scope_name)
 
     def default_codec(self, cls: type, *, tagged: bool = False) -> Codec | None:
@@ -540,7 +583,7 @@ class StateScope(BotState):
         times = document.metadata.props.get(name) or PropertyTimes()
         return StateRecord(
             scope=self.scope_name,
-            id=document.id or _id(document.key, self.scope_name, turn.activity),
+            id=document.id or self._owner_id(document.key, turn.activity),
             name=name,
             payload=payload,
             created=times.created,
@@ -548,41 +591,20 @@ class StateScope(BotState):
             expires=times.expires,
         )
 
+    def _owner_id(self, key: str, activity: Any) -> str | None:
+        if is_own_key(key):
+            return id_of_key(key)
+        return user_id_of(activity) if "user" in self.row.owner else conversation_id_of(activity)
+
     def _listing(self, tags: Mapping[str, str] | None, channel_id: str | None) -> Listing:
         workspace = self._workspace
-        key_range = KeyRange(row_of(self.scope_name), self.namespace)
+        key_range = KeyRange(self.row, self.namespace)
         return Listing(
             workspace.storage, workspace.clock, key_range, channel_id=channel_id, tags=tags
         )
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.scope_name!r}>"
-
-
-class ScopeByID(StateScope):
-    """A scope whose documents are chosen by an id."""
-
-    _document_id: str | None = None
-
-    def at(self: Self, document_id: str) -> Self:
-        """The same scope, with all its methods and properties, for the document with this id.
-
-        :raises StateKeyError: the id is not a non-empty string.
-        """
-        document_key(self.scope_name, document_id)  # an id that makes no key fails here
-        bound = copy.copy(self)
-        bound._document_id = document_id
-        return bound
-
-    def unloaded_document(self, turn: Any) -> Document:
-        document = super().unloaded_document(turn)
-        if self._document_id is not None:
-            document.id = self._document_id
-        return document
-
-    def _documents(self, turn: Any) -> list[Document]:
-        chosen = self._document_id is not None
-        return [self.unloaded_document(turn)] if chosen else super()._documents(turn)
 
 
 def _named(property_name: str) -> str:
@@ -597,11 +619,3 @@ def _not_too_deep(document: Document, name: str, make: Callable[..., T], *args: 
     except RecursionError:
         reason = "it is nested too deeply, or holds itself"
     raise StateEncodeError(reason, scope=document.scope, key=document.key, property_name=name)
-
-
-def _id(key: str, scope: str, activity: Any) -> str | None:
-    if is_own_key(key):
-        return id_of_key(key)
-    account = activity.conversation if scope == "conversation" else activity.from_property
-    found: str = account.id
-    return found

@@ -107,23 +107,25 @@ def _reached(places: _Places, states: StateScopes, turn: Any) -> Iterable[_Reach
         name = scope.scope_name
         if not places.reach(name):
             continue
-        if name == "shared":
-            yield from _shared(places, states, turn)
+        if scope.row.is_by_id:
+            yield from _reached_by_id(places, scope, turn)
             continue
         document = document_of(scope, turn)
         if document is not None:
             yield _Reached(name, None, document, places.names(name))
 
 
-def _shared(places: _Places, states: StateScopes, turn: Any) -> Iterable[_Reached]:
-    """The shared documents that the query names and, if it can read any, those of this turn."""
-    wanted = {d: document_of(states.shared, turn, d) for d in places.written("shared")}
-    if places.names("shared") is None:
-        used = states.shared.work_of(turn).documents("shared")
+def _reached_by_id(places: _Places, scope: StateScope, turn: Any) -> Iterable[_Reached]:
+    """Return the documents that the query names by id and, if it can read any, those that this turn
+    has used."""
+    name = scope.scope_name
+    wanted = {d: document_of(scope, turn, d) for d in places.written(name)}
+    if places.names(name) is None:
+        used = scope.work_of(turn).documents(name)
         wanted.update((document.id, document) for document in used if document.id is not None)
     for document_id, document in wanted.items():
         if document is not None:
-            yield _Reached("shared", document_id, document, places.names("shared", document_id))
+            yield _Reached(name, document_id, document, places.names(name, document_id))
 
 
 def _activity(states: StateScopes, turn: Any) -> dict[str, Any]:

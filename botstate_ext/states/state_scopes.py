@@ -25,6 +25,7 @@ from ..privacy.erasure import Erasure, ErasureReport
 from ..privacy.export import Export
 from ..privacy.user_documents import StateUser, UserDocuments
 from ..scopes.kinds import (
+    KINDS,
     BotScopeState,
     ConversationState,
     KeyFunction,
@@ -38,7 +39,7 @@ from ..scopes.scope import StateScope
 from ..serialization.allow_list import Types
 from ..storage.base import StateStorage
 from ..storage.keycheck import check_key
-from ..templates.template import SCOPES, Template, TemplateNames, TemplateProblem
+from ..templates.template import TURN, Template, TemplateNames, TemplateProblem
 from ..unit_of_work.save_events import SaveHandler
 from ..unit_of_work.workspace import Workspace
 from .outside_turn import OutsideTurn
@@ -115,6 +116,11 @@ class StateScopes:
         self.bot = BotScopeState(workspace, bot_id)
         self.workflow = WorkflowState(workspace)
         self.shared = SharedState(workspace)
+        self._scopes: dict[str, StateScope] = {}
+        for name, kind in KINDS.items():
+            scope = getattr(self, name, None) or kind(workspace)
+            self._scopes[name] = scope
+            setattr(self, name, scope)
         self._aliases = dict(aliases or {})
         self._own: dict[str, OwnScope] = {}
         self._added: list[BotState] = []
@@ -136,7 +142,7 @@ class StateScopes:
         own = self._own.get(name)
         if own is not None and key is None:
             return own
-        if own is not None or name in SCOPES:
+        if own is not None or name in {*self._scopes, TURN}:
             raise ValueError(f"There is a scope named {name!r} already: choose another name.")
         own = self._own[name] = OwnScope(self._workspace, name, key)
         return own
@@ -318,7 +324,9 @@ class StateScopes:
             user,
             documents,
             UserHandlers(self, user, erase=False),
-            policies={scope.scope_name: scope.policies for scope in (self.user, self.private)},
+            policies={
+                scope.scope_name: scope.policies for scope in self if "user" in scope.row.owner
+            },
             dry_run=dry_run,
         )
         return await export.run()
@@ -406,9 +414,9 @@ class StateScopes:
         )
 
     def __iter__(self) -> Iterator[StateScope]:
-        """The scopes: the six, then the app's own."""
-        six = (self.user, self.conversation, self.private, self.bot, self.workflow, self.shared)
-        return iter((*six, *self._own.values()))
+        """Return the scopes: those of the package in the order of their table, then the app's
+        own."""
+        return iter((*self._scopes.values(), *self._own.values()))
 
     async def aclose(self) -> None:
         """Close what the storage opened. It may be called more than once."""
@@ -450,4 +458,6 @@ class StateScopes:
         return Erasure(self.storage, user, documents, handlers, told, dry_run=dry_run)
 
     def _names(self) -> TemplateNames:
-        return TemplateNames(dict.fromkeys(self._own, "optional"), self._aliases)
+        return TemplateNames(
+            {scope.scope_name: scope.row.template_id for scope in self}, self._aliases
+        )

@@ -73,14 +73,8 @@ class TurnSession:
         :raises StateStorageError: a read failed; nothing was loaded.
         """
         states, turn = self._states, self._turn
-        scopes = (
-            states.user,
-            states.conversation,
-            states.private,
-            states.bot,
-            *states._own.values(),
-        )
-        keys = [key for scope in scopes if (key := _key_of(scope, turn)) is not None]
+        named = [_key_of(scope, turn) for scope in states if scope.row.loaded]
+        keys = [key for key in named if key is not None]
         reads = [self._work.fetch(keys), *(added.load(turn) for added in states._added)]
         await _all(reads)
 
@@ -108,8 +102,8 @@ class TurnSession:
 
     def discard_user_changes(self) -> None:
         """Discard this turn's unsaved changes to the documents that `erase_user` will delete."""
-        for scope in (self._states.user, self._states.private):
-            document = document_of(scope, self._turn)
+        for scope in self._states:
+            document = document_of(scope, self._turn) if "user" in scope.row.owner else None
             if document is not None:
                 document.forget()
 
@@ -142,10 +136,9 @@ class TurnSession:
 
 def _key_of(scope: StateScope, turn: Any) -> str | None:
     try:
-        key: str = scope.get_storage_key(turn)
+        return scope.key_in(turn)
     except StateKeyError:
         return None  # raised again, with its advice, when the bot uses that scope
-    return key
 
 
 async def _all(awaitables: list[Awaitable[None]]) -> None:

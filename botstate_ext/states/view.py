@@ -25,15 +25,22 @@ class StateView:
         self._states, self._turn = states, turn
 
     def __getitem__(self, scope_name: str) -> dict[str, Any]:
-        for scope in self._states:
-            if scope.scope_name == scope_name and scope_name != "shared":
-                cached = scope.get_cached_state(self._turn)
-                if cached is not None:
-                    return cached.state
-        raise StateKeyError(
-            f"The {scope_name} scope is not loaded in this turn. The middleware loads those that "
-            "the activity names; await scope.load(turn) loads any other before the view is used."
-        )
+        scope = next((each for each in self._states if each.scope_name == scope_name), None)
+        if scope is not None and scope.row.is_by_id:
+            documents = scope.work_of(self._turn).documents(scope_name)
+            return {
+                document.id: document.expose()
+                for document in documents
+                if document.is_loaded and document.id is not None  # each was chosen by its id
+            }
+        cached = None if scope is None else scope.get_cached_state(self._turn)
+        if cached is None:
+            raise StateKeyError(
+                f"The {scope_name} scope is not loaded in this turn. The middleware loads those "
+                "that the activity names; await scope.load(turn) loads any other before the view "
+                "is used."
+            )
+        return cached.state
 
     @property
     def user(self) -> dict[str, Any]:
@@ -63,12 +70,7 @@ class StateView:
     @property
     def shared(self) -> Mapping[str, dict[str, Any]]:
         """The shared documents that this turn has used, by id."""
-        documents = self._states.shared.work_of(self._turn).documents("shared")
-        return {
-            document.id: document.expose()
-            for document in documents
-            if document.is_loaded and document.id is not None  # each was chosen by its id
-        }
+        return self["shared"]
 
     def __repr__(self) -> str:
         return "<StateView>"

@@ -20,11 +20,13 @@ from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from ..errors import StateQueryError
 from ..jsonpath.steps import NOTHING, step, walk
+from ..keys import scopes
 from .syntax import Parts, Placeholder, Reference, TemplateProblem, is_scope_name, parse
 
 __all__ = [
     "ALIASES",
     "SCOPES",
+    "TURN",
     "DocumentName",
     "DocumentResolver",
     "Template",
@@ -43,14 +45,12 @@ DocumentName: TypeAlias = tuple[str, str | None]
 Identified: TypeAlias = Literal["never", "optional", "required"]
 """Whether a scope is written with an identifier in parentheses."""
 
+TURN: Final = "turn"
+"""The activity of the turn, beside the scopes."""
+
 SCOPES: Final[Mapping[str, Identified]] = {
-    "user": "never",
-    "conversation": "never",
-    "private": "never",
-    "bot": "never",
-    "workflow": "optional",
-    "shared": "required",
-    "turn": "never",
+    **{row.name: row.template_id for row in scopes.SCOPES.values()},
+    TURN: "never",
 }
 ALIASES: Final[Mapping[str, str]] = {"session": "conversation", "chat": "user"}
 
@@ -70,8 +70,8 @@ class DocumentResolver(Protocol):
 class TemplateNames:
     """The names that templates may use: scopes, and other names for them.
 
-    ``own`` are scopes beside the usual ones; ``aliases`` are added to the usual ones, or replace
-    them. The name of an app's own scope goes before an alias.
+    ``own`` are scopes beside, or in place of, the usual ones; ``aliases`` are added to the usual
+    ones, or replace them. The name of an app's own scope goes before an alias.
 
     :raises StateQueryError: an alias is for a scope that does not exist, is a scope's own name, or
         cannot be written in a template.
