@@ -16,13 +16,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ..errors import StateDecodeError, StateEncodeError
 from . import document_tags
 from .lifetimes import ExpiredProperty, PropertyLifetimes
 from .merge import differ
-from .metadata import NO_METADATA, Metadata, is_reserved, parse_document
+from .metadata import NO_METADATA, Metadata, check_name, is_reserved, parse_document
 from .ownership import Owner, nobody
 from .pending_expiry import Expiring
 from .pending_writes import Changes, Outcome, PendingWrite, PendingWrites
@@ -33,7 +33,44 @@ from .schema_versions import FIRST, NewerVersionError
 ABSENT: Final[Any] = type("Absent", (), {"__repr__": lambda self: "ABSENT", "__slots__": ()})()
 """Returned by :meth:`Document.get` for a property that is absent."""
 
+MAX_DETACHED: Final = 64
+"""The number of detached values that a document watches until it is saved. The oldest are checked
+and let go when there are more, so that a loop of updates does not keep every value it saw."""
+
+_UNCHANGEABLE: Final = (str, bytes, int, float, datetime, type(None))
+
 _log: Final = logging.getLogger("botstate_ext")
+
+
+class LiveProperties(dict[str, Any]):
+    """The live values of a document's properties by name. Refuses names that are not strings.
+
+    :raises TypeError: a name is not a string.
+    """
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        check_name(name)
+        dict.__setitem__(self, name, value)
+
+    def setdefault(self, name: str, default: Any = None) -> Any:
+        check_name(name)
+        return dict.setdefault(self, name, default)
+
+    def update(self, *args: Any, **values: Any) -> None:
+        for name, value in dict(*args, **values).items():
+            self[name] = value
+
+    def __ior__(self, other: Any) -> LiveProperties:  # type: ignore[override, misc]  # one form only
+        self.update(other)
+        return self
+
+
+class _Detached(NamedTuple):
+    """A value that was handed out and then replaced, with the text it had when it was."""
+
+    name: str
+    value: Any
+    text: bytes
 
 
 class Document:
@@ -66,11 +103,13 @@ class Document:
         self._text: bytes | None = None
         self._stored: dict[str, bytes] = {}
         self._metadata = NO_METADATA
-        self._all_ours = True
         # Touched by the bot. A name without a base was absent when it was first touched.
-        self._live: dict[str, Any] = {}
+        self._live: dict[str, Any] = LiveProperties()
         self._base: dict[str, bytes | None] = {}
         self._base_versions: dict[str, int] = {}
+        self._defaults: dict[str, bytes] = {}
+        self._detached: list[_Detached] = []
+        self._lost_changes: list[str] = []
 
     def unloaded_copy(self) -> Document:
         """Return a document for the same key of which nothing is loaded."""
@@ -120,14 +159,13 @@ class Document:
 
     def _parse(self, text: bytes) -> None:
         try:
-            stored, metadata, is_ours = parse_document(text)
+            stored, metadata = parse_document(text)
         except StateDecodeError as error:
             reason = error.reason
         else:
             if self.now is not None:
                 self.lifetimes.split_off_expired(stored, metadata, self.now)
             self._text, self._stored, self._metadata = None, stored, metadata
-            self._all_ours = self._all_ours and is_ours
             return
         # Outside of the handler: the cause may show the text, so nothing is chained.
         raise StateDecodeError(reason, scope=self.scope, key=self.key)
@@ -171,9 +209,11 @@ class Document:
         if hint is not None:
             self._take_hint(name, hint)
         if name in self._base or name in self._live:
+            if self._text is None and self._base.get(name) is self._stored.get(name):
+                return self._live.get(name, ABSENT)  # nothing was read since: by far the most
             if not self._is_overtaken(name):
                 return self._live.get(name, ABSENT)
-            self.forget(name)
+            self._detach(name)
         text = self.stored.get(name)
         if text is None:
             return ABSENT
@@ -229,8 +269,35 @@ class Document:
             self._check_version(name)
         if not is_change:
             self.lifetimes.set_lifetime(name, lifetime)
-        self._touch(name)
         self._live[name] = value
+        self._touch(name)
+        self._defaults.pop(name, None)
+
+    def set_default(self, name: str, value: Any, hint: PropertyPolicy | None = None) -> None:
+        """Set the value of an absent property to a default that is handed out to the bot.
+
+        As long as the bot does not change it, it is stored only if nobody else wrote the property.
+        """
+        self.set(name, value, hint)
+        if self._base[name] is not None:
+            return  # the bot deleted the stored value, or it is moved aside: this replaces it
+        try:
+            text = self._encoded(name, None)
+        except StateEncodeError:
+            return  # the save refuses it
+        if text is not None:
+            self._defaults[name] = text
+
+    def replace(self, name: str, value: Any) -> None:
+        """Set a changed value of a property, which keeps its lifetime. The value that was handed
+        out before is detached: a later change to it is an error at the save.
+
+        :raises StateDecodeError: the stored value has a newer version than this code knows.
+        :raises StateEncodeError: the value that was handed out before cannot be stored.
+        """
+        if name in self._live:
+            self._watch(name, self._encoded(name, self._base.get(name)))
+        self.set(name, value, is_change=True)
 
     def delete(self, name: str) -> None:
         """Remove a property; no error if it is absent."""
@@ -250,16 +317,19 @@ class Document:
         self._live.clear()
 
     def forget(self, name: str | None = None) -> None:
-        """Discard the unsaved changes of one property, or of the document, and detach the values
-        that were handed out: the next `get` reads the stored text."""
+        """Discard the unsaved changes of one property, or of the document: the next `get` reads
+        the stored text."""
         for touched in [name] if name is not None else [*self._base, *self._live]:
             self._base.pop(touched, None)
             self._base_versions.pop(touched, None)
             self._live.pop(touched, None)
+            self._defaults.pop(touched, None)
             self.lifetimes.forget(touched)
         if name is None:
             self.tag_changes = {}
             self._pending_writes.clear()  # none of their changes is left to be stored twice
+            self._detached.clear()
+            self._lost_changes.clear()
 
     @property
     def tags(self) -> dict[str, str]:
@@ -275,11 +345,15 @@ class Document:
     # What changed
 
     def changes(self) -> Changes:
-        """Return the properties that the bot changed and that are not saved yet.
+        """Return the properties that the bot changed and that are not saved yet, and the defaults
+        that it was handed out.
 
-        :raises StateEncodeError: a value cannot be stored.
+        :raises StateEncodeError: a value cannot be stored, or a value that `update` or a patch had
+            replaced was changed afterwards, so that the change would be lost.
         """
         changed: dict[str, bytes | None] = {}
+        if self._detached or self._lost_changes:
+            self._check_detached()
         if not self._base and not self._live:
             return changed
         for name in [*self._base, *(name for name in self._live if name not in self._base)]:
@@ -297,9 +371,24 @@ class Document:
             return False
         base = self._base.get(name)
         try:
-            return self._encoded(name, base) is not base
+            mine = self._encoded(name, base)
         except StateEncodeError:
             return True  # no save can store its value
+        return mine is not base and not self.is_unchanged_default(name, mine)
+
+    def is_unchanged_default(self, name: str, text: bytes | None) -> bool:
+        """True if this text of a property is a default that the bot was handed out."""
+        return text is not None and self._defaults.get(name) == text
+
+    def yields(self, name: str, text: bytes | None) -> bool:
+        """True if this text is a default that the bot was handed out, and another is stored."""
+        return self.is_unchanged_default(name, text) and name in self.stored
+
+    def without_defaults(self, changes: Changes) -> Changes:
+        """Return the changes that the bot made itself, without the defaults among them."""
+        if not self._defaults:
+            return changes
+        return {n: t for n, t in changes.items() if not self.is_unchanged_default(n, t)}
 
     @property
     def has_metadata_changes(self) -> bool:
@@ -347,7 +436,7 @@ class Document:
             writes[-1] if writes else None,
             changes,
             removes=removes,
-            is_repeatable=not changes and not self.has_metadata_changes,
+            is_repeatable=not self.without_defaults(changes) and not self.has_metadata_changes,
         )
         self._pending_writes.add(write)
         return write
@@ -376,6 +465,7 @@ class Document:
             if name in self._base or name in self._live:
                 self._base[name] = text
                 self._base_versions[name] = self.policy(name).versions.current
+                self._defaults.pop(name, None)
 
     def record_write(
         self, stored: dict[str, bytes], metadata: Metadata, etag: str | None, changes: Changes
@@ -395,11 +485,12 @@ class Document:
         Returns False if the bot changed the property here too: that change stays unsaved.
         """
         changed_meanwhile = self.has_changed(name)
-        self._text, self._stored, self._metadata = None, fresh.stored, fresh.metadata
-        self.etag, self.is_loaded, self.now = fresh.etag, True, fresh.now
+        if fresh.now is not None:
+            self.fill(None, fresh.etag, fresh.now)
+        self._stored, self._metadata, self._text = fresh.stored, fresh.metadata, None
         self.lifetimes.expired = fresh.lifetimes.expired
         if not changed_meanwhile:
-            self.forget(name)
+            self._detach(name)
         return not changed_meanwhile
 
     # One property
@@ -450,8 +541,9 @@ class Document:
         """Return the text of a live value, None if it is absent; ``base`` itself if the value says
         the same."""
         value = self._live.get(name, ABSENT)
-        if value is ABSENT:
-            return None
+        return None if value is ABSENT else self._encode(name, value, base)
+
+    def _encode(self, name: str, value: Any, base: bytes | None) -> bytes:
         policy = self.policy(name)
         # A class that only a default named binds its own instances and nothing else.
         if policy.hinted_type is not None and not isinstance(value, policy.hinted_type):
@@ -461,21 +553,43 @@ class Document:
         except StateEncodeError as error:
             reason = error.reason
         else:
-            if base is None or mine is base or not self._says_the_same(name, base, mine):
+            if base is None or mine is base:
                 return mine
-            return base
+            # Texts differ also by upstream's spaces and escapes, and by a field that a class
+            # gained, so the base is compared as this code would write it.
+            return base if _rewritten(self.policy(name), base) == mine else mine
         raise self._cannot_store(name, reason)
 
-    def _says_the_same(self, name: str, base: bytes, mine: bytes) -> bool:
-        """Texts differ also by upstream's spaces and escapes, and by a field that a class gained:
-        so compare with the base, encoded again."""
-        codec = self.policy(name).codec
-        if codec.is_stable and self._all_ours:
-            return False
+    def _detach(self, name: str) -> None:
+        """Forget a property that the bot did not change, and watch the value it was handed out."""
+        self._watch(name, self._base.get(name) or self._defaults.get(name))
+        self.forget(name)
+
+    def _watch(self, name: str, text: bytes | None) -> None:
+        value = self._live.get(name, ABSENT)
+        if text is None or value is ABSENT or isinstance(value, _UNCHANGEABLE):
+            return
+        self._detached.append(_Detached(name, value, text))
+        if len(self._detached) > MAX_DETACHED:
+            oldest = self._detached.pop(0)
+            if self._was_changed(oldest):
+                self._lost_changes.append(oldest.name)
+
+    def _check_detached(self) -> None:
+        lost = [*self._lost_changes, *(d.name for d in self._detached if self._was_changed(d))]
+        if lost:
+            raise self._cannot_store(
+                lost[0],
+                "a value of it was changed that update(), patch_state() or another writer had "
+                "replaced before, so the change would be lost. Get the property again after that, "
+                "and change what it gives",
+            )
+
+    def _was_changed(self, detached: _Detached) -> bool:
         try:
-            return codec.normal(base) == mine
-        except (StateDecodeError, StateEncodeError):
-            return False
+            return self._encode(*detached) is not detached.text
+        except StateEncodeError:
+            return True
 
     def _cannot_store(self, name: str, reason: str) -> StateEncodeError:
         return StateEncodeError(reason, scope=self.scope, key=self.key, property_name=name)
@@ -501,7 +615,7 @@ class Document:
             return
         # Something else, such as a dialog's memory, has read it before, as plain JSON.
         if not self.has_changed(name):
-            self.forget(name)
+            self._detach(name)
 
     def _set_aside(self, name: str, text: bytes, version: int, reason: str) -> None:
         aside = quarantined_name(name, text)
@@ -520,3 +634,11 @@ class Document:
     def _drop_stored_tag_changes(self) -> None:
         stored = self.metadata.tags
         self.tag_changes = {n: t for n, t in self.tag_changes.items() if stored.get(n) != t}
+
+
+def _rewritten(policy: PropertyPolicy, text: bytes) -> bytes | None:
+    """Return a stored text as this code would write it; None if it cannot be read."""
+    try:
+        return policy.codec.normal(text)
+    except (StateDecodeError, StateEncodeError):
+        return None

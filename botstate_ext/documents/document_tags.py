@@ -53,6 +53,21 @@ def within_limits(tags: dict[str, str]) -> dict[str, str]:
     return tags
 
 
+def trimmed(tags: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the tags that fit the limits, the first ones first: another program may have stored
+    more of them."""
+    kept: dict[str, str] = {}
+    size = 0
+    for name, text in tags.items():
+        parts = (name + text).encode("utf-8", "surrogatepass")
+        if _SURROGATE.search(name + text) or size + len(parts) > MAX_BYTES:
+            continue
+        if len(kept) == MAX_TAGS:
+            break
+        kept[name], size = text, size + len(parts)
+    return kept
+
+
 def changes(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str | None]:
     """What makes the one into the other; None removes a tag."""
     removed: dict[str, str | None] = {name: None for name in before if name not in after}

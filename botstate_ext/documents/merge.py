@@ -22,6 +22,9 @@ ON_CONFLICT: Final[tuple[str, ...]] = get_args(OnConflict)
 
 _ABSENT: Any = object()
 
+_COMPARED_LEVELS: Final = 8
+"""The levels of objects at which two whole parts are compared before they are walked."""
+
 
 class Unmergeable(Exception):
     """Both sides changed the same thing, differently."""
@@ -51,13 +54,17 @@ def merge_append(base: Any, mine: Any, theirs: Any) -> Any:
     return _merge(base, mine, theirs, lists_append=True)
 
 
-def _merge(base: Any, mine: Any, theirs: Any, *, lists_append: bool) -> Any:
-    if _same(base, mine):
-        return theirs
-    if _same(base, theirs):
-        return mine
-    if isinstance(mine, dict) and isinstance(theirs, dict) and _have_fields(mine, theirs):
-        return _merge_objects(base if isinstance(base, dict) else {}, mine, theirs, lists_append)
+def _merge(base: Any, mine: Any, theirs: Any, *, lists_append: bool, level: int = 0) -> Any:
+    is_object = isinstance(mine, dict) and isinstance(theirs, dict) and _have_fields(mine, theirs)
+    # Equal parts need no walk, but to compare one costs its size, again at every level above it.
+    if not is_object or level < _COMPARED_LEVELS:
+        if _same(base, mine):
+            return theirs
+        if _same(base, theirs):
+            return mine
+    if is_object:
+        before = base if isinstance(base, dict) else {}
+        return _merge_objects(before, mine, theirs, lists_append, level)
     if lists_append and isinstance(mine, list) and isinstance(theirs, list):
         # Also when both lists are equal: two people who order the same pizza want two.
         return _merge_lists(base if isinstance(base, list) else [], mine, theirs)
@@ -79,7 +86,11 @@ def _tags(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _merge_objects(
-    base: dict[str, Any], mine: dict[str, Any], theirs: dict[str, Any], lists_append: bool
+    base: dict[str, Any],
+    mine: dict[str, Any],
+    theirs: dict[str, Any],
+    lists_append: bool,
+    level: int,
 ) -> dict[str, Any]:
     merged = {}
     for name in (*theirs, *(name for name in mine if name not in theirs)):
@@ -88,6 +99,7 @@ def _merge_objects(
             mine.get(name, _ABSENT),
             theirs.get(name, _ABSENT),
             lists_append=lists_append,
+            level=level + 1,
         )
         if value is not _ABSENT:
             merged[name] = value

@@ -13,6 +13,7 @@ from ..errors import StateDecodeError
 from ..serialization import json_text, jsonpickle
 from ..serialization.jsonpickle.tags import PREFIX
 from . import document_tags
+from .ownership import owner_entries
 from .pending_expiry import Expiring, PropertyTimes
 
 RESERVED: Final = "$state"
@@ -95,17 +96,22 @@ _encoder: Final = msgspec.json.Encoder()
 
 
 class Parsed(NamedTuple):
-    """A stored text, split. ``is_ours``: its last writer was this package, not upstream's."""
+    """The parts of a stored text."""
 
     stored: dict[str, bytes]
     metadata: Metadata
-    is_ours: bool
 
 
 def is_reserved(name: str) -> bool:
     """True for a name that no property can have: an entry of ours or of upstream's adapters, or a
     tag of jsonpickle's, which would make the whole document look like an object."""
     return name in (RESERVED, UPSTREAM_ETAG) or str(name).startswith(PREFIX)
+
+
+def check_name(name: object) -> None:
+    """:raises TypeError: the name of a property is not a string."""
+    if not isinstance(name, str):
+        raise TypeError(f"The name of a property is a string, not {type(name).__name__}.")
 
 
 def parse_document(text: bytes) -> Parsed:
@@ -122,11 +128,7 @@ def parse_document(text: bytes) -> Parsed:
         stored = json_text.split(text)
     stored.pop(UPSTREAM_ETAG, None)
     raw = stored.pop(RESERVED, None)
-    if raw is None:
-        return Parsed(stored, NO_METADATA, is_ours=False)
-    metadata = _parse_metadata(raw)
-    # Upstream keeps our entry, but writes all of a document in its own way, with spaces.
-    return Parsed(stored, metadata, is_ours=raw == _encoded(metadata))
+    return Parsed(stored, NO_METADATA if raw is None else _parse_metadata(raw))
 
 
 def render_document(stored: Mapping[str, bytes], metadata: Metadata) -> bytes:
@@ -156,11 +158,12 @@ def storage_metadata(stored: Mapping[str, bytes], metadata: Metadata) -> dict[st
     entries = {NEXT_EXPIRY: expiry_text(metadata.next_expiry())}
     if metadata.scope:
         entries[SCOPE] = metadata.scope
-    entries |= {f"state{part}": text for part, text in metadata.owner.items()}
+    entries |= owner_entries(metadata.owner)
     times = {CREATED: metadata.created, UPDATED: metadata.updated, EXPIRES: end}
     entries |= {name: expiry_text(time) for name, time in times.items() if time is not None}
-    if metadata.tags:
-        entries[TAGS] = document_tags.packed(metadata.tags)
+    tags = document_tags.trimmed(metadata.tags)
+    if tags:
+        entries[TAGS] = document_tags.packed(tags)
     # Whoever removes the item at that time runs no handler, so what has one names no such time.
     if end is not None and not metadata.expiring and not _has_handler(metadata):
         entries[EXPIRES_AT] = end.isoformat()
@@ -182,12 +185,13 @@ def _decoded(raw: bytes) -> Metadata:
     try:
         return _decoder.decode(raw)
     except json_text.DecodingFailure:
-        # What msgspec refuses of upstream's values (NaN, lone surrogates) may wait in here too.
-        entries = json_text.loads(raw)
-        for entry in entries.get("expiring", ()) if isinstance(entries, dict) else ():
+        # A value that waits for its handler may hold what msgspec refuses: NaN, lone surrogates.
+        content = json_text.loads(raw)
+        entries = content.get("expiring") if isinstance(content, dict) else None
+        for entry in entries if isinstance(entries, list) else ():
             if isinstance(entry, dict) and "value" in entry:
                 entry["value"] = msgspec.Raw(json_text.dumps(entry["value"]))
-        return msgspec.convert(entries, Metadata)
+        return msgspec.convert(content, Metadata)
 
 
 def _parse_metadata(raw: bytes) -> Metadata:

@@ -7,6 +7,7 @@ header, and so that an id that is too long for one is replaced by its hash.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
@@ -16,6 +17,8 @@ Owner: TypeAlias = Mapping[str, str]
 """``channel``, ``user`` and ``conversation``, as far as the scope has them, percent-encoded."""
 
 PARTS: Final = ("channel", "user", "conversation")
+
+_ESCAPED: Final = re.compile(r"[!-~]{1,512}")
 
 NOBODY: Final[Owner] = {}
 """Of a document whose key says it all."""
@@ -45,6 +48,16 @@ def owner_of(activity: Any, parts: Iterable[str]) -> Owner:
 def owner(**ids: str) -> Owner:
     """The owner with these ids as they are."""
     return {part: escape(text) for part, text in ids.items()}
+
+
+def owner_entries(owner: Owner) -> dict[str, str]:
+    """Return the owner as entries of an item's metadata, without anything that no code of ours
+    wrote: a storage could refuse it, and so every later save of the document."""
+    return {
+        f"state{part}": owner[part]
+        for part in PARTS
+        if part in owner and _ESCAPED.fullmatch(owner[part])
+    }
 
 
 def owner_after(before: Owner, writer: Owner) -> Owner:

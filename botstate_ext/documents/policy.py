@@ -68,13 +68,15 @@ class PropertyPolicy:
         if self.merge is None:
             raise merge.Unmergeable
         if callable(self.merge):
-            values = (self._value(text) for text in (base, mine, theirs))
-            return self._trimmed(self.merge(*values))
+            return self._trimmed(self.merge(*map(self._value, (base, mine, theirs))))
         if mine is None or theirs is None:
             raise merge.Unmergeable  # removed by one side, changed by the other
         rule = merge.merge_fields if self.merge == "fields" else merge.merge_append
-        plain = rule(*(None if t is None else json_text.loads(t) for t in (base, mine, theirs)))
-        text = json_text.dumps(plain)
+        values = [None if t is None else json_text.loads(t) for t in (base, mine, theirs)]
+        try:
+            text = json_text.dumps(rule(*values))
+        except RecursionError:
+            raise merge.Unmergeable from None  # nested too deeply to be walked
         try:
             value = self.codec.decode(text)
         except StateDecodeError:

@@ -127,6 +127,7 @@ def build_revision(
     """
     check_limits(document, stored, changes)
     before, lifetimes = document.metadata, document.lifetimes
+    written = {name for name, text in changes.items() if not document.yields(name, text)}
     start = now if before.updated is None else max(now, before.updated)
     if expiring is None:
         expiring = [*before.expiring, *lifetimes.newly_expiring(now)]
@@ -135,15 +136,15 @@ def build_revision(
         scope=document.scope,
         owner=dict(owner_after(before.owner, document.owner())),
         created=before.created or start,
-        updated=start if changes or document.tag_changes else before.updated or start,
+        updated=start if written or document.tag_changes else before.updated or start,
         props={
             name: lifetimes.times(
-                name, before, start, is_written=name in changes, reference=reference
+                name, before, start, is_written=name in written, reference=reference
             )
             for name in stored
         },
         writes=[*before.writes, write_id][-WRITES_KEPT:],
-        tags=document_tags.within_limits(document_tags.applied(before.tags, document.tag_changes)),
+        tags=_tags(document),
         expiring=expiring,
         handled=_handled(document, start),
     )
@@ -159,6 +160,8 @@ def _merge_one(
     mine: bytes | None,
     on_conflict: OnConflict,
 ) -> bytes | None:
+    if document.yields(name, mine):
+        return document.stored[name]
     base, theirs = document.base_and_stored(name)
     if on_conflict == "last_writer_wins" or not differ(base, theirs):
         return mine
@@ -174,6 +177,15 @@ def _merge_one(
         problem = error.located(scope=document.scope, key=document.key, property_name=name)
     # Outside of the handler: what led to it may show values, so nothing is chained.
     raise problem
+
+
+def _tags(document: Document) -> dict[str, str]:
+    """Return the next tags. Only a change is held to the limits: tags over them that another
+    program stored would otherwise fail every save."""
+    before = document.metadata.tags
+    if not document.tag_changes:
+        return before
+    return document_tags.within_limits(document_tags.applied(before, document.tag_changes))
 
 
 def _handled(document: Document, now: datetime) -> dict[str, datetime]:

@@ -13,7 +13,7 @@ from ..documents import document_tags
 from ..documents.document import ABSENT, Document
 from ..documents.limits import positive_limit
 from ..documents.merge import Merge
-from ..documents.metadata import is_reserved
+from ..documents.metadata import check_name, is_reserved
 from ..documents.ownership import nobody, owner_of
 from ..documents.pending_expiry import PropertyTimes
 from ..documents.plain_view import Query, as_query, plain_properties, query_document
@@ -198,6 +198,7 @@ class StateScope(BotState):
         """
         if not name:
             raise TypeError("BotState.create_property(): name cannot be None or empty.")
+        check_name(name)
         if is_reserved(name):
             raise ValueError(f"{name!r} is a reserved name: choose another.")
         if on_undecodable not in CHOICES:
@@ -373,7 +374,7 @@ class StateScope(BotState):
         value = document.get(name)
         if value is ABSENT:
             value = _not_too_deep(document, name, copy.deepcopy, payload)
-            document.set(name, value)
+            document.set_default(name, value)
         return self._record(turn, document, name, value)
 
     async def set_state(
@@ -391,7 +392,7 @@ class StateScope(BotState):
     async def patch_state(self, turn: Any, name: str, patch: Any) -> StateRecord:
         """Change the state of this name by a JSON merge patch (RFC 7396): objects are merged, null
         removes a member, anything else replaces. Where there is none, the patch makes one. The
-        payload is a new object; one that was handed out before is detached.
+        payload is a new object; a later change to one that was handed out before fails the save.
 
         :raises StateDecodeError: what is stored, or the result, does not fit the property's type.
         :raises StateEncodeError: the patch is nested too deeply.
@@ -401,7 +402,7 @@ class StateScope(BotState):
         before = plain_properties(document, frozenset({name})).get(name)
         text = json_text.dumps(_not_too_deep(document, name, merge_patch, before, patch))
         value = document.decode(name, text, document.policy(name).versions.current)
-        document.set(name, value, is_change=True)
+        document.replace(name, value)
         return self._record(turn, document, name, value)
 
     async def delete_state(self, turn: Any, name: str) -> None:

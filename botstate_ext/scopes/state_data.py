@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ..documents.document import Document
-from ..documents.metadata import is_reserved
+from ..documents.metadata import check_name, is_reserved
 from ..documents.plain_view import plain_properties
 from ..errors import StateEncodeError
 from ..serialization import json_text
@@ -64,7 +64,9 @@ class StateData:
         """Give a property a value: JSON builtins, or what can be the type of a property.
 
         :raises StateEncodeError: the value cannot be stored.
+        :raises TypeError: the name is not a string.
         """
+        check_name(name)
         if self.data is None:
             self.data = {}
         text = _codec(type(value)).encode(value)
@@ -76,6 +78,7 @@ class StateData:
         changes: dict[str, bytes | None] = {}
         held = self.data or {}
         for name, value in held.items():
+            check_name(name)
             if is_reserved(name):
                 raise StateEncodeError(
                     "this name is reserved: choose another",

@@ -54,7 +54,8 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
 
         Absent or expired gives the default, which is then the property's value: what a callable
         returns (a class, or a function, which may be async), or a copy of any other value; 0, ""
-        and empty collections are defaults like any other. Without one, here and in
+        and empty collections are defaults like any other. While the bot does not change it, it is
+        stored only if no other turn wrote the property. Without one, here and in
         ``create_property``, it gives None and nothing is stored.
 
         :raises StateDecodeError: what is stored does not fit the property.
@@ -73,7 +74,7 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
         meanwhile = document.get(self._name, hint)
         if meanwhile is not ABSENT:
             return meanwhile
-        document.set(self._name, value, hint)
+        document.set_default(self._name, value, hint)
         return value
 
     async def set(
@@ -106,8 +107,8 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
         Reads what is stored now, gives it to ``fn`` (absent: the default, made anew), and writes
         what ``fn`` returns only if nobody wrote meanwhile; otherwise all of that again. ``fn`` may
         be async, may be called several times, and may change the value in place and return None.
-        Committed at once, whatever becomes of the turn. Values of this property that were handed
-        out before are detached.
+        Committed at once, whatever becomes of the turn. A later change to a value of this
+        property that was handed out before fails the save: it would be lost.
 
         :raises StateConflictError: the turn has unsaved changes to this property, or others were
             faster each time (``attempts`` tells how often).

@@ -43,9 +43,6 @@ class Codec(Protocol):
     keeps_tags: bool
     """Tags of jsonpickle are a part of what it writes."""
 
-    is_stable: bool
-    """What `encode` once wrote it would write again: no class that may change has a part in it."""
-
     def encode(self, value: object, base: bytes | None = None) -> bytes:
         """The text of a value; ``base`` itself where that is the very text it has.
 
@@ -72,7 +69,6 @@ class JsonCodec:
     """For what is kept as the JSON that it is, tags of jsonpickle's included."""
 
     keeps_tags = True
-    is_stable = False
 
     def encode(self, value: object, base: bytes | None = None) -> bytes:
         try:
@@ -94,7 +90,6 @@ class UntypedCodec:
     """For properties without a type."""
 
     keeps_tags = True
-    is_stable = True
 
     def __init__(self, allowed: AllowListSource) -> None:
         self._allowed = allowed
@@ -123,6 +118,9 @@ class UntypedCodec:
         return jsonpickle.restore(value, self._allowed()) if jsonpickle.has_tags(text) else value
 
     def normal(self, text: bytes) -> bytes:
+        # Usually our own text: reading and writing it again would double the cost of a change.
+        if json_text.is_own_spelling(text) and not jsonpickle.has_tags(text):
+            return text
         return self.encode(self.decode(text))
 
     def plain(self, text: bytes) -> Any:
@@ -134,7 +132,6 @@ class TypedCodec:
     models, plain classes, and generics over these."""
 
     keeps_tags = False
-    is_stable = False
 
     def __init__(self, type_: Any, allowed: AllowListSource) -> None:
         self.type = type_

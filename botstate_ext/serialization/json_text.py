@@ -23,6 +23,14 @@ _NON_FINITE: Final = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]")
 _split: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _loads: Final = msgspec.json.Decoder().decode
 _sorted: Final = msgspec.json.Encoder(order="sorted").encode
+_NO_SPACE_AT_SEPARATOR: Final = re.compile(
+    rb"""[^",:\s]*(?:"[^"\\]*(?:\\.[^"\\]*)*"[^",:\s]*)*(?:[,:]\S|\Z)""", re.DOTALL
+)
+"""What stands before the first comma or colon of a JSON text without spaces, and that itself."""
+
+_OTHER_SPELLINGS: Final = (b"\\u", b"\\/", b"e+", b"e-0", b"E+", b"E-")
+"""Escapes and numbers as other writers spell them: ``\\u00e9``, ``1e+16``, ``1e-07``."""
+
 _VALUE_IN_TEXT: Final = re.compile(
     r"^(Invalid enum value|Invalid value) .*?( - at `.*`)?$", re.DOTALL
 )
@@ -152,6 +160,17 @@ def canonical(value: Any) -> bytes:
         return _slow_sorted(value)
     # As in dumps: null may stand for NaN, which is something else.
     return _slow_sorted(value) if b"null" in text and _holds_non_finite(value) else text
+
+
+def is_own_spelling(text: bytes) -> bool:
+    """Return True if `dumps` would write this JSON text again exactly as it is.
+
+    False for some such texts too, where only reading them would tell. Reads the text up to its
+    first separator only: one text has one writer, and so one way to write separators.
+    """
+    if _NO_SPACE_AT_SEPARATOR.match(text) is None:
+        return False
+    return not any(mark in text for mark in _OTHER_SPELLINGS)
 
 
 def reason(error: BaseException) -> str:

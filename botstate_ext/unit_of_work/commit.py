@@ -55,6 +55,9 @@ class _Commit:
         """
         if attempt > 1:
             self._changes = _left(document, self._changes)
+            if self._is_deleted(document):
+                # A default that was handed out does not bring a document back.
+                self._changes = document.without_defaults(self._changes)
             has_changes = bool(self._changes) or document.has_metadata_changes
             if not has_changes and document.etag is None:
                 return None  # it was only used, and is gone
@@ -88,13 +91,16 @@ class _Commit:
                 "another delivery of this turn's activity was handled since it was read.",
             )
 
+    def _is_deleted(self, document: Document) -> bool:
+        return self._was_there and document.etag is None and not document.expired_since_loaded()
+
     def _check_again_allowed(self, document: Document, attempt: int) -> None:
-        if not self._changes and not document.tag_changes:
-            return  # nothing but upkeep, which conflicts with nobody
+        if not document.without_defaults(self._changes) and not document.tag_changes:
+            return  # nothing but upkeep and defaults, which conflict with nobody
         if self._work.on_conflict in ("raise", "replay"):
             reason = "someone else wrote it since it was read."
             raise conflict(document, self._changes, attempt, reason)
-        if self._was_there and document.etag is None and not document.expired_since_loaded():
+        if self._is_deleted(document):
             raise conflict(
                 document,
                 self._changes,

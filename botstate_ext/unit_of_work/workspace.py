@@ -149,7 +149,7 @@ class _LateWork(UnitOfWork):
     def __del__(self) -> None:
         for document in self.documents():
             try:
-                unsaved = list(document.changes())
+                unsaved = list(document.without_defaults(document.changes()))
             except StateEncodeError as error:
                 unsaved = [error.property_name or ""]
             if unsaved:

@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from botbuilder.core import TurnContext
 
 from botstate_ext import StateDecodeError, StateMiddleware, StateScopes
 from botstate_ext.storage import MemoryStorage
@@ -396,3 +397,24 @@ async def test_the_storage_knows_when_a_document_ends_and_when_something_is_due(
     assert await world.memory.get(KEY) is None
     await world.write(name, "Ann")
     assert await beside() == {"statenextexpiry": "never"}
+
+
+@pytest.mark.parametrize("updates", [True, False])
+async def test_a_value_that_expired_while_it_was_changed_is_no_conflict(
+    world: World, updates: bool
+) -> None:
+    cart = world.states.conversation.create_property("cart", expires_after=HOUR)
+    count = world.states.conversation.create_property("count")
+    await world.write(cart, ["old"])
+    await world.write(count, 0)
+
+    async def logic(turn: TurnContext) -> None:
+        (await cart.get(turn, list)).append("new")
+        world.clock.advance(2 * HOUR)
+        await world.states.sweep()
+        if updates:
+            await count.update(turn, lambda value: value + 1)
+
+    await world.bot.turn(logic)
+    assert await world.read(cart) == ["old", "new"]
+    assert await world.read(count) == int(updates)

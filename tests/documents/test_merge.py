@@ -82,3 +82,44 @@ def test_values_that_python_holds_equal_are_two_changes(mine: Any, theirs: Any) 
 def test_removed_here_and_changed_there_is_a_conflict() -> None:
     with pytest.raises(Unmergeable):
         merge_fields({"x": 0}, {}, {"x": 1})
+
+
+# Deep values
+
+
+def nested(levels: int, leaf: Any) -> dict[str, Any]:
+    value: dict[str, Any] = {"leaf": leaf}
+    for level in range(levels):
+        value = {"below": value, "level": level}
+    return value
+
+
+def test_a_merge_looks_at_each_part_a_few_times_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    bytes_encoded = 0
+    canonical = json_text.canonical
+
+    def counted(value: Any) -> bytes:
+        nonlocal bytes_encoded
+        encoded = canonical(value)
+        bytes_encoded += len(encoded)
+        return encoded
+
+    monkeypatch.setattr(json_text, "canonical", counted)
+    for levels in (50, 200):
+        bytes_encoded = 0
+        base = nested(levels, {"a": 1, "b": 1})
+        mine, theirs = nested(levels, {"a": 2, "b": 1}), nested(levels, {"a": 1, "b": 2})
+        assert merge_fields(base, mine, theirs) == nested(levels, {"a": 2, "b": 2})
+        size = len(canonical(base))
+        assert bytes_encoded < 50 * size, "what is encoded grows as the value does"
+
+
+def test_the_levels_below_merge_as_those_above() -> None:
+    base = nested(20, {"same": 1, "mine": 1, "theirs": 1, "gone": 1})
+    mine = nested(20, {"same": 1, "mine": 2, "theirs": 1, "new": 1})
+    theirs = nested(20, {"theirs": 2, "mine": 1, "same": 1, "gone": 1})
+    assert merge_fields(base, mine, theirs) == nested(
+        20, {"same": 1, "mine": 2, "theirs": 2, "new": 1}
+    )
+    with pytest.raises(Unmergeable):
+        merge_fields(base, nested(20, {"same": 2}), nested(20, {"same": 3}))

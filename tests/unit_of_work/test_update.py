@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from botbuilder.core import TurnContext
 
-from botstate_ext import StateConflictError, StateMiddleware, StateScopes
+from botstate_ext import StateConflictError, StateEncodeError, StateMiddleware, StateScopes
 from botstate_ext.storage import MemoryStorage
 from botstate_ext.testing import CountingStorage
 from tests.backends import read_all
@@ -79,6 +79,9 @@ async def test_update_detaches_what_was_handed_out_and_the_turn_sees_the_new(
     assert new == [1, 2]
     assert await items.get(turn) is new
     old.append(99)  # to what is detached
+    with pytest.raises(StateEncodeError, match="Get the property again"):
+        await states.user.save_changes(turn)
+    old.remove(99)
     writes = counting.operations["put"]
     await states.user.save_changes(turn)
     assert counting.operations["put"] == writes, "its own save does not conflict, nor write again"

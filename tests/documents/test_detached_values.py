@@ -1,0 +1,105 @@
+"""A value that was handed out and then replaced: a change to it is never lost in silence."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pytest
+from botbuilder.core import TurnContext
+
+from botstate_ext import StateEncodeError, StateMiddleware, StateScopes
+from botstate_ext.documents.document import MAX_DETACHED
+from botstate_ext.storage import MemoryStorage
+from tests.backends import read_all
+from tests.turns import Bot, context
+
+
+@pytest.fixture
+def states() -> StateScopes:
+    return StateScopes(MemoryStorage())
+
+
+def numbered(number: int, value: dict[str, Any]) -> dict[str, Any]:
+    return {**value, "number": number}
+
+
+async def update(states: StateScopes, turn: TurnContext) -> None:
+    await states.user.create_property("x").update(turn, lambda v: {**v, "new": 1}, default=dict)
+
+
+async def patch(states: StateScopes, turn: TurnContext) -> None:
+    await states.user.patch_state(turn, "x", {"new": 1})
+
+
+async def other_property(states: StateScopes, turn: TurnContext) -> None:
+    """Another turn writes; an update of another property shows this turn what it wrote."""
+    await states.user.create_property("x").update(context(), lambda v: {**v, "new": 1})
+    await states.user.create_property("y").update(turn, lambda v: v + 1, default=0)
+    await states.user.create_property("x").get(turn)
+
+
+@pytest.mark.parametrize("stored", [True, False])
+@pytest.mark.parametrize("replace", [update, patch, other_property])
+async def test_a_change_to_it_is_an_error_at_the_save(
+    states: StateScopes, replace: Any, stored: bool
+) -> None:
+    x, turn = states.user.create_property("x"), context()
+    if stored or replace is other_property:
+        await x.update(context(), lambda v: {"a": [1]}, default=dict)
+    held = await x.get(turn, dict)
+    await replace(states, turn)
+    held.setdefault("a", []).append("lost")
+    with pytest.raises(StateEncodeError, match="Get the property again") as raised:
+        await states.user.save_changes(turn)
+    assert raised.value.property_name == "x"
+    assert "lost" not in str(raised.value).replace("would be lost", "")
+    expected = {**({"a": [1]} if stored or replace is other_property else {}), "new": 1}
+    if replace is not patch:
+        assert (await read_all(states.user))["x"] == expected
+
+
+@pytest.mark.parametrize("replace", [update, patch, other_property])
+async def test_without_a_change_to_it_the_turn_is_saved(states: StateScopes, replace: Any) -> None:
+    x, turn = states.user.create_property("x"), context()
+    await x.update(context(), lambda v: {"a": [1]}, default=dict)
+    await x.get(turn)
+    await replace(states, turn)
+    (await x.get(turn, dict))["a"].append(2)
+    await states.user.save_changes(turn)
+    assert (await read_all(states.user))["x"] == {"a": [1, 2], "new": 1}
+
+
+async def test_the_turn_of_the_middleware_fails_with_it(states: StateScopes) -> None:
+    x = states.user.create_property("x")
+
+    async def logic(turn: TurnContext) -> None:
+        held = await x.get(turn, dict)
+        await update(states, turn)
+        held["post"] = 1
+
+    with pytest.raises(StateEncodeError):
+        await Bot(StateMiddleware(states)).turn(logic)
+
+
+async def test_what_was_discarded_is_no_longer_watched(states: StateScopes) -> None:
+    x, turn = states.user.create_property("x"), context()
+    held = await x.get(turn, dict)
+    await update(states, turn)
+    held["post"] = 1
+    await states.user.load(turn, force=True)
+    await states.user.save_changes(turn)
+    assert await read_all(states.user) == {"x": {"new": 1}}
+
+
+async def test_many_updates_keep_few_values_and_forget_no_change(states: StateScopes) -> None:
+    x, turn = states.user.create_property("x"), context()
+    held = await x.get(turn, dict)
+    await update(states, turn)
+    held["post"] = 1
+    for number in range(MAX_DETACHED + 2):
+        await x.update(turn, partial(numbered, number))
+    document = await states.user.document(turn)
+    assert len(document._detached) == MAX_DETACHED
+    with pytest.raises(StateEncodeError, match="Get the property again"):
+        await states.user.save_changes(turn)
