@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Final, Literal, TypeAlias
@@ -102,10 +103,10 @@ class Plan:
     steps: list[Step]
 
     @classmethod
-    def drawn(cls, random: Random) -> Plan:
+    def drawn(cls, random: Random, conversations: Sequence[str]) -> Plan:
         return cls(
             user=random.choice(("u1", "u2")),
-            conversation=random.choice(("c1", "c2")),
+            conversation=random.choice(conversations),
             mode=random.randrange(len(MODES)),
             steps=[Step(random) for _ in range(random.randint(1, 4))],
         )

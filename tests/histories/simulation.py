@@ -15,12 +15,16 @@ from .storage import SimulatedStorage, Weather
 
 MakeStorage = Callable[[History, Random, Weather], SimulatedStorage]
 
+CROWDS = 0.1
+"""How many of the histories are those of thirty users in one conversation."""
+
 _START = datetime(2024, 5, 6, tzinfo=timezone.utc)
 
 
 def history_of(seed: int, make_storage: MakeStorage = SimulatedStorage) -> History:
-    """Two processes, each with a few users at once, over one storage. The same seed gives the same
-    history, to the last detail."""
+    """Two processes, each with a few users at once, over one storage; now and then a crowd in one
+    conversation, more than a document remembers writes of. The same seed gives the same history, to
+    the last detail."""
     random = Random(seed)
     state = global_random.getstate()
     global_random.seed(seed)  # the pauses between attempts are drawn from it
@@ -43,10 +47,16 @@ async def _play(random: Random, make_storage: MakeStorage) -> History:
             await Turn(f"{name}{number}", process, plan).run()
 
     processes = [Process(name, storage, history, clock) for name in ("p", "q")]
+    is_crowd = random.random() < CROWDS
+    turns, conversations = (2, ("c1",)) if is_crowd else (4, ("c1", "c2"))
     users = [
-        user(f"{process.name}{letter}", process, [Plan.drawn(random) for _ in range(4)])
+        user(
+            f"{process.name}{letter}",
+            process,
+            [Plan.drawn(random, conversations) for _ in range(turns)],
+        )
         for process in processes
-        for letter in "abc"[: random.randint(1, 3)]
+        for letter in "abcdefghijklmno"[: 15 if is_crowd else random.randint(1, 3)]
     ]
     await asyncio.gather(*users)
     await storage.settle()

@@ -26,13 +26,15 @@ class Weather:
     """It is carried out, and its driver tries once more, which meets its own trace: a conflict."""
     arrives_late: float = 0.0
     """Its sender has given up by the time it is carried out."""
+    is_repeated: float = 0.0
+    """It is carried out or not, its driver hears nothing, and sends it again after a while."""
 
     @classmethod
     def drawn(cls, random: Random) -> Weather:
         """Half of all days are fine."""
         if random.random() < 0.5:
             return cls()
-        return cls(*(random.choice((0.0, 0.02, 0.1)) for _ in range(4)))
+        return cls(*(random.choice((0.0, 0.03, 0.1)) for _ in range(5)))
 
 
 class SimulatedStorage(StorageWrapper):
@@ -79,6 +81,8 @@ class SimulatedStorage(StorageWrapper):
             self._late.add(task)
             task.add_done_callback(self._late.discard)
             raise _failure(operation, key, maybe_written=True)
+        if writes and self._random.random() < weather.is_repeated:
+            return await self._repeated(key, call)
         result = await call()
         await self._note(key, writes)
         fate = self._random.random()
@@ -91,6 +95,26 @@ class SimulatedStorage(StorageWrapper):
 
     async def _travel(self) -> None:
         await asyncio.sleep(self._random.expovariate(1 / 0.01))
+
+    async def _repeated(self, key: str, call: Callable[[], Awaitable[T]]) -> T:
+        """A write that a driver sends twice, and whose first answer it never got."""
+        first = None
+        if self._random.random() < 0.5:
+            try:
+                first = await call()
+            except StateConflictError:
+                pass  # nobody hears of it
+            else:
+                await self._note(key, writes=True)
+        await asyncio.sleep(self._random.expovariate(1 / 0.5))
+        try:
+            second = await call()
+        except StateConflictError as conflict:
+            conflict.maybe_written = True
+            raise
+        await self._note(key, writes=True)
+        await self._travel()
+        return first or second  # what a deletion removed is gone by its own hand
 
     async def _carry_out_late(self, key: str, call: Callable[[], Awaitable[T]]) -> None:
         await asyncio.sleep(self._random.expovariate(1 / 0.1))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from botstate_ext.documents.document import Document
+from botstate_ext.documents.pending_writes import Outcome, PendingWrite
 from botstate_ext.storage import MemoryStorage, StoredItem
 from botstate_ext.storage.base import ANY
 from botstate_ext.turn.held_replies import ImmediateReplies
@@ -82,11 +83,11 @@ def test_a_read_of_what_is_not_stored_is_seen() -> None:
 
 
 def test_what_is_applied_twice_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    settle = Document.confirm_pending_writes
+    confirm = Document.confirm_pending_writes
 
-    def forgetful(document: Document) -> bool:
-        settle(document)
-        return False
+    def forgetful(document: Document) -> dict[Outcome, list[PendingWrite]]:
+        confirm(document)
+        return {outcome: [] for outcome in Outcome}
 
     monkeypatch.setattr(Document, "confirm_pending_writes", forgetful)
     echoing = Weather(echoes=0.3)
@@ -112,3 +113,20 @@ def test_what_is_said_too_early_is_seen(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(StateMiddleware, "__init__", hasty)
     assert "said" in found_in()
+
+
+def test_a_repetition_of_what_may_have_been_made_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a crowd, the traces of a write whose answer was lost are soon gone."""
+    outcome = PendingWrite.outcome
+
+    def hopeful(write: PendingWrite, *read: Any) -> Outcome:
+        found = outcome(write, *read)
+        return Outcome.NOT_STORED if found is Outcome.UNKNOWN else found
+
+    monkeypatch.setattr("tests.histories.simulation.CROWDS", 1)
+    monkeypatch.setattr(PendingWrite, "outcome", hopeful)
+    repeating = Weather(is_repeated=0.2)
+    told = found_in(
+        make_storage=lambda history, random, _: SimulatedStorage(history, random, repeating)
+    )
+    assert "failed, and is there" in told or "stored a mark twice" in told
