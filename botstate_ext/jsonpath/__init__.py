@@ -3,6 +3,7 @@
     path.py       JsonPath, which is what the rest of the package uses
     limits.py     what a path may cost, and Run, which counts it
     parse.py      text -> the library's syntax tree, behind guards
+    lexer.py      two corrections to the library's lexer
     compiler.py   syntax tree -> closures over lists of values
     compare.py    == and < of JSON values
     iregexp.py    the patterns of match() and search()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from jsonpath_rfc9535 import JSONPathEnvironment, JSONPathError, JSONPathQuery
+from jsonpath_rfc9535 import JSONPathError, JSONPathQuery
 
 from ..errors import StateQueryError
+from .lexer import Environment
 from .limits import MAX_LENGTH, MAX_NESTING, MAX_NUMBER, MAX_OPERATORS, over_limit
 
-_ENVIRONMENT: Final = JSONPathEnvironment()
+_ENVIRONMENT: Final = Environment()
 _STRING: Final = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"", re.DOTALL)
 _LEVEL: Final = {"[": 1, "(": 1, "]": -1, ")": -1}
 _SHOWN: Final = 60
@@ -53,5 +54,4 @@ def nesting(text: str) -> int:
 
 def syntax_error(text: str, problem: str) -> StateQueryError:
     shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
-    hint = "" if text.isascii() else " Write a name beyond ASCII as ['name']."
-    return StateQueryError(f"The JSONPath {shown!r} is not valid: {problem}.{hint}")
+    return StateQueryError(f"The JSONPath {shown!r} is not valid: {problem}.")

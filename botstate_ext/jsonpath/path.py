@@ -21,8 +21,6 @@ class JsonPath:
     Immutable, hashable and equal by text. Compiled once: the same text gives the same object while
     it is in a cache of 512 paths. ``.$name`` is accepted as another spelling of ``$.name``.
 
-    Names beyond ASCII are written ``$['中文']``: ``$.中文`` is refused.
-
     :raises StateQueryError: the text is not RFC 9535, or is over a limit, which the error names.
     """
 

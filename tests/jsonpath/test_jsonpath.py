@@ -293,10 +293,58 @@ def test_an_error_shows_the_path_and_the_position() -> None:
         JsonPath("$.orders[x]")
 
 
-def test_a_name_beyond_ascii_is_written_in_brackets() -> None:
-    assert found("$['中文']", {"中文": 1}) == [1]
-    with pytest.raises(StateQueryError, match=r"beyond ASCII as \['name'\]"):
-        JsonPath("$.中文")
+@pytest.mark.parametrize(
+    "name", ["中文", "é", "a中", "中1_b", "\x80", "\ud7ff\ue000", "😀", "\U0010ffff"]
+)
+def test_a_name_beyond_ascii_needs_no_brackets(name: str) -> None:
+    value = {name: 1, "x": {"y": {name: 2}}}
+    assert found(f"$.{name}", value) == found(f"$['{name}']", value) == [1]
+    assert found(f"$..{name}", value) == [1, 2]
+    assert found(f"$.x[?@.{name} == 2]", value) == [{name: 2}]
+
+
+@pytest.mark.parametrize("name", ["1中", "-中", "中-", "\ud800", "a\udfff", "\x7f", "中 文"])
+def test_not_every_character_is_part_of_a_name(name: str) -> None:
+    with pytest.raises(StateQueryError, match="not valid"):
+        JsonPath(f"$.{name}")
+
+
+ROWS = [{"x": [{"b": 1}, {"c": 1}, {"d": 1}]}, {"x": [{"b": 0}]}]
+
+
+@pytest.mark.parametrize(
+    ("test", "matches"),
+    [
+        ("count(@.x[?@.b, ?@.c]) == 2", [0]),
+        ("count(@.x[?@.b == 0, 0]) == 2", [1]),
+        ("count(@.x[0, ?@.b]) == 2", [0, 1]),
+        ("count(@.x[?(@.b), ?(@.c || @.d), 0]) == 4", [0]),
+        ("count(@.x[?length(@.b) == 1, ?match(@.c, 'b')]) == 0", [0, 1]),
+        ("count(@.x[?count(@[?@ == 1, ?@ == 0]) == 1, ?@.b]) > 3", [0]),
+        ("value(@.x[?@.c, ?@.e].c) == 1", [0]),
+        ("count(@.x[?@.b, ?@.c]) == 2 && @.x[?@.d, ?@.e]", [0]),
+    ],
+)
+def test_a_comma_after_a_filter_in_the_argument_of_a_function(
+    test: str, matches: list[int]
+) -> None:
+    assert found(f"$[?{test}]", ROWS) == [ROWS[index] for index in matches]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "$[?count(@.x[?@.b,]) > 1]",
+        "$[?count(@.x[?@.b], @.x) > 1]",
+        "$[?count(@.x[?@.b, ?@.c) > 1]",
+        "$[?count(@.x[?(@.b, @.c)]) > 1]",
+        "$[?count((@.x, @.y)) > 1]",
+        "$[?match(@.x[?@.b, ?@.c], 'b')]",
+    ],
+)
+def test_a_comma_in_the_wrong_place_is_refused(path: str) -> None:
+    with pytest.raises(StateQueryError, match="not valid"):
+        JsonPath(path)
 
 
 def test_the_other_spelling_of_a_root_is_accepted() -> None:
