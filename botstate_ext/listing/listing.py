@@ -177,11 +177,10 @@ async def with_data(
             found = opened(record, item, policies, clock())
             if where is not None and not where.find(found.data):
                 continue
-        except StateError as error:
-            _log.warning("A scan could not read a document, and went on: %s", error)
         except Exception as error:  # noqa: BLE001 - logged; one document ends no scan
-            kind = type(error).__name__  # its text may show a value
-            _log.warning("A scan could not read %r, and went on: it raised %s.", record.key, kind)
+            # Of our own errors the text shows no value; of any other it may.
+            reason = error if isinstance(error, StateError) else f"{type(error).__name__}."
+            _log.warning("A scan passed over %r, which raised: %s", record.key, reason)
         else:
             yield found
 

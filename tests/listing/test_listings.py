@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from botbuilder.core import MemoryStorage as UpstreamMemoryStorage
@@ -24,9 +25,11 @@ from botstate_ext import (
     StateTooLargeError,
 )
 from botstate_ext.listing.continuation import ListingCursor, from_token, to_token
+from botstate_ext.listing.records import record_of
 from botstate_ext.scopes.scope import StateScope
 from botstate_ext.storage import BlobStorage, MemoryStorage, StateStorage, as_state_storage
-from botstate_ext.testing import CountingStorage, ManualClock
+from botstate_ext.storage.base import ItemInfo
+from botstate_ext.testing import CountingStorage, FaultyStorage, ManualClock
 from tests.storage.upstream_kinds import PlainStorage
 from tests.turns import Bot, context, message
 
@@ -285,6 +288,85 @@ async def test_a_scan_passes_over_what_it_cannot_read(
         assert await ids(states.shared, data=True) == ["good"]
     assert "shared/bad" in caplog.text
     assert await ids(states.shared) == ["bad", "good"]
+
+
+async def test_one_bad_document_stops_neither_a_listing_nor_a_scan(
+    states: StateScopes,
+    storage: CountingStorage,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for ident in ("a", "b", "c"):
+        await store(states, states.shared.at(ident))
+    get, get_many = storage.get, storage.get_many
+
+    async def refuse(key: str) -> object:
+        if key == "shared/b":
+            raise KeyError("s3cret")
+        return await get(key)
+
+    async def refuse_many(keys: list[str]) -> object:
+        if "shared/b" in keys:
+            raise KeyError("s3cret")
+        return await get_many(keys)
+
+    monkeypatch.setattr(storage, "get", refuse)
+    monkeypatch.setattr(storage, "get_many", refuse_many)
+    assert await ids(states.shared, where="$.x") == ["a", "c"]
+    assert "passed over 'shared/b', which raised: KeyError" in caplog.text
+
+    def broken(info: ItemInfo, *others: Any) -> DocumentRecord:
+        if info.key == "shared/a":
+            raise OverflowError("s3cret")
+        return record_of(info, *others)
+
+    monkeypatch.setattr("botstate_ext.listing.listing.record_of", broken)
+    assert await ids(states.shared) == ["b", "c"]
+    assert "passed over 'shared/a': its metadata raised OverflowError" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
+async def test_a_path_over_its_limit_on_one_document_leaves_the_others(
+    states: StateScopes, storage: CountingStorage, caplog: pytest.LogCaptureFixture
+) -> None:
+    await store(states, states.shared.at("small"))
+    wide = json.dumps({"x": [0] * 2000}).encode()
+    await storage.put_if("shared/wide", wide, etag=None)
+    assert await ids(states.shared, where="$.x[?count($..*) > 0]") == ["small"]
+    assert "'shared/wide'" in caplog.text
+    assert "over the limit on work" in caplog.text
+
+
+async def test_a_scan_of_a_storage_that_fails_raises(states: StateScopes) -> None:
+    await store(states, states.shared.at("a"))
+    await store(states, states.shared.at("b"))
+    faults = FaultyStorage(states.storage)
+    faults.fail("get", times=10)
+    with pytest.raises(StateStorageError):
+        await ids(StateScopes(faults).shared, data=True)
+
+
+async def test_a_copy_under_another_key_is_listed_without_an_owner(
+    states: StateScopes, storage: CountingStorage
+) -> None:
+    for scope in (states.user, states.private):
+        await store(states, scope)
+    copies = {
+        "test/users/ann": "test/users/bob",
+        "test/conversations/c/users/ann/": "test/conversations/c/users/bob/",
+    }
+    for source, target in copies.items():
+        item = await storage.get(source)
+        page = await storage.list_page(source, limit=1)
+        assert item is not None
+        await storage.put_if(target, item.data, etag=None, metadata=page.items[0].metadata)
+    for scope, target in zip((states.user, states.private), copies.values(), strict=True):
+        records = {record.key: record async for record in scope.scan()}
+        assert len(records) == 2
+        copy = records.pop(target)
+        assert (copy.id, copy.user_id, copy.conversation_id) == (None, None, None)
+        [original] = records.values()
+        assert original.user_id == "ann"
 
 
 # Tokens

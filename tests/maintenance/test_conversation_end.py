@@ -179,6 +179,23 @@ async def test_keys_that_read_two_ways_stay(caplog: pytest.LogCaptureFixture) ->
     assert "written by the 'conversation' scope" in caplog.text
 
 
+async def test_a_copy_with_the_metadata_of_another_conversation_stays(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world = World()
+    await fill(world.states, world.bot, message())
+    await fill(world.states, world.bot, message(conversation="other", user="z"))
+    source, target = "test/conversations/other/users/z/", "test/conversations/conv/users/z/"
+    item = await world.memory.get(source)
+    page = await world.memory.list_page(source)
+    assert item is not None
+    await world.memory.put_if(target, item.data, etag=None, metadata=page.items[0].metadata)
+    await world.bot.turn(world.states.complete_conversation)
+    assert {source, target} <= await keys(world)
+    assert PRIVATE not in await keys(world)
+    assert "its metadata names another owner" in caplog.text
+
+
 async def test_a_namespace_is_part_of_the_key() -> None:
     world = World(namespace="ns")
     await fill(world.states, world.bot, message())
