@@ -119,3 +119,13 @@ def test_no_comment_hides_code_in_another_way(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for comment in COMMENT.findall(text):
         assert comment.startswith(" check\n") or comment == " rows are run ", comment
+
+
+@pytest.mark.parametrize("page", [README, *PAGES], ids=lambda page: page.name)
+def test_only_adopting_says_how_to_install_by_name(page: Path) -> None:
+    """The package is on no index: an install by its name alone finds nothing."""
+    by_name = re.findall(r'pip install "?botstate-ext[^`\n]*', page.read_text(encoding="utf-8"))
+    if page.name == "adopting.md":
+        assert len([line for line in by_name if "git+ADDRESS" not in line]) == 1
+    else:
+        assert by_name == []

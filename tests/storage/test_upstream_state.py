@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from botbuilder.core import ConversationState, TurnContext, UserState
+from botbuilder.core import MemoryStorage as UpstreamMemoryStorage
 from botbuilder.core.adapters import TestAdapter
 from botbuilder.core.teams import TeamsSSOTokenExchangeMiddleware
 from botbuilder.schema import Activity, ChannelAccount, ConversationAccount
@@ -175,6 +176,14 @@ async def test_none_is_refused(storage: StateStorage, operation: str) -> None:
 
 async def test_teams_single_sign_on_is_deduplicated(storage: StateStorage) -> None:
     """Its first write brings an e_tag that it made up; its second must fail as a conflict."""
+    assert await token_exchanges_let_through(storage) == [True, False, False]
+
+
+async def test_teams_single_sign_on_on_the_sdks_own_memory_lets_two_through() -> None:
+    assert await token_exchanges_let_through(UpstreamMemoryStorage()) == [True, True, False]
+
+
+async def token_exchanges_let_through(storage: Any) -> list[bool]:
     middleware: Any = TeamsSSOTokenExchangeMiddleware(storage, "connection")
     allowed = []
     for _ in range(3):
@@ -182,4 +191,4 @@ async def test_teams_single_sign_on_is_deduplicated(storage: StateStorage) -> No
         context.activity.type, context.activity.name = "invoke", "signin/tokenExchange"
         context.activity.value = {"id": "exchange-1"}
         allowed.append(await middleware._deduplicated_token_exchange_id(context))
-    assert allowed == [True, False, False]
+    return allowed
