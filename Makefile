@@ -9,6 +9,7 @@ VENV := .venv
 LATEST := .venv-blob-latest
 CORE := .venv-core
 SUCCESSOR := .venv-successor
+DOCS := .venv-docs
 AZURITE_DIR := .azurite
 SUITE_DIR := .jsonpath-suite
 SAMPLE := samples/state_management_bot
@@ -25,7 +26,7 @@ DRIVER_TESTS := tests/storage tests/turn tests/privacy tests/cli tests/docs test
 # One process of tests for each processor; PYTEST_OPTIONS= runs them in one.
 PYTEST_OPTIONS ?= -n auto
 
-.PHONY: help run pizza chat azurite quick test slow lint types unit blob-latest histories bench soak concurrency successor clean
+.PHONY: help run pizza chat azurite quick test slow lint types unit blob-latest histories bench soak concurrency successor docs clean
 .DELETE_ON_ERROR:
 
 help:
@@ -40,6 +41,7 @@ help:
 	@echo "make histories  10,000 simulated histories, each checked for lost updates"
 	@echo "make concurrency  processes that append to one order on Azurite, each way of doing so"
 	@echo "make soak     memory over many turns, in minutes"
+	@echo "make docs     the documentation site, in build/docs"
 	@echo "make clean    remove what the other targets installed"
 
 # Virtual environments. A stamp is newer than pyproject.toml when what it declares is installed.
@@ -158,5 +160,16 @@ soak: $(VENV)/.bench
 concurrency: $(VENV)/.bench $(AZURITE_DIR)/$(AZURITE_VERSION)
 	$(VENV)/bin/python -m benchmarks concurrency
 
+# Sphinx wants a newer babel than botbuilder-dialogs pins, so it has an environment of its own.
+$(DOCS)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/pip install -q -e '.[docs]'
+	@touch $@
+
+# Warnings are errors, and nothing is fetched.
+docs: $(DOCS)/.installed
+	$(DOCS)/bin/python -m sphinx -q -W --keep-going -b html docs build/docs
+	@echo "build/docs/index.html is the first page."
+
 clean:
-	rm -rf $(VENV) $(LATEST) $(CORE) $(SUCCESSOR) $(AZURITE_DIR) $(SUITE_DIR) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(DOCS) $(LATEST) $(CORE) $(SUCCESSOR) $(AZURITE_DIR) $(SUITE_DIR) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
