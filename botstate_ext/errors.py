@@ -49,6 +49,7 @@ class StateError(Exception):
 class StateConflictError(StateError):
     """A document changed in storage since it was read, and the change could not be merged.
 
+    ``keys``: all documents that were changed, where several were to be written in one step.
     The text contains "Etag conflict", which parts of the SDK look for (for example
     ``TeamsSSOTokenExchangeMiddleware``).
 
@@ -61,15 +62,18 @@ class StateConflictError(StateError):
         reason: str,
         *,
         key: str | None = None,
+        keys: Sequence[str] = (),
         scope: str | None = None,
         properties: Sequence[str] = (),
         attempts: int = 1,
         maybe_written: bool = False,
     ) -> None:
         self.reason, self.key, self.scope = reason, key, scope
+        self.keys = tuple(keys) or (() if key is None else (key,))
         self.properties, self.attempts = tuple(properties), attempts
         self.maybe_written = maybe_written
-        super().__init__(f"Etag conflict{_place(scope, key, properties)}: {reason}")
+        others = f" So were {_names(self.keys[1:])}." if len(self.keys) > 1 else ""
+        super().__init__(f"Etag conflict{_place(scope, key, properties)}: {reason}{others}")
 
 
 class StateNotFoundError(StateError, LookupError):

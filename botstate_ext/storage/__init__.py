@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .adapt import as_state_storage
-from .base import ANY, DueItems, ItemInfo, ItemPage, StateStorage, StoredItem
+from .base import ANY, DueItems, ItemInfo, ItemPage, ItemWrite, StateStorage, StoredItem
 from .memory import MemoryStorage
 from .routed import RoutedStorage
 
 if TYPE_CHECKING:
     from .blob.blob import BlobStorage
+    from .sqlite import SQLiteStorage
 
 __all__ = [
     "ANY",
@@ -18,17 +20,21 @@ __all__ = [
     "DueItems",
     "ItemInfo",
     "ItemPage",
+    "ItemWrite",
     "MemoryStorage",
     "RoutedStorage",
+    "SQLiteStorage",
     "StateStorage",
     "StoredItem",
     "as_state_storage",
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "BlobStorage":  # imported when it is first named: a bot without Blob does not pay
-        from .blob.blob import BlobStorage
+# Imported when first named: a bot pays only for the storage that it uses.
+_LAZY = {"BlobStorage": ".blob.blob", "SQLiteStorage": ".sqlite"}
 
-        return BlobStorage
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name], __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
@@ -12,12 +12,13 @@ from typing import Any, Final, TypeVar
 from ..host.bases import Storage
 from . import upstream_face
 from .etags import ANY
+from .writes import ItemWrite
 
-__all__ = ["ANY", "DueItems", "ItemInfo", "ItemPage", "StateStorage", "StoredItem"]
+__all__ = ["ANY", "DueItems", "ItemInfo", "ItemPage", "ItemWrite", "StateStorage", "StoredItem"]
 
 Self = TypeVar("Self", bound="StateStorage")
 
-FLAGS: Final = ("conditional", "lists", "metadata", "any_bytes")
+FLAGS: Final = ("conditional", "lists", "metadata", "any_bytes", "transactional")
 """The attributes of a storage by which it says what it can do."""
 
 
@@ -82,6 +83,9 @@ class StateStorage(Storage):
     """True if bodies may be any bytes, and come back byte for byte. Otherwise they must be JSON
     objects, and come back as equal JSON."""
 
+    transactional: bool = False
+    """True if `write_many` writes several items in one step, all or none."""
+
     _types: tuple[type, ...] = ()
 
     def __init__(self, *, types: Iterable[type] = ()) -> None:
@@ -140,6 +144,20 @@ class StateStorage(Storage):
 
         :raises ValueError: ``limit`` is not positive, or the token is not one of this storage.
         """
+
+    async def write_many(self, writes: Sequence[ItemWrite]) -> dict[str, str]:
+        """Write and delete several items in one step, all or none.
+
+        Return the new ETags by key, without those of deleted items. Whoever reads several items
+        with one `get_many` sees all of these writes or none.
+
+        :raises StateConflictError: some conditions do not hold; ``keys`` names all of them.
+        :raises StateKeyError, StateTooLargeError: a key or metadata is not acceptable.
+        :raises StateStorageError: it failed; ``maybe_written`` tells whether all may be there.
+        :raises ValueError: a key is there twice, or a deletion has no ETag.
+        :raises NotImplementedError: the storage is not ``transactional``.
+        """
+        raise NotImplementedError(f"{type(self).__name__} cannot write several items in one step.")
 
     async def aclose(self) -> None:
         """Close every connection that this storage opened. Closing twice is no error, and a storage

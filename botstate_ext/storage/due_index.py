@@ -11,6 +11,9 @@ from .base import DueItems, ItemInfo
 _DUE_PAGE: Final = 500
 """Items of a page: few enough for a sweep to hold, and to change the storage between two pages."""
 
+NEXT_EXPIRY: Final = "statenextexpiry"
+"""The entry that sweeps ask for. An engine with an index on disk keeps one of this entry only."""
+
 
 class DueIndex:
     """Finds due items without looking at the others. Items without the entry come first."""

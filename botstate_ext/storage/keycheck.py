@@ -21,6 +21,7 @@ _ADVICE: Final = (
 )
 # Control characters and the non-characters cannot be written in the XML of a listing.
 _FORBIDDEN: Final = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\\\\ud800-\udfff\ufffe\uffff]")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _DOTTED_SEGMENT: Final = re.compile(r"\.(?:/|\Z)")
 _NAME: Final = re.compile(r"[a-z_][a-z0-9_]*")
 # What an HTTP header carries unchanged: no control characters, no spaces at the ends.
@@ -47,6 +48,11 @@ def check_key(key: object) -> None:
         raise StateKeyError(
             f"The storage key {key!r} has over {MAX_KEY_SEGMENTS} parts, divided by '/'. {_ADVICE}"
         )
+
+
+def may_start_a_key(prefix: str) -> bool:
+    """False for text with lone surrogates: no key has them, and no engine can encode them."""
+    return _SURROGATE.search(prefix) is None
 
 
 def check_metadata(key: str, metadata: Mapping[str, str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,7 @@ from .due_index import DueIndex, due_pages
 from .etags import check_condition, new_etag
 from .keycheck import check_etag, check_key, check_put
 from .upstream_items import to_bytes
+from .writes import ItemWrite, check_conditions, check_writes
 
 
 class MemoryStorage(StateStorage):
@@ -28,6 +29,8 @@ class MemoryStorage(StateStorage):
 
     :raises StateKeyError, StateDecodeError: an item of ``dictionary`` cannot be stored.
     """
+
+    transactional = True
 
     def __init__(
         self,
@@ -60,13 +63,7 @@ class MemoryStorage(StateStorage):
         check_put(key, etag, metadata)
         stored = self._items.get(key)
         check_condition(key, etag, None if stored is None else stored.item.etag)
-        if stored is None:
-            bisect.insort(self._keys, key)
-        item = StoredItem(bytes(data), new_etag(), frozen_metadata(metadata))
-        self._items[key] = _Entry(item, self._clock())
-        if self._due is not None:
-            self._due.put(key, item.metadata)
-        return item.etag
+        return self._put(key, data, metadata)
 
     async def delete_if(self, key: str, *, etag: str = ANY) -> bool:
         check_key(key)
@@ -75,11 +72,35 @@ class MemoryStorage(StateStorage):
         if stored is None:
             return False
         check_condition(key, etag, stored.item.etag)
+        self._delete(key)
+        return True
+
+    async def write_many(self, writes: Sequence[ItemWrite]) -> dict[str, str]:
+        check_writes(writes)
+        stored = {w.key: self._items[w.key].item.etag for w in writes if w.key in self._items}
+        check_conditions(writes, stored)
+        etags = {}
+        for write in writes:
+            if write.data is not None:
+                etags[write.key] = self._put(write.key, write.data, write.metadata)
+            elif write.key in stored:
+                self._delete(write.key)
+        return etags
+
+    def _put(self, key: str, data: bytes, metadata: Mapping[str, str] | None) -> str:
+        if key not in self._items:
+            bisect.insort(self._keys, key)
+        item = StoredItem(bytes(data), new_etag(), frozen_metadata(metadata))
+        self._items[key] = _Entry(item, self._clock())
+        if self._due is not None:
+            self._due.put(key, item.metadata)
+        return item.etag
+
+    def _delete(self, key: str) -> None:
         del self._items[key]
         del self._keys[bisect.bisect_left(self._keys, key)]
         if self._due is not None:
             self._due.remove(key)
-        return True
 
     async def list_page(
         self, prefix: str = "", *, limit: int | None = None, continuation_token: str | None = None

@@ -47,6 +47,7 @@ class RoutedStorage(StateStorage):
         super().__init__(types=types)
         for flag in FLAGS:
             setattr(self, flag, all(getattr(storage, flag) for storage in self._all))
+        self.transactional = False  # no step spans two storages
 
     def storage_of(self, key: str) -> StateStorage:
         """Return the storage that holds the item of this key."""

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Mapping,
+    Sequence,
+)
 from contextlib import aclosing
 from typing import Literal, TypeAlias, TypeVar, cast
 
-from .base import ANY, FLAGS, DueItems, ItemPage, StateStorage, StoredItem
+from .base import ANY, FLAGS, DueItems, ItemPage, ItemWrite, StateStorage, StoredItem
 
 T = TypeVar("T")
 Operation: TypeAlias = Literal["get", "put", "delete", "list"]
@@ -69,6 +77,10 @@ class StorageWrapper(StateStorage):
                 following = await anext(pages, None)
                 # The end is no operation: only a further page goes through `_run`.
                 page = following and await self._run("list", None, _returning(following))
+
+    async def write_many(self, writes: Sequence[ItemWrite]) -> dict[str, str]:
+        key = writes[0].key if len(writes) == 1 else None
+        return await self._run("put", key, lambda: self._storage.write_many(writes))
 
     async def aclose(self) -> None:
         await self._storage.aclose()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from botbuilder.core import MemoryStorage as UpstreamMemoryStorage
@@ -12,6 +13,7 @@ from botstate_ext.storage import (
     BlobStorage,
     MemoryStorage,
     RoutedStorage,
+    SQLiteStorage,
     StateStorage,
     as_state_storage,
 )
@@ -23,6 +25,13 @@ class TestMemory(StorageContract):
     @pytest.fixture
     def storage(self) -> StateStorage:
         return MemoryStorage()
+
+
+class TestSQLite(StorageContract):
+    @pytest.fixture
+    async def storage(self, tmp_path: Path) -> AsyncIterator[StateStorage]:
+        async with SQLiteStorage(tmp_path / "state" / "bot.db") as storage:
+            yield storage
 
 
 class TestSharedUpstreamMemory(StorageContract):

@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import pytest
 from botbuilder.core import MemoryStorage as UpstreamMemoryStorage
 
-from botstate_ext.storage import BlobStorage, MemoryStorage, StateStorage, as_state_storage
+from botstate_ext.storage import (
+    BlobStorage,
+    MemoryStorage,
+    SQLiteStorage,
+    StateStorage,
+    as_state_storage,
+)
 
 StorageBaseTests = pytest.importorskip("botbuilder.testing.storage_base_tests").StorageBaseTests
 
 TESTS = [name for name, test in vars(StorageBaseTests).items() if isinstance(test, staticmethod)]
 
 
-@pytest.fixture(params=["memory", "shared memory", "blob", "upstream's blob"])
+@pytest.fixture(params=["memory", "shared memory", "sqlite", "blob", "upstream's blob"])
 async def storage(
-    request: pytest.FixtureRequest, container_name: str
+    request: pytest.FixtureRequest, container_name: str, tmp_path: Path
 ) -> AsyncIterator[StateStorage]:
     if request.param == "memory":
         yield MemoryStorage()
     elif request.param == "shared memory":
         yield as_state_storage(UpstreamMemoryStorage())
+    elif request.param == "sqlite":
+        async with SQLiteStorage(tmp_path / "bot.db") as storage:
+            yield storage
     else:
         azurite = request.getfixturevalue("azurite")
         from botbuilder.azure import BlobStorage as UpstreamBlobStorage

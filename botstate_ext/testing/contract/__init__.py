@@ -9,12 +9,15 @@ import pytest
 from .items import ItemContract
 from .keys import KeyContract
 from .listing import ListingContract
+from .transactions import TransactionContract
 from .upstream import UpstreamContract
 
 __all__ = ["StorageContract"]
 
 
-class StorageContract(ItemContract, KeyContract, ListingContract, UpstreamContract):
+class StorageContract(
+    ItemContract, KeyContract, ListingContract, TransactionContract, UpstreamContract
+):
     """Tests of a backend, for pytest with pytest-asyncio in auto mode. Give it the storage::
 
         class TestMyStorage(StorageContract):
@@ -24,7 +27,8 @@ class StorageContract(ItemContract, KeyContract, ListingContract, UpstreamContra
                     yield storage
 
     The storage may hold other items: each test takes keys of its own. What the storage declares
-    that it cannot do (``conditional``, ``lists``, ``metadata``, ``any_bytes``) is skipped.
+    that it cannot do (``conditional``, ``lists``, ``metadata``, ``any_bytes``,
+    ``transactional``) is skipped.
     """
 
     @pytest.fixture

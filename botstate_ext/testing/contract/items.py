@@ -185,3 +185,14 @@ class ItemContract:
         await storage.aclose()
         await storage.aclose()
         assert says(storage, await stored(storage, key), b'{"a":1}')
+
+    async def test_its_first_fifty_operations_may_come_at_once(
+        self, storage: StateStorage, prefix: str
+    ) -> None:
+        await storage.aclose()  # it is opened by whoever comes first
+        keys = [f"{prefix}{number}" for number in range(25)]
+        puts = [storage.put_if(key, b'{"a":1}', etag=None) for key in keys]
+        gets = [storage.get(key) for key in keys]
+        etags = await asyncio.gather(*puts, *gets)
+        items = await storage.get_many(keys)
+        assert [items[key].etag for key in keys] == etags[:25]

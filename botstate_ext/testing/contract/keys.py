@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from random import Random
 from typing import Final
 
 import pytest
 
 from ...errors import StateKeyError, StateTooLargeError
 from ...storage.base import StateStorage
-from .helpers import says, stored
+from .helpers import needs, pages, says, stored
 
 BAD: Final = (
     *("", "a\\b", "a/./b", "a/../b", "..", ".", "./a", "a.", "a./b"),
@@ -41,6 +42,42 @@ class KeyContract:
         for too_long in (longest + "x", key + "😀" * 512):
             with pytest.raises(StateTooLargeError, match="1024"):
                 await storage.put_if(too_long, b"{}", etag=None)
+
+    async def test_long_keys_that_do_not_compress(self, storage: StateStorage, prefix: str) -> None:
+        """An index over keys has its limits, and counts bytes after compression."""
+        random = Random(4711)
+        scripts = {"CJK": (0x4E00, 0x9FFF), "Hangul": (0xAC00, 0xD7A3), "pairs": (0x20000, 0x2A6D0)}
+        keys = []
+        for first, last in scripts.values():
+            length = (1024 - len(prefix)) // (2 if first > 0xFFFF else 1)
+            longest = prefix + "".join(chr(random.randint(first, last)) for _ in range(length))
+            # They differ only at the very end.
+            keys += [longest, longest[:-1], longest[:-1] + chr(first - 1)]
+        for number, key in enumerate(keys):
+            await storage.put_if(key, b'{"n":%d}' % number, etag=None)
+        for number, key in enumerate(keys):
+            assert says(storage, await stored(storage, key), b'{"n":%d}' % number)
+        if storage.lists:
+            listed = [info.key async for info in storage.list_items(prefix)]
+            assert listed == sorted(keys)
+            assert await pages(storage, prefix, limit=2) == [
+                sorted(keys)[start : start + 2] for start in range(0, len(keys), 2)
+            ]
+
+    async def test_keys_are_in_the_order_of_their_characters(
+        self, storage: StateStorage, prefix: str
+    ) -> None:
+        """Not in the order of a language."""
+        needs(storage.lists, "it does not list")
+        names = ["Z", "a", "B", "\u00e9", "e", "\u5b57", "\uff5e", "~", "-", "\u0430"]
+        for name in names:
+            await storage.put_if(prefix + name, b"{}", etag=None)
+        listed = [info.key async for info in storage.list_items(prefix)]
+        assert listed == sorted(prefix + name for name in names)
+        await storage.put_if(prefix + "\U0001f600", b"{}", etag=None)
+        for name in ("\uff5e", "\U0001f600"):
+            page = await storage.list_page(prefix + name)
+            assert [info.key for info in page.items] == [prefix + name]
 
     @pytest.mark.parametrize("name", STRANGE)
     async def test_a_strange_key_is_taken_as_it_is(

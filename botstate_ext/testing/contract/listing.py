@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from ...storage.base import ANY, StateStorage
+from ...storage.due_index import NEXT_EXPIRY
 from .helpers import needs, pages
 
 
@@ -87,6 +88,28 @@ class ListingContract:
         await storage.put_if(prefix + "later", b"{}", etag=ANY, metadata={"due": "3"})
         await storage.delete_if(prefix + "gone")
         assert await _due(storage, prefix, "3") == {"now", "later", "silent"}
+
+    async def test_an_index_of_what_is_due_agrees_with_the_listing(
+        self, storage: StateStorage, prefix: str
+    ) -> None:
+        """The entry that sweeps ask for: an engine may keep an index of that one alone."""
+        needs(storage.lists and storage.metadata, "it does not list metadata")
+        texts = ("2030-01-01T00:00:00", "2031-05-06T07:08:09", "2031-05-06T07:08:10", "never")
+        for number in range(12):
+            metadata = {NEXT_EXPIRY: texts[number % 4]} if number % 5 else {"other": "1"}
+            await storage.put_if(f"{prefix}{number}", b"{}", etag=None, metadata=metadata)
+        await storage.put_if(f"{prefix}1", b"{}", etag=ANY, metadata={NEXT_EXPIRY: texts[0]})
+        await storage.put_if(f"{prefix}2", b"{}", etag=ANY)
+        await storage.delete_if(f"{prefix}4")
+        for until in texts:
+            listed = {
+                info.key: info
+                async for info in storage.list_items(prefix)
+                if info.metadata.get(NEXT_EXPIRY, "") <= until
+            }
+            found = [page async for page in storage.list_due(NEXT_EXPIRY, until)]
+            due = {i.key: i for page in found for i in page.items if i.key.startswith(prefix)}
+            assert due == listed
 
 
 async def _due(storage: StateStorage, prefix: str, until: str) -> set[str]:
