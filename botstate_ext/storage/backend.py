@@ -2,6 +2,7 @@
 
 - the rules of keys, metadata and ETags: `check_key`, `check_put`, `check_etag`
 - conditional writes: `check_condition`, `conflict`, `new_etag`
+- several writes in one step: `check_writes`, `check_conditions`, `conflict_of`
 - pages of a listing: `page_size`, `page_of`, `prefix_end`, `folders_of`
 - `frozen_metadata`, `OpenOnce`, and `StorageWrapper` for a storage around another
 """
@@ -18,15 +19,19 @@ from .base import ItemInfo, ItemPage
 from .etags import check_condition, conflict, new_etag
 from .keycheck import check_etag, check_key, check_put
 from .wrapper import StorageWrapper
+from .writes import check_conditions, check_writes, conflict_of
 
 __all__ = [
     "OpenOnce",
     "StorageWrapper",
     "check_condition",
+    "check_conditions",
     "check_etag",
     "check_key",
     "check_put",
+    "check_writes",
     "conflict",
+    "conflict_of",
     "folders_of",
     "frozen_metadata",
     "new_etag",

@@ -17,7 +17,7 @@ from botbuilder.schema import Activity, ActivityTypes
 from bots import PizzaBot
 from botstate_ext import StateMiddleware, StateScopes
 from botstate_ext.aiohttp import setup
-from botstate_ext.storage import BlobStorage
+from botstate_ext.storage import BlobStorage, SQLiteStorage
 from config import DefaultConfig
 
 CONFIG = DefaultConfig()
@@ -26,14 +26,16 @@ CONFIG = DefaultConfig()
 def create_storage(config: DefaultConfig) -> Storage:
     if config.STATE_STORAGE == "memory":
         return MemoryStorage()
-    if config.STATE_STORAGE != "blob":
-        sys.exit("STATE_STORAGE is either memory or blob.")
-    if not config.AZURE_STORAGE_CONNECTION_STRING:
-        sys.exit("STATE_STORAGE=blob needs AZURE_STORAGE_CONNECTION_STRING.")
-    return BlobStorage(
-        connection_string=config.AZURE_STORAGE_CONNECTION_STRING,
-        container_name=config.STATE_CONTAINER,
-    )
+    if config.STATE_STORAGE == "sqlite":
+        return SQLiteStorage(config.STATE_FILE)
+    if config.STATE_STORAGE == "blob":
+        if not config.AZURE_STORAGE_CONNECTION_STRING:
+            sys.exit("STATE_STORAGE=blob needs AZURE_STORAGE_CONNECTION_STRING.")
+        return BlobStorage(
+            connection_string=config.AZURE_STORAGE_CONNECTION_STRING,
+            container_name=config.STATE_CONTAINER,
+        )
+    sys.exit("STATE_STORAGE is one of memory, sqlite and blob.")
 
 
 ADAPTER = CloudAdapter(ConfigurationBotFrameworkAuthentication(CONFIG))
@@ -92,8 +94,9 @@ def loopback_addresses() -> list[str]:
 def greeting(config: DefaultConfig) -> str:
     endpoint = f"http://localhost:{config.PORT}/api/messages"
     port = "" if config.PORT == 3978 else f"PORT={config.PORT} "
+    place = config.STATE_FILE if config.STATE_STORAGE == "sqlite" else config.STATE_STORAGE
     return (
-        f"The bot listens on {endpoint} and keeps its state in {config.STATE_STORAGE}.\n"
+        f"The bot listens on {endpoint} and keeps its state in {place}.\n"
         "Order from other terminals, one for each friend:\n"
         f"  {port}WHO=ann make chat\n"
         f"  {port}WHO=bob make chat\n"

@@ -16,7 +16,9 @@ class DefaultConfig:
     APP_TYPE = os.environ.get("MicrosoftAppType", "MultiTenant")
     APP_TENANTID = os.environ.get("MicrosoftAppTenantId", "")
 
-    # "memory" forgets with the process; "blob" needs the connection string, and remembers.
-    STATE_STORAGE = os.environ.get("STATE_STORAGE", "memory")
+    # "sqlite" keeps the state in a file, "blob" in a container in Azure; both outlive the bot.
+    # "memory" forgets with the process.
+    STATE_STORAGE = os.environ.get("STATE_STORAGE", "sqlite")
+    STATE_FILE = os.environ.get("STATE_FILE", ".state/pizza-orders.db")
     AZURE_STORAGE_CONNECTION_STRING = os.environ.get("AZURE_STORAGE_CONNECTION_STRING", "")
     STATE_CONTAINER = os.environ.get("STATE_CONTAINER", "pizza-orders")

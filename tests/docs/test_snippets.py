@@ -69,6 +69,7 @@ async def run(
 ) -> None:
     if any(NEEDS_BLOB in code for _, code in parts):
         monkeypatch.setenv(NEEDS_BLOB, request.getfixturevalue("azurite"))
+    monkeypatch.chdir(request.getfixturevalue("tmp_path"))  # a page may make files
     module = types.ModuleType(f"page_{page.stem.replace('-', '_').lower()}")
     monkeypatch.setitem(sys.modules, module.__name__, module)
     for line, code in parts:

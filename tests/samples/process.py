@@ -15,7 +15,9 @@ REPOSITORY = Path(__file__).parents[2]
 SAMPLE = REPOSITORY / "samples" / "state_management_bot"
 PATIENCE = REPOSITORY / "tests" / "patience.py"
 PIZZA = REPOSITORY / "samples" / "pizza_orders"
-SETTINGS = ("PORT", "STATE_STORAGE", "STATE_CONTAINER", "AZURE_STORAGE_CONNECTION_STRING")
+SETTINGS = ("PORT", "STATE_FILE", "STATE_CONTAINER", "AZURE_STORAGE_CONNECTION_STRING")
+# What a test does not name itself is not kept, and so not found by the next.
+FORGETFUL = {"STATE_STORAGE": "memory"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,5 +84,5 @@ async def _start(script: Path, *arguments: str, **env: str) -> asyncio.subproces
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env=inherited | env,
+        env=inherited | FORGETFUL | env,
     )

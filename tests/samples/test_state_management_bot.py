@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from .channel import Channel
-from .process import SAMPLE, run_to_its_end, running_bot
+from .process import PIZZA, REPOSITORY, SAMPLE, run_to_its_end, running_bot
 
 pytest.importorskip("botbuilder.integration.aiohttp", reason='pip install -e ".[sample]"')
 
@@ -85,6 +88,31 @@ async def test_a_message_without_a_timestamp() -> None:
     assert replies[1].startswith("Message received at: ")
 
 
+async def test_a_restart_remembers(tmp_path: Path) -> None:
+    state = {"STATE_STORAGE": "sqlite", "STATE_FILE": str(tmp_path / ".state" / "bot.db")}
+    async with running_bot(**state) as bot, Channel(bot.url) as channel:
+        assert state["STATE_FILE"] in bot.greeting[0]
+        await introduce(channel)
+    async with running_bot(TZ=TWO_HOURS_EAST, **state) as bot, Channel(bot.url) as channel:
+        assert await channel.say("Hello") == ANN_SAYS_HELLO
+
+
+def test_without_settings_the_state_is_in_a_file_beside_the_bot() -> None:
+    for sample, name in ((SAMPLE, ".state/bot.db"), (PIZZA, ".state/pizza-orders.db")):
+        printed = "from config import DefaultConfig as c; print(c.STATE_STORAGE, c.STATE_FILE)"
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("STATE_")}
+        told = subprocess.run(
+            [sys.executable, "-c", printed],
+            cwd=sample,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert told.stdout == f"sqlite {name}\n"
+    assert "/.state/" in (REPOSITORY / ".gitignore").read_text().splitlines()
+
+
 async def test_on_blob_a_restart_remembers(azurite: str, container_name: str) -> None:
     storage = {
         "STATE_STORAGE": "blob",
@@ -119,7 +147,7 @@ async def test_a_taken_port_is_one_line_with_the_fix() -> None:
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"STATE_STORAGE": "disk"}, "STATE_STORAGE is either memory or blob.\n"),
+        ({"STATE_STORAGE": "disk"}, "STATE_STORAGE is one of memory, sqlite and blob.\n"),
         (
             {"STATE_STORAGE": "blob"},
             "STATE_STORAGE=blob needs AZURE_STORAGE_CONNECTION_STRING.\n",
