@@ -14,6 +14,7 @@ from .sweeper import Sweeper
 
 __all__ = ["setup"]
 
+_log_turns: Final = logging.getLogger("botstate_ext")
 _log: Final = logging.getLogger("botstate_ext.expiry")
 
 
@@ -26,11 +27,21 @@ def setup(
     Without it nothing runs the handlers of what expires, unless you sweep in another way
     (``python -m botstate_ext sweep``): if there are handlers, a warning at start-up says so.
 
+    A warning at start-up says if no `StateMiddleware` was made for ``states``.
+
+    :raises TypeError: ``states`` is not a `StateScopes`.
     :raises ValueError: ``sweep_every`` is zero or negative.
     """
+    if not isinstance(states, StateScopes):
+        given = (
+            f"the class {states.__name__}" if isinstance(states, type) else type(states).__name__
+        )
+        raise TypeError(f"setup() takes a StateScopes, not {given}.")
     sweeper = None if sweep_every is None else Sweeper(states, sweep_every)
 
     async def sweep(_: web.Application) -> AsyncIterator[None]:
+        if not states._workspace.has_middleware:
+            _log_turns.warning(_NO_MIDDLEWARE)
         if sweeper is None:
             if _has_expiry_handlers(states):
                 _log.warning(_NOT_SWEPT)
@@ -51,6 +62,10 @@ def _has_expiry_handlers(states: StateScopes) -> bool:
     return any(each.handlers or each.handlers_of_all for each in policies)
 
 
+_NO_MIDDLEWARE: Final = (
+    "No StateMiddleware was made for the states that this app closes, so no turn saves them: "
+    "adapter.use(StateMiddleware(states)). Ignore this in an app without turns."
+)
 _NOT_SWEPT: Final = (
     "There are handlers for what expires, and this app does not sweep, so it never calls them: "
     "give botstate_ext.aiohttp.setup a sweep_every, or run "

@@ -16,12 +16,13 @@ from ..documents.merge import Merge
 from ..documents.metadata import check_name, is_reserved
 from ..documents.ownership import nobody, owner_of
 from ..documents.pending_expiry import PropertyTimes
+from ..documents.pending_writes import Changes
 from ..documents.plain_view import Query, as_query, plain_properties, query_document
 from ..documents.policy import ExpiryHandler, Policies, PropertyPolicy, Trim
 from ..documents.quarantine import CHOICES, OnUndecodable
 from ..documents.revision import apply_changes
 from ..documents.schema_versions import Migration, versions_of
-from ..errors import StateEncodeError, StateKeyError, StateNotFoundError
+from ..errors import StateDecodeError, StateEncodeError, StateKeyError, StateNotFoundError
 from ..host.activity import conversation_id_of, user_id_of
 from ..host.bases import BotState, Storage
 from ..jsonpath import JsonPath
@@ -436,7 +437,8 @@ class StateScope(BotState):
 
         :raises StateConflictError: someone was faster: read again, change again. Or the turn has
             unsaved changes to a property that this changes: save them first.
-        :raises StateEncodeError, StateTooLargeError: a value cannot be stored; nothing was written.
+        :raises StateEncodeError, StateTooLargeError: a value cannot be stored, or does not fit the
+            declared type of its property; nothing was written.
         """
         work, known = self.work_of(turn), self.unloaded_document(turn)
         known.was_read = True  # the turn depends on it, as if it had read its properties
@@ -450,6 +452,7 @@ class StateScope(BotState):
             if any(known.has_changed(name) for name in changes):
                 reason = "this turn has unsaved changes to it: save them first."
                 raise conflict(found, changes, 0, reason)
+            _check_declared(found, changes)
             return Plan(apply_changes(found, changes), changes)
 
         async with work.writing(known):
@@ -620,3 +623,18 @@ def _not_too_deep(document: Document, name: str, make: Callable[..., T], *args: 
     except RecursionError:
         reason = "it is nested too deeply, or holds itself"
     raise StateEncodeError(reason, scope=document.scope, key=document.key, property_name=name)
+
+
+def _check_declared(document: Document, changes: Changes) -> None:
+    for name, text in changes.items():
+        policy = document.policy(name)
+        if text is None or not policy.declared_type:
+            continue
+        try:
+            document.decode(name, text, policy.versions.current)
+        except StateDecodeError as error:
+            reason = f"it does not fit the property: {error.reason}"
+        else:
+            continue
+        # Outside of the handler: nothing that may show the value is chained.
+        raise StateEncodeError(reason, scope=document.scope, key=document.key, property_name=name)

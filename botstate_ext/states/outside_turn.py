@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..documents.merge import ON_CONFLICT, OnConflict
 from ..host.protocol import ConversationReference
+from ..scopes.scope import StateScope
+from ..unit_of_work.workspace import Workspace
 from .turn_session import TurnSession
 
 if TYPE_CHECKING:
@@ -42,6 +44,12 @@ class OutsideTurn:
             self.turn_state.update(host.identity(bot_id))
         if workflow_id is not None:
             states.workflow.bind(self, workflow_id)
+
+    def belongs_to(self, workspace: Workspace) -> bool:
+        """True if its scopes, or a scope that was added to them, use this workspace."""
+        states = self._states
+        added = (each._workspace for each in states._added if isinstance(each, StateScope))
+        return any(each is workspace for each in (states._workspace, *added))
 
     async def __aenter__(self) -> OutsideTurn:
         self._session = await TurnSession(self._states, self, self._on_conflict).__aenter__()

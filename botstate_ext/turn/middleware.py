@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import timedelta
 from typing import Any, Final, Literal, TypeAlias
 
 from ..documents.merge import ON_CONFLICT, OnConflict
+from ..errors import StateError
 from ..host.activity import is_end_of_conversation, user_is_gone
 from ..host.bases import Middleware
 from ..host.protocol import Context
 from ..states.state_scopes import StateScopes
 from ..states.turn_session import TurnSession
+from ..unit_of_work.replay_write import Overtaken
 from .deduplication import Deliveries, Delivery
 from .held_replies import HeldReplies, ImmediateReplies
 from .locks import InProcessTurnLock, TurnLock
@@ -21,6 +24,7 @@ from .replay import replayed
 OnError: TypeAlias = Literal["discard", "save"]
 Replies: TypeAlias = Literal["immediate", "after_save"]
 
+_log: Final = logging.getLogger("botstate_ext")
 _REPLIES: Final = ("immediate", "after_save")
 _ON_ERROR: Final = ("discard", "save")
 
@@ -76,7 +80,9 @@ class StateMiddleware(Middleware):
         erase_on_removal: bool = False,
     ) -> None:
         if not isinstance(states, StateScopes):
-            raise TypeError(f"StateMiddleware takes a StateScopes, not {type(states).__name__}.")
+            is_class = isinstance(states, type)
+            given = f"the class {states.__name__}" if is_class else type(states).__name__
+            raise TypeError(f"StateMiddleware takes a StateScopes, not {given}.")
         self._states, self._host = states, states._workspace.host
         self._on_conflict = _one_of("on_conflict", on_conflict, ON_CONFLICT)
         self._on_error = _one_of("on_error", on_error, _ON_ERROR)
@@ -86,11 +92,21 @@ class StateMiddleware(Middleware):
         self._replies = HeldReplies if holds else ImmediateReplies
         self._lock = _lock_of(serialize_turns)
         self._deliveries = Deliveries(states.conversation, deduplicate)
+        self._has_warned = False
+        states._workspace.has_middleware = True
 
-    async def on_turn(self, context: Context, logic: Callable[[], Awaitable[Any]]) -> Any:
+    async def on_turn(
+        self, context: Context, logic: Callable[[], Awaitable[Any]] | None = None
+    ) -> Any:
         """Run the rest of the turn between one load and one save."""
+        if logic is None or not isinstance(self, StateMiddleware):
+            raise TypeError(
+                "The adapter was given the class StateMiddleware: give it an object, "
+                "adapter.use(StateMiddleware(states))."
+            )
         if TurnSession.is_open(self._states, context):
-            return await logic()  # used twice on one adapter: the outer one loads and saves
+            self._warn_once()
+            return await logic()  # the outer one loads and saves
         await TurnSession.save_earlier(self._states, context)
         async with self._deliveries.delivery(context) as delivery, self._lock(context):
             if self._on_conflict == "replay":
@@ -98,6 +114,14 @@ class StateMiddleware(Middleware):
                     self._host, context, lambda: self._attempt(context, logic, delivery)
                 )
             return await self._attempt(context, logic, delivery)
+
+    def _warn_once(self) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            _log.warning(
+                "A turn passed two StateMiddleware of the same StateScopes, and the second has no "
+                "effect, nor have its options. Call adapter.use with one of them only."
+            )
 
     async def _attempt(
         self, context: Context, logic: Callable[[], Awaitable[Any]], delivery: Delivery
@@ -112,8 +136,7 @@ class StateMiddleware(Middleware):
             try:
                 result = await logic()
             except Exception:
-                if self._on_error == "save":
-                    await session.save()
+                if self._on_error == "save" and await _saved_after_error(session):
                     replies.release_on_exit()
                 raise
             delivery.mark_handled(session)
@@ -130,6 +153,19 @@ class StateMiddleware(Middleware):
         await session.save()
         if erases:
             await session.erase_user()
+
+
+async def _saved_after_error(session: TurnSession) -> bool:
+    """Save the turn of a bot that raised. False if that failed: the bot's own error is what its
+    turn raises, so this one is logged."""
+    try:
+        await session.save()
+    except Overtaken:
+        raise  # the turn runs again
+    except StateError as error:
+        _log.error("The changes of a turn whose bot raised could not be saved: %s", error)
+        return False
+    return True
 
 
 def _lock_of(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Any, Final, TypeVar
 
 from ..clock import Clock, in_utc, never_back, system_clock
+from ..documents.document import Document
 from ..documents.limits import Limits
 from ..documents.merge import OnConflict
 from ..documents.policy import NO_LIMITS, PropertyPolicy
-from ..errors import StateEncodeError
+from ..errors import StateEncodeError, StateKeyError
 from ..host.bases import Storage
 from ..host.default import default_host
 from ..host.protocol import Host
@@ -21,6 +23,8 @@ from ..storage.adapt import as_state_storage
 from .replay_work import StagedWork
 from .save_events import SaveHandlers
 from .work import UnitOfWork
+
+W = TypeVar("W", bound=UnitOfWork)
 
 _ENDED: Final = object()
 _SDK_CLASSES: Final = AllowList()
@@ -45,6 +49,8 @@ class Workspace:
         self._stamp = never_back(self.clock)
         self.limits = limits
         self.save_handlers = SaveHandlers()
+        self.has_middleware = False
+        self.is_saved_by_hand = False
         self._allowed = allow_list(types)
         self._codecs: dict[tuple[Any, bool], Codec] = {}
         self._turn_key = f"botstate_ext.work.{id(self):x}"
@@ -53,13 +59,22 @@ class Workspace:
         """The unit of work of this turn; a new one where none is open.
 
         :raises TypeError: the turn is None.
+        :raises StateKeyError: the turn is a unit of work of another `StateScopes`.
         """
         if turn is None:
             raise TypeError("This needs the turn: a TurnContext, or a unit of work.")
         work = turn.turn_state.get(self._turn_key)
         if not isinstance(work, UnitOfWork):
-            kind = _LateWork if work is _ENDED else UnitOfWork
-            work = turn.turn_state[self._turn_key] = self._open(kind, turn)
+            belongs_to = getattr(turn, "belongs_to", None)
+            if belongs_to is not None and not belongs_to(self):
+                raise StateKeyError(
+                    "This unit of work is of another StateScopes, which would not save what this "
+                    "scope holds: use the scopes of the StateScopes that made it."
+                )
+            kind = _LateWork if work is _ENDED else _LooseWork
+            loose = turn.turn_state[self._turn_key] = self._open(kind, turn)
+            loose.workspace = self
+            return loose
         return work
 
     def has_work(self, turn: Any) -> bool:
@@ -91,9 +106,7 @@ class Workspace:
         """A unit of work of its own, that belongs to no turn."""
         return UnitOfWork(self.storage, self.clock, stamp=self._stamp, handlers=self.save_handlers)
 
-    def _open(
-        self, kind: type[UnitOfWork], turn: Any, on_conflict: OnConflict = "merge"
-    ) -> UnitOfWork:
+    def _open(self, kind: type[W], turn: Any, on_conflict: OnConflict = "merge") -> W:
         activity = getattr(turn, "activity", None)
         dump = self.host.dump_reference
         return kind(
@@ -143,8 +156,30 @@ class Workspace:
         return PropertyPolicy(self.codec(None))
 
 
-class _LateWork(UnitOfWork):
-    """Opened after the turn's end, for ``on_turn_error`` and for tasks that outlive their turn."""
+class _LooseWork(UnitOfWork):
+    """Opened by the first use of state in a turn that no session is open in: only a save by hand
+    writes it. Warns once if changes are lost with it, so that a forgotten `StateMiddleware` is
+    noticed."""
+
+    workspace: Workspace
+
+    async def save(
+        self, documents: Iterable[Document] | None = None, *, force: bool = False
+    ) -> None:
+        self.workspace.is_saved_by_hand = True
+        await super().save(documents, force=force)
+
+    def _advice(self) -> str | None:
+        """Return what to do about lost changes; None where the app is known to save by hand, and
+        has perhaps left them on purpose."""
+        if self.workspace.is_saved_by_hand:
+            return None
+        self.workspace.is_saved_by_hand = True  # once is enough
+        return (
+            "State was changed in a turn that never saved it: scope %r, properties %s. Give the "
+            "adapter the middleware that does, adapter.use(StateMiddleware(states)), or call "
+            "save_changes(turn)."
+        )
 
     def __del__(self) -> None:
         for document in self.documents():
@@ -152,10 +187,16 @@ class _LateWork(UnitOfWork):
                 unsaved = list(document.without_defaults(document.changes()))
             except StateEncodeError as error:
                 unsaved = [error.property_name or ""]
-            if unsaved:
-                _log.warning(
-                    "State was changed after its turn had ended, and never saved: scope %r, "
-                    "properties %s. Call save_changes(turn) there, or change it within the turn.",
-                    document.scope,
-                    ", ".join(map(repr, unsaved)),
-                )
+            advice = self._advice() if unsaved else None
+            if advice is not None:
+                _log.warning(advice, document.scope, ", ".join(map(repr, unsaved)))
+
+
+class _LateWork(_LooseWork):
+    """Opened after the turn's end, for ``on_turn_error`` and for tasks that outlive their turn."""
+
+    def _advice(self) -> str:
+        return (
+            "State was changed after its turn had ended, and never saved: scope %r, properties %s. "
+            "Call save_changes(turn) there, or change it within the turn."
+        )

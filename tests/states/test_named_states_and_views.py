@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from botbuilder.core import TurnContext
@@ -290,3 +291,25 @@ async def test_all_doors_under_replay(states: StateScopes) -> None:
         "profile": {"attempt": 2},
         "email": "a@example.com",
     }
+
+
+@pytest.mark.parametrize("value", ["seven", {"text": "secret"}, None, 1.5])
+async def test_a_document_is_written_only_if_its_values_fit_their_declared_types(
+    states: StateScopes, value: Any
+) -> None:
+    count = states.user.create_property("count", int)
+    await states.user.write_data(context(), StateData({"count": 6, "other": value}))
+    data = await states.user.read_data(context())
+    assert data.data is not None
+    data.data["count"] = value
+    if value is None:
+        await states.user.write_data(context(), data)  # null is null in every type
+        return
+    with pytest.raises(StateEncodeError, match="does not fit") as raised:
+        await states.user.write_data(context(), data)
+    assert raised.value.property_name == "count"
+    assert "secret" not in str(raised.value)
+    assert "seven" not in str(raised.value)
+    assert raised.value.__cause__ is None
+    assert raised.value.__context__ is None
+    assert await count.get(context()) == 6

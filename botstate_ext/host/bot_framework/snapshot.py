@@ -6,6 +6,7 @@ from copy import deepcopy
 from typing import Any
 
 from botbuilder.core import TurnContext
+from msrest.serialization import Model
 
 
 class Snapshot:
@@ -21,7 +22,7 @@ class Snapshot:
             for name, held in self._attributes.items()
             if isinstance(held, (dict, list))
         }
-        self._activity = deepcopy(context.activity)
+        self._activity = deep_copy(context.activity)
 
     def restore(self) -> None:
         """Put all of it back, into the same objects: others hold them too."""
@@ -30,7 +31,7 @@ class Snapshot:
         attributes.update(self._attributes)
         for name, contents in self._contents.items():
             _refill(attributes[name], contents)
-        _refill(vars(self._context.activity), vars(deepcopy(self._activity)))
+        _refill(vars(self._context.activity), vars(deep_copy(self._activity)))
 
 
 def _refill(held: Any, contents: Any) -> None:
@@ -39,3 +40,34 @@ def _refill(held: Any, contents: Any) -> None:
         held.update(contents)
     else:
         held.extend(contents)
+
+
+def deep_copy(value: Any) -> Any:
+    """Return a copy of an activity, or of what is in one, however deeply it is nested.
+
+    ``copy.deepcopy`` calls itself for each level, and a client may send more levels than Python
+    allows calls.
+    """
+    copies: dict[int, Any] = {}
+    open_: list[tuple[Any, Any]] = []
+
+    def copied(item: Any) -> Any:
+        if not isinstance(item, (dict, list, Model)):
+            return deepcopy(item, copies)
+        if id(item) not in copies:
+            cls: Any = type(item)
+            empty = cls.__new__(cls)
+            copies[id(item)] = empty
+            open_.append((item, empty))
+        return copies[id(item)]
+
+    result = copied(value)
+    while open_:
+        source, copy = open_.pop()
+        if isinstance(source, list):
+            copy.extend(map(copied, source))
+        else:
+            held = source if isinstance(source, dict) else vars(source)
+            target = copy if isinstance(copy, dict) else vars(copy)
+            target.update((key, copied(each)) for key, each in held.items())
+    return result

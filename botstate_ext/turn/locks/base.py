@@ -8,9 +8,9 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
-from ...errors import StateKeyError
+from ...errors import StateConflictError, StateKeyError
 from ...host.activity import INVOKE, MESSAGE_REACTION, TYPING, Activity, is_continuation
 from ...keys import build as keys
 from .reentrancy import inside, is_inside
@@ -18,6 +18,10 @@ from .reentrancy import inside, is_inside
 TurnKey: TypeAlias = Callable[[Any], "str | None"]
 """``(turn) -> key``: turns of one key run one after another. None: the key of its conversation."""
 
+OnTimeout: TypeAlias = Literal["proceed", "raise"]
+"""See `TurnLock`."""
+
+ON_TIMEOUT: Final = ("proceed", "raise")
 _WAIT: Final = timedelta(seconds=10)
 _INVOKE_WAIT: Final = timedelta(seconds=2)
 _NEVER_WAIT: Final = frozenset({TYPING, MESSAGE_REACTION})
@@ -32,6 +36,11 @@ class TurnLock(ABC):
     sender does not wait long. After that it goes on beside them, with a warning: what keeps state
     whole are the ETags; a lock spares turns their conflicts. Zero: do not wait.
 
+    ``on_timeout``: what a turn does that has waited for so long. ``"proceed"``: it goes on beside
+    the others, as above. ``"raise"``: `StateConflictError`, before its bot ran; the channel may
+    deliver the activity again. Choose it where many turns queue and each is slow, since turns that
+    go on together would then run into conflicts together.
+
     ``by``: ``(turn) -> key``, to serialise turns by something else than their conversation, such as
     each user of a group chat apart. None from it means the conversation.
 
@@ -39,7 +48,7 @@ class TurnLock(ABC):
     brings a skill's reply, for which the turn that holds the place may be waiting), a turn inside
     a turn of the same key, and an activity that names no conversation.
 
-    :raises ValueError: ``wait`` or ``invoke_wait`` is negative.
+    :raises ValueError: ``wait`` or ``invoke_wait`` is negative, or ``on_timeout`` is none of these.
     """
 
     def __init__(
@@ -48,7 +57,11 @@ class TurnLock(ABC):
         wait: timedelta = _WAIT,
         invoke_wait: timedelta = _INVOKE_WAIT,
         by: TurnKey | None = None,
+        on_timeout: OnTimeout = "proceed",
     ) -> None:
+        if on_timeout not in ON_TIMEOUT:
+            raise ValueError(f"on_timeout must be one of {ON_TIMEOUT}, not {on_timeout!r}.")
+        self._on_timeout = on_timeout
         self._wait = _not_negative(wait, "wait")
         self._invoke_wait = _not_negative(invoke_wait, "invoke_wait")
         self._by = by
@@ -70,8 +83,8 @@ class TurnLock(ABC):
             return nullcontext()
         wait = self._wait_of(turn.activity)
         if wait is None or is_inside(self, key):
-            return _Place(self, key, _BESIDE, timedelta(0))
-        return _Place(self, key, self.hold(key, wait), wait)
+            return _Turn(self, key, _BESIDE, timedelta(0))
+        return _Turn(self, key, self.hold(key, wait), wait)
 
     def _key(self, turn: Any) -> str | None:
         own = None if self._by is None else self._by(turn)
@@ -89,20 +102,27 @@ class TurnLock(ABC):
         return self._invoke_wait if activity.type == INVOKE else self._wait
 
 
-class _Place(AbstractAsyncContextManager[None]):
-    """A turn of this key, in the place that it waits for. A class and no generator, for it is in
+class _Turn(AbstractAsyncContextManager[None]):
+    """A turn of this key, after those before it. A class and no generator, for it is in
     every turn's path."""
 
-    __slots__ = ("_hold", "_inside", "_key", "_wait")
+    __slots__ = ("_hold", "_inside", "_key", "_lock", "_wait")
 
     def __init__(
         self, lock: TurnLock, key: str, hold: AbstractAsyncContextManager[bool], wait: timedelta
     ) -> None:
-        self._hold, self._key, self._wait = hold, key, wait
+        self._lock, self._hold, self._key, self._wait = lock, hold, key, wait
         self._inside = inside(lock, key)
 
     async def __aenter__(self) -> None:
         if not await self._hold.__aenter__():
+            if self._lock._on_timeout == "raise":
+                await self._hold.__aexit__(None, None, None)
+                raise StateConflictError(
+                    f"this turn waited {self._wait.total_seconds():g} s for others, and did not "
+                    "run. Deliver its activity again later, or raise `wait`.",
+                    key=self._key,
+                )
             _log.warning(
                 "A turn waited %g s for others of %r, and goes on beside them. ETags protect "
                 "what both change. If its bot is slow, raise `wait`.",

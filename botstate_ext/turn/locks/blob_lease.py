@@ -19,7 +19,7 @@ from ...keys.build import document_key
 from ...storage.adapt import as_state_storage
 from ...storage.blob.blob import BlobStorage
 from ...storage.waiting import BackOff
-from .base import TurnKey, TurnLock
+from .base import OnTimeout, TurnKey, TurnLock
 from .key_queue import KeyQueue, WaitFor, wait_for
 
 _SHORTEST_LEASE: Final = timedelta(seconds=15)
@@ -57,12 +57,13 @@ class BlobLeaseLock(TurnLock):
         wait: timedelta = timedelta(seconds=10),
         invoke_wait: timedelta = timedelta(seconds=2),
         by: TurnKey | None = None,
+        on_timeout: OnTimeout = "proceed",
         lease: timedelta = _SHORTEST_LEASE,
         wait_for: WaitFor = wait_for,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         clock: Clock = system_clock,
     ) -> None:
-        super().__init__(wait=wait, invoke_wait=invoke_wait, by=by)
+        super().__init__(wait=wait, invoke_wait=invoke_wait, by=by, on_timeout=on_timeout)
         if not _SHORTEST_LEASE <= lease <= _LONGEST_LEASE:
             raise ValueError("lease must be from 15 to 60 seconds, which is what Azure takes.")
         self._storage = _blob_storage(storage)

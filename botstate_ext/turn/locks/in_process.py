@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 
-from .base import TurnKey, TurnLock
+from .base import OnTimeout, TurnKey, TurnLock
 from .key_queue import KeyQueue, WaitFor, wait_for
 
 
@@ -13,8 +13,9 @@ class InProcessTurnLock(TurnLock):
     """Turns of one conversation in this process, one after another, first come first served.
 
     The default of ``StateMiddleware``. It costs no request and, for a conversation in which no turn
-    runs, no memory. See `TurnLock` for ``wait``, ``invoke_wait`` and ``by``; ``wait_for`` is for
-    tests. Middleware of several adapters that share a conversation shares one lock.
+    runs, no memory. See `TurnLock` for ``wait``, ``invoke_wait``, ``by`` and ``on_timeout``.
+    ``wait_for`` is for tests. Middleware of several adapters that share a conversation shares one
+    lock.
     """
 
     def __init__(
@@ -23,9 +24,10 @@ class InProcessTurnLock(TurnLock):
         *,
         invoke_wait: timedelta = timedelta(seconds=2),
         by: TurnKey | None = None,
+        on_timeout: OnTimeout = "proceed",
         wait_for: WaitFor = wait_for,
     ) -> None:
-        super().__init__(wait=wait, invoke_wait=invoke_wait, by=by)
+        super().__init__(wait=wait, invoke_wait=invoke_wait, by=by, on_timeout=on_timeout)
         self._queue = KeyQueue(wait_for)
 
     def hold(self, key: str, wait: timedelta) -> AbstractAsyncContextManager[bool]:

@@ -1,0 +1,22 @@
+"""StateScopes has the methods that the reference lists, and no others."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from botstate_ext import StateScopes
+from botstate_ext.storage import MemoryStorage
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference.md"
+
+
+def test_the_reference_lists_exactly_the_public_methods() -> None:
+    listed = re.findall(r"^\| `states\.(\w+)", REFERENCE.read_text(), re.MULTILINE)
+    assert sorted(listed) == [name for name in dir(StateScopes) if not name.startswith("_")]
+
+
+def test_the_attributes_of_an_object_are_its_scopes() -> None:
+    states = StateScopes(MemoryStorage())
+    public = {name for name in vars(states) if not name.startswith("_")}
+    assert public == {scope.scope_name for scope in states}
