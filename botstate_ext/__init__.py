@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from .listing.records import DocumentPage, DocumentRecord
     from .maintenance.expired import ExpiredState
     from .maintenance.migration import MigrationReport
+    from .maintenance.storage_check import StorageCheck
     from .maintenance.sweep import SweepReport
     from .privacy.erasure import ErasureReport
     from .privacy.user_documents import StateUser
@@ -95,6 +96,7 @@ __all__ = [
     "StateTooLargeError",
     "StateUser",
     "StateView",
+    "StorageCheck",
     "SweepReport",
     "TurnLock",
     "UserState",
@@ -112,6 +114,7 @@ _MODULES: Final = {
     "listing.records": "DocumentPage DocumentRecord",
     "maintenance.expired": "ExpiredState",
     "maintenance.migration": "MigrationReport",
+    "maintenance.storage_check": "StorageCheck",
     "maintenance.sweep": "SweepReport",
     "privacy.erasure": "ErasureReport",
     "privacy.user_documents": "StateUser",

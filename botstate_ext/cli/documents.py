@@ -1,4 +1,4 @@
-"""``python -m botstate_ext list``, ``show`` and ``query``: looking, without changing anything."""
+"""``python -m botstate_ext list``, ``show`` and ``query``. They change nothing."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from ..listing.records import DocumentRecord
 from ..scopes.scope import StateScope
 from ..states.state_scopes import StateScopes
 from .progress import Show, progress
-from .target import on_states
+from .target import as_json_option, on_states
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _chosen(command: F) -> F:
-    """The options that say which documents are meant."""
+    """Add the options that choose documents."""
     for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print a JSON array."),
-        click.option("--limit", type=click.IntRange(min=1), help="No more than so many."),
+        as_json_option("Print a JSON array."),
+        click.option("--limit", type=click.IntRange(min=1), help="At most this many."),
         click.option("--tag", "tags", multiple=True, metavar="NAME=VALUE", help="With this tag."),
         click.option("--channel", help="Of this channel only."),
         click.option("--scope", required=True, help="user, conversation, ... or the app's own."),
@@ -47,7 +47,7 @@ async def list_(
     with progress() as show:
         found = _scope(states, scope).scan(tags=_tags(tags), channel_id=channel)
         records = _first(found, limit, show)
-        await _print(((_told(record), _line(record)) async for record in records), as_json)
+        await _print(((_entry(record), _line(record)) async for record in records), as_json)
     return 0
 
 
@@ -64,7 +64,7 @@ async def query(
     limit: int | None,
     as_json: bool,
 ) -> int:
-    """What a JSONPath finds in the documents of a scope, for each in which it finds something."""
+    """Print what a JSONPath finds in each document of a scope, where it finds something."""
     compiled = JsonPath(path)
     with progress() as show:
         found = _scope(states, scope).scan(compiled, tags=_tags(tags), channel_id=channel)
@@ -83,13 +83,15 @@ async def query(
 
 @click.command("show")
 @click.argument("key")
+@as_json_option("Print the JSON in one line.")
 @on_states
-async def show_(states: StateScopes, key: str) -> int:
+async def show_(states: StateScopes, key: str, as_json: bool) -> int:
     """Print one document as JSON, by its key as `list` prints it."""
     record = await states.read_document(key)
     if record is None:
         raise click.ClickException(f"There is no document {key!r}.")
-    click.echo(json.dumps(_told(record) | {"properties": record.data}, indent=2))
+    entry = _entry(record) | {"properties": record.data}
+    click.echo(json.dumps(entry, indent=None if as_json else 2))
     return 0
 
 
@@ -126,7 +128,7 @@ async def _first(
 
 
 async def _print(entries: AsyncIterator[tuple[dict[str, Any], str]], as_json: bool) -> None:
-    """Each entry when it is there: as an element of one JSON array, or as a line."""
+    """Print each entry as soon as it is known: as a line, or as an element of one JSON array."""
     number = 0
     async for plain, line in entries:
         if as_json:
@@ -138,7 +140,7 @@ async def _print(entries: AsyncIterator[tuple[dict[str, Any], str]], as_json: bo
         click.echo("\n]" if number else "[]")
 
 
-def _told(record: DocumentRecord) -> dict[str, Any]:
+def _entry(record: DocumentRecord) -> dict[str, Any]:
     told = {name: value for name, value in asdict(record).items() if name != "data"}
     times = {name: told[name] for name in ("created", "updated", "expires")}
     return told | {name: time and time.isoformat() for name, time in times.items()}

@@ -12,7 +12,7 @@ import click
 from ..maintenance.migration import MigrationReport
 from ..states.state_scopes import StateScopes
 from .progress import progress
-from .target import on_states
+from .target import as_json_option, on_states
 
 
 @click.command()
@@ -24,7 +24,7 @@ from .target import on_states
     type=click.DateTime(),
     help="When botbuilder-core 4.17.1 was installed (UTC), if that is known.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@as_json_option("Print the report as JSON.")
 @on_states
 async def migrate(
     states: StateScopes,

@@ -10,7 +10,7 @@ import click
 from ..maintenance.sweep import SweepReport
 from ..states.state_scopes import StateScopes
 from .progress import progress
-from .target import on_states
+from .target import as_json_option, on_states
 
 
 @click.command()
@@ -22,7 +22,7 @@ from .target import on_states
     default=500,
     help="Documents begun in a second.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@as_json_option("Print the report as JSON.")
 @on_states
 async def sweep(
     states: StateScopes, dry_run: bool, parallel: int, per_second: float, as_json: bool

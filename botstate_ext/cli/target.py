@@ -1,4 +1,4 @@
-"""Which state a command is about: an app's, or that of a container."""
+"""The state that a command works on: an app's, or a container's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import importlib
 import os
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 import click
 
@@ -18,14 +18,22 @@ from ..storage import BlobStorage
 
 CONNECTION_STRING: Final = "AZURE_STORAGE_CONNECTION_STRING"
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 Command: TypeAlias = Callable[..., Awaitable[int]]
 """Takes the states and the command's own options; returns the exit code."""
+
+
+def as_json_option(text: str) -> Callable[[F], F]:
+    """Give a command ``--json``, with this help text."""
+    return click.option("--json", "as_json", is_flag=True, help=text)
 
 
 def on_states(command: Command) -> Callable[..., None]:
     """Give a command ``--app`` and ``--container``, and run it with the states that they name.
 
-    The storage is closed afterwards. What goes wrong is one line and exit code 1.
+    The storage is closed afterwards. An error of this package is printed as one line, with exit
+    code 1.
     """
 
     @click.option("--app", metavar="MODULE:STATES", help="The StateScopes of a bot.")

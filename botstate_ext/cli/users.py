@@ -10,7 +10,7 @@ import click
 from ..privacy.erasure import ErasureReport
 from ..states.state_scopes import StateScopes
 from .progress import progress
-from .target import on_states
+from .target import as_json_option, on_states
 
 
 @click.command("export-user")
@@ -18,6 +18,7 @@ from .target import on_states
 @click.argument("user_id")
 @click.option("--conversation", "conversations", multiple=True, help="Look in these only.")
 @click.option("--dry-run", is_flag=True, help="Only say which documents it would read.")
+@as_json_option("Print the JSON in one line.")
 @on_states
 async def export_user(
     states: StateScopes,
@@ -25,6 +26,7 @@ async def export_user(
     user_id: str,
     conversations: tuple[str, ...],
     dry_run: bool,
+    as_json: bool,
 ) -> int:
     """Print everything of one user as JSON.
 
@@ -40,7 +42,7 @@ async def export_user(
             dry_run=dry_run,
             on_progress=lambda seen: show(f"looked at {seen:,} keys"),
         )
-    click.echo(json.dumps(export, indent=2))
+    click.echo(json.dumps(export, indent=None if as_json else 2))
     return 1 if export["ambiguous"] or export["failed"] else 0
 
 
@@ -50,7 +52,7 @@ async def export_user(
 @click.option("--conversation", "conversations", multiple=True, help="Look in these only.")
 @click.option("--dry-run", is_flag=True, help="Only say what it would remove.")
 @click.option("--yes", is_flag=True, help="Do not ask before anything is removed.")
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@as_json_option("Print the report as JSON.")
 @on_states
 async def erase_user(
     states: StateScopes,

@@ -22,6 +22,7 @@ from ..storage.parallel import in_parallel
 from ..unit_of_work.rewrite import MAX_ATTEMPTS
 from ..unit_of_work.workspace import Workspace
 from ..unit_of_work.write_loop import Plan, fill, refresh, write_until_stored
+from .storage_check import unread_properties
 
 PAGE: Final = 500
 """Documents of a page: what is done again when a migration is interrupted and resumed."""
@@ -43,7 +44,8 @@ class MigrationReport:
     - ``seen``: items in the storage. ``rewritten``: those that were (in a dry run: would be)
       rewritten. ``unchanged``: documents that needed nothing. ``others``: items that are no
       document of a scope, such as transcripts; they are left alone.
-    - ``problems``: documents that could not be read or written; they are as they were.
+    - ``problems``: documents that could not be read or written; they are as they were. In a dry run
+      also properties that the app would not read, which a migration leaves as they are.
     - ``resume``: give it to the next migration if this one is interrupted; None: from the start.
     - ``seconds``: how long it took.
     """
@@ -110,8 +112,7 @@ class Migration:
             try:
                 outcome = await self._one(info)
             except StateError as error:
-                problem = Problem(info.key, str(error))
-                self._report = replace(self._report, problems=(*self._report.problems, problem))
+                self._add_problem(info.key, str(error))
                 _log.warning("A document was left as it was: %s", error)
         counted = {} if outcome == "problems" else {outcome: getattr(self._report, outcome) + 1}
         self._note(seen=self._report.seen + 1, **counted)
@@ -143,11 +144,17 @@ class Migration:
         if self._options.dry_run:
             await refresh(work, document, fill=fill_expanded)
             is_rewritten = decide(document, 1) is not None
+            for name, reason in unread_properties(document).items():
+                self._add_problem(info.key, f"property {name!r} would not be read: {reason}")
         else:
             is_rewritten = await write_until_stored(
                 work, document, decide, attempts=MAX_ATTEMPTS, fill=fill_expanded
             )
         return "rewritten" if is_rewritten else "unchanged"
+
+    def _add_problem(self, key: str, reason: str) -> None:
+        problems = (*self._report.problems, Problem(key, reason))
+        self._report = replace(self._report, problems=problems)
 
     def _expanded(self, item: StoredItem, info: ItemInfo) -> StoredItem:
         """The item without references, counted as the jsonpickle of that day did."""

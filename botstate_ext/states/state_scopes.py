@@ -19,6 +19,7 @@ from ..listing.listing import opened
 from ..listing.records import DocumentRecord, record_of
 from ..maintenance.conversation_end import ConversationEnd
 from ..maintenance.migration import Migration, MigrationReport, OnMigrated, Options
+from ..maintenance.storage_check import OnChecked, StorageCheck, StorageChecker
 from ..maintenance.sweep import OnProgress, Sweep, SweepReport, Unmarked
 from ..privacy import user_documents
 from ..privacy.erasure import Erasure, ErasureReport
@@ -391,6 +392,27 @@ class StateScopes:
         options = Options(dry_run, parallel, resume, jsonpickle_1_before, on_progress)
         scopes = {scope.scope_name: scope.policies for scope in self}
         return await Migration(self._workspace, scopes, options).run()
+
+    async def check_storage(
+        self, *, parallel: int = 16, on_progress: OnChecked | None = None
+    ) -> StorageCheck:
+        """Read every document and report what this app would not read; changes nothing.
+
+        ``parallel``: the number of documents that are read at a time. ``on_progress``: called with
+        the number of items looked at so far. A class that only a default of ``get(turn, Class)``
+        names is not known here: declare the property, or give the class to ``types``.
+
+        :raises StateStorageError: the storage could not be listed.
+        :raises ValueError: ``parallel`` is not positive.
+        """
+        checker = StorageChecker(
+            self._workspace,
+            {scope.scope_name: scope.policies for scope in self},
+            namespace=self.private.namespace,
+            parallel=parallel,
+            on_progress=on_progress,
+        )
+        return await checker.run()
 
     async def read_document(self, key: str) -> DocumentRecord | None:
         """One stored document with its properties as plain JSON in ``data``, by its key as a

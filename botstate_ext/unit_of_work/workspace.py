@@ -151,6 +151,10 @@ class Workspace:
         if isinstance(type_, type) and type_.__module__ != "builtins":
             self._allowed = self._allowed.extended(type_)
 
+    def reads_class(self, name: str) -> bool:
+        """Return True if untyped values may hold the class of this name."""
+        return self._allowed.knows(name)
+
     def undeclared_policy(self) -> PropertyPolicy:
         """The policy of properties that nobody declared."""
         return PropertyPolicy(self.codec(None))
