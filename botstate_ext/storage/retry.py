@@ -1,9 +1,10 @@
-"""How long to wait between attempts, and how long in all."""
+"""Retries: the pauses between attempts, and the deadline of them all."""
 
 from __future__ import annotations
 
 import asyncio
 import random as _random
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,14 +16,17 @@ from .waiting import BackOff
 class Retries:
     """Exponential back-off with full jitter, until a deadline.
 
-    The first wait is at most a quarter of a second, the longest 8. ``deadline`` is for all attempts
-    of one operation together; one attempt alone gets a third of it, so that a connection that hangs
-    leaves time for another.
+    The first pause is at most a quarter of a second, the longest 2 seconds. ``deadline`` is for one
+    operation with all its attempts. One attempt gets a third of it, so that a connection that hangs
+    leaves time for another attempt. ``clock`` returns seconds that never go back.
     """
 
-    deadline: timedelta = timedelta(seconds=30)
+    # A turn that fails, and its error handler, end within the 15 s after which Teams sends again;
+    # and a lease lock, which waits 10 s, learns that the storage is down before it goes on without.
+    deadline: timedelta = timedelta(seconds=8)
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     random: Callable[[], float] = _random.random
+    clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
         if self.deadline <= timedelta(0):
@@ -38,6 +42,6 @@ class Retries:
         """The time of one attempt, in seconds."""
         return self.seconds / 3
 
-    def waits(self) -> Iterator[float]:
-        """The waits after each failed attempt, in seconds, without end."""
-        return BackOff(first=0.25, longest=8.0, random=self.random).waits()
+    def pauses(self) -> Iterator[float]:
+        """Yield the pause after each failed attempt, in seconds, without end."""
+        return BackOff(first=0.25, longest=2.0, random=self.random).waits()

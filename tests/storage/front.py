@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -34,11 +34,21 @@ class Front:
     def connection_string(self) -> str:
         return connection_string(self.url)
 
-    def answer(self, status: int, code: str = "", *, method: str = "", times: int = 1) -> None:
+    def answer(
+        self,
+        status: int,
+        code: str = "",
+        *,
+        method: str = "",
+        times: int = 1,
+        retry_after: str | None = None,
+    ) -> None:
         """Answer so, and do not hand on, the next requests with this method."""
 
         async def refuse(request: web.Request, _: _Forward) -> web.StreamResponse:
             headers = {"x-ms-error-code": code} if code else {}
+            if retry_after is not None:
+                headers["Retry-After"] = retry_after
             body = f"<Error><Code>{code}</Code><Message>no</Message></Error>" if code else "no"
             content_type = "application/xml" if code else "text/plain"
             return web.Response(
@@ -74,6 +84,35 @@ class Front:
 
         self._rules.append(_Rule(method, times, half))
 
+    def forge(
+        self,
+        status: int,
+        body: bytes = b"",
+        *,
+        method: str,
+        times: int = 1,
+        headers: Mapping[str, str] | None = None,
+        hands_on: bool = False,
+    ) -> None:
+        """Answer so, as no Azure does. ``hands_on``: after the server behind did what was asked."""
+
+        async def lie(_: web.Request, forward: _Forward) -> web.StreamResponse:
+            if hands_on:
+                await forward()
+            return web.Response(status=status, body=body, headers=headers or {})
+
+        self._rules.append(_Rule(method, times, lie))
+
+    def change(
+        self, edit: Callable[[web.Response], web.Response], *, method: str, times: int = 1
+    ) -> None:
+        """Hand on, and give the answer as ``edit`` returns it."""
+
+        async def hand_on_and_edit(_: web.Request, forward: _Forward) -> web.StreamResponse:
+            return edit(await forward())
+
+        self._rules.append(_Rule(method, times, hand_on_and_edit))
+
     def hang(self, *, method: str, times: int = 1) -> None:
         """Never answer."""
 
@@ -82,6 +121,21 @@ class Front:
             return web.Response(status=500)
 
         self._rules.append(_Rule(method, times, wait))
+
+    def hold(self, *, method: str) -> asyncio.Event:
+        """Let the next request wait, before it is handed on, until the event is set."""
+        event = asyncio.Event()
+
+        async def wait(_: web.Request, forward: _Forward) -> web.StreamResponse:
+            await event.wait()
+            return await forward()
+
+        self._rules.append(_Rule(method, 1, wait))
+        return event
+
+    def forget(self) -> None:
+        """Hand on everything from now on."""
+        self._rules.clear()
 
     def rule_for(self, method: str) -> _Rule | None:
         for rule in self._rules:

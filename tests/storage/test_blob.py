@@ -81,8 +81,14 @@ async def test_a_missing_container_that_may_not_be_created_is_no_empty_one(
             assert not caught.value.maybe_written
 
 
-async def test_a_container_that_cannot_be_created_is_a_failure(azurite: str) -> None:
-    async with BlobStorage(connection_string=azurite, container_name="No_Container") as storage:
+async def test_a_container_that_cannot_be_created_is_a_failure(
+    front: Front, container_name: str
+) -> None:
+    front.answer(404, "ContainerNotFound", method="PUT")
+    front.answer(403, "AuthorizationFailure", method="PUT")
+    async with BlobStorage(
+        connection_string=front.connection_string, container_name=container_name
+    ) as storage:
         with pytest.raises(StateStorageError):
             await storage.put_if("a", b"{}", etag=None)
 

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import ssl
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from botstate_ext.storage.blob.errors import Failure, Meaning, RequestFailed
+from botstate_ext.storage.blob.errors import (
+    Answer,
+    Failure,
+    FailureKind,
+    InvalidAnswer,
+    RequestFailed,
+)
 from botstate_ext.storage.retry import Retries
 
-A, N, C = Meaning.ABSENT, Meaning.NO_CONTAINER, Meaning.CONFLICT
-T, F, L = Meaning.TRANSIENT, Meaning.FINAL, Meaning.LEASED
+A, N, C = FailureKind.ABSENT, FailureKind.NO_CONTAINER, FailureKind.CONFLICT
+T, F, L = FailureKind.TRANSIENT, FailureKind.FINAL, FailureKind.LEASED
 
 
 class DriverError(Exception):
@@ -23,7 +34,7 @@ class DriverError(Exception):
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "meaning"),
+    ("status", "code", "kind"),
     [
         (404, "BlobNotFound", A),
         (404, "ContainerNotFound", N),
@@ -58,38 +69,109 @@ class DriverError(Exception):
         (501, None, F),
     ],
 )
-def test_the_table(status: int, code: str | None, meaning: Meaning) -> None:
-    as_text = Failure.of(DriverError(status, code), None)
-    as_enum = Failure.of(DriverError(status, code and SimpleNamespace(value=code)), None)
-    as_seen = Failure.of(DriverError(None, code), status)
-    assert [failure.meaning for failure in (as_text, as_enum, as_seen)] == [meaning] * 3
-    assert str(status) in as_text.reason or meaning is N
+def test_the_table(status: int, code: str | None, kind: FailureKind) -> None:
+    as_text = Failure(DriverError(status, code))
+    as_enum = Failure(DriverError(status, code and SimpleNamespace(value=code)))
+    as_seen = Failure(DriverError(None, code), Answer(status, {}))
+    assert [failure.kind for failure in (as_text, as_enum, as_seen)] == [kind] * 3
+    assert str(status) in as_text.reason or kind is N
     assert "secret" not in as_text.reason
     assert "windows.net" not in as_text.reason
 
 
-@pytest.mark.parametrize("status", [None, 200, 206])
-def test_no_answer_or_half_of_one_is_transient_and_may_be_done(status: int | None) -> None:
-    failure = Failure.of(DriverError(), status)
-    assert failure.meaning is T
+class ServiceResponseError(DriverError):
+    """As azure-core's."""
+
+
+def because_of(cause: BaseException, error: BaseException | None = None) -> BaseException:
+    error = error or ServiceResponseError()
+    error.__cause__ = cause
+    return error
+
+
+NETWORK = [
+    ServiceResponseError(),
+    asyncio.TimeoutError(),
+    ConnectionResetError("AccountKey=secret"),
+    because_of(OSError("127.0.0.1")),
+    because_of(socket.gaierror(socket.EAI_AGAIN, "try again")),
+]
+
+
+@pytest.mark.parametrize("error", NETWORK, ids=lambda e: type(e.__cause__ or e).__name__)
+@pytest.mark.parametrize("answer", [None, Answer(200, {}), Answer(206, {})])
+def test_no_answer_or_half_of_one_is_transient_and_may_be_done(
+    error: BaseException, answer: Answer | None
+) -> None:
+    failure = Failure(error, answer)
+    assert failure.kind is T
     assert failure.may_be_done
-    assert failure.reason == "no answer (DriverError)."
+    assert failure.reason == f"no answer ({type(error).__name__})."
 
 
-def test_a_missing_credential_is_final() -> None:
-    class ClientAuthenticationError(DriverError):
-        pass
+class ClientAuthenticationError(DriverError):
+    """As azure-core's, which the driver raises for a key that it cannot sign with."""
 
-    failure = Failure.of(ClientAuthenticationError(), None)
-    assert failure.meaning is F
+
+class InvalidURL(ValueError):
+    """As aiohttp's."""
+
+
+@pytest.mark.parametrize(
+    ("error", "setting"),
+    [
+        (ClientAuthenticationError(), "account key"),
+        (because_of(ClientAuthenticationError(), AttributeError("reason")), "account key"),
+        (because_of(InvalidURL("https://:0")), "account_url"),
+        (because_of(socket.gaierror(socket.EAI_NONAME, "unknown")), "account's name"),
+        (because_of(ssl.SSLCertVerificationError("self-signed")), "address"),
+    ],
+)
+def test_a_setting_that_is_wrong_is_final_and_named(error: BaseException, setting: str) -> None:
+    failure = Failure(error)
+    assert failure.kind is F
     assert not failure.may_be_done
+    assert setting in failure.reason
+    assert "secret" not in failure.reason
+
+
+def test_what_aiohttp_keeps_of_the_systems_error_is_seen() -> None:
+    error = ServiceResponseError()
+    error.os_error = socket.gaierror(socket.EAI_NONAME, "unknown")  # type: ignore[attr-defined]
+    assert Failure(error).kind is F
+
+
+@pytest.mark.parametrize("error", [InvalidAnswer("no ETag"), TypeError("x"), DriverError(200)])
+def test_a_success_that_cannot_be_read_is_final_and_may_be_done(error: BaseException) -> None:
+    failure = Failure(error, Answer(200, {}))
+    assert failure.is_known
+    assert failure.kind is F
+    assert failure.may_be_done
+    assert "does not send" in failure.reason
+
+
+def test_an_error_that_no_request_made_is_not_sorted() -> None:
+    assert not Failure(TypeError("a fault in this package")).is_known
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("7", 7.0), ("0", 0.0), ("", 0.0), ("soon", 0.0), ("-1", 0.0)]
+)
+def test_the_time_to_wait_is_read_in_seconds(text: str, seconds: float) -> None:
+    assert Answer(503, {"retry-after": text}).retry_after == seconds
+
+
+def test_the_time_to_wait_may_be_a_date() -> None:
+    later = datetime.now(timezone.utc) + timedelta(hours=1)
+    text = format_datetime(later, usegmt=True)
+    assert 3_000 < Answer(503, {"retry-after": text}).retry_after <= 3_600
 
 
 @pytest.mark.parametrize(
     ("status", "may_be_done"), [(429, False), (408, False), (403, False), (500, True), (503, True)]
 )
 def test_what_may_be_done(status: int, may_be_done: bool) -> None:
-    assert Failure.of(DriverError(status), None).may_be_done is may_be_done
+    assert Failure(DriverError(status)).may_be_done is may_be_done
 
 
 @pytest.mark.parametrize(("operation", "maybe"), [("put", True), ("delete", True), ("read", False)])
@@ -100,9 +182,9 @@ def test_only_a_write_is_maybe_written(operation: str, maybe: bool) -> None:
     assert error.maybe_written is maybe
 
 
-def test_waits_double_up_to_a_limit_and_are_jittered() -> None:
-    waits = Retries(random=lambda: 1.0).waits()
-    assert [next(waits) for _ in range(8)] == [0.25, 0.5, 1, 2, 4, 8, 8, 8]
-    half = Retries(random=lambda: 0.5).waits()
+def test_pauses_double_up_to_a_limit_and_are_jittered() -> None:
+    pauses = Retries(random=lambda: 1.0).pauses()
+    assert [next(pauses) for _ in range(8)] == [0.25, 0.5, 1, 2, 2, 2, 2, 2]
+    half = Retries(random=lambda: 0.5).pauses()
     assert [next(half) for _ in range(3)] == [0.125, 0.25, 0.5]
-    assert next(Retries(random=lambda: 0.0).waits()) == 0
+    assert next(Retries(random=lambda: 0.0).pauses()) == 0

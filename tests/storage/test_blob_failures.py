@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from aiohttp import web
 
 from botstate_ext.errors import StateConflictError, StateStorageError
 from botstate_ext.storage import ANY, BlobStorage
+from tests.azurite import KEY
 from tests.storage.front import Front
 
 pytestmark = pytest.mark.blob
@@ -267,3 +271,298 @@ async def test_no_error_shows_a_secret_or_a_value(storage: BlobStorage, front: F
     assert "s3cret" not in shown
     assert "AccountKey" not in shown
     assert "127.0.0.1" not in shown
+
+
+# Settings, deadlines, and a storage that is down
+
+
+class Time:
+    """A monotonic clock, and sleeping, which moves it."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        await asyncio.sleep(0)
+
+
+def through(front: Front, container_name: str, time: Time, **options: Any) -> BlobStorage:
+    return BlobStorage(
+        connection_string=front.connection_string,
+        container_name=container_name,
+        sleep=time.sleep,
+        random=lambda: 1.0,
+        monotonic=time,
+        **options,
+    )
+
+
+async def test_the_time_in_which_the_server_wants_no_request_is_kept(
+    storage: BlobStorage, front: Front, waits: Waits
+) -> None:
+    front.answer(503, "ServerBusy", retry_after="3")
+    front.answer(429, retry_after="0")
+    assert await storage.get("key") is not None
+    assert waits.seconds == [3.0, 0.5]
+
+
+async def test_a_wait_beyond_the_deadline_is_not_begun(
+    storage: BlobStorage, front: Front, waits: Waits
+) -> None:
+    front.answer(503, "ServerBusy", retry_after="3600")
+    with pytest.raises(StateStorageError, match="503 ServerBusy"):
+        await storage.get("key")
+    assert waits.seconds == []
+    assert len(front.requests) == 1
+
+
+async def test_the_deadline_covers_the_wait_for_a_slot(front: Front, container_name: str) -> None:
+    front.hang(method="GET", times=1_000)
+    async with BlobStorage(
+        connection_string=front.connection_string,
+        container_name=container_name,
+        parallel=1,
+        deadline=timedelta(milliseconds=300),
+        close_within=timedelta(0),
+    ) as storage:
+        reads = [asyncio.ensure_future(storage.get(f"key{number}")) for number in range(50)]
+        # Fifty of them one after another would take 15 s.
+        done, late = await asyncio.wait(reads, timeout=10)
+        for read in late:
+            read.cancel()
+        assert not late
+        errors = [read.exception() for read in done]
+        assert all(isinstance(error, StateStorageError) for error in errors)
+        assert any("waiting for a slot" in str(error) for error in errors)
+
+
+async def test_a_slot_that_nobody_waits_for_any_more_is_not_lost(
+    front: Front, container_name: str, blob: BlobStorage
+) -> None:
+    await blob.put_if("key", b"{}", etag=None)
+    front.hang(method="GET")
+    async with BlobStorage(
+        connection_string=front.connection_string, container_name=container_name, parallel=1
+    ) as storage:
+        reads = [asyncio.ensure_future(storage.get("key")) for _ in range(3)]
+        await front.arrived.wait()
+        reads[1].cancel()  # in the queue
+        reads[0].cancel()  # under way
+        assert await reads[2] is not None
+        assert await storage.get("key") is not None
+
+
+async def test_after_a_failure_requests_fail_at_once_and_later_one_tries(
+    front: Front, container_name: str, blob: BlobStorage
+) -> None:
+    await blob.put_if("key", b"{}", etag=None)
+    time = Time()
+    async with through(front, container_name, time) as storage:
+        front.answer(503, "ServerBusy", times=1_000)
+        with pytest.raises(StateStorageError):
+            await storage.get("key")
+        assert time.now - 1000.0 <= 8.0
+        sent = len(front.requests)
+        for operation in OPERATIONS.values():
+            with pytest.raises(StateStorageError, match="not tried") as caught:
+                await operation(storage)
+            assert not caught.value.maybe_written
+        assert len(front.requests) == sent
+        time.now += 5.0
+        probe = asyncio.ensure_future(storage.get("key"))
+        await asyncio.sleep(0)
+        with pytest.raises(StateStorageError, match="not tried"):
+            await storage.get("key")
+        with pytest.raises(StateStorageError, match="503"):
+            await probe
+        front.forget()
+        time.now += 5.0
+        assert await storage.get("key") is not None
+        assert await storage.get("key") is not None
+
+
+async def test_a_storage_that_answers_others_is_not_taken_for_dead(
+    front: Front, container_name: str, blob: BlobStorage
+) -> None:
+    await blob.put_if("key", b"{}", etag=None)
+    time = Time()
+    async with through(front, container_name, time) as storage:
+        front.answer(503, "ServerBusy", method="PUT", times=1_000)
+        writing = asyncio.ensure_future(storage.put_if("key", b"{}", etag=ANY))
+        await front.arrived.wait()
+        assert await storage.get("key") is not None
+        with pytest.raises(StateStorageError, match="503"):
+            await writing
+        assert await storage.get("key") is not None
+
+
+@pytest.mark.parametrize(
+    ("key", "setting"),
+    [
+        ("not base64!", "AccountKey"),
+        (KEY.rstrip("="), "AccountKey"),
+        ("", "AccountKey"),
+    ],
+)
+def test_a_key_that_is_none_is_refused_before_any_request(key: str, setting: str) -> None:
+    text = f"DefaultEndpointsProtocol=https;AccountName=account;AccountKey={key}"
+    with pytest.raises(ValueError, match=setting) as caught:
+        BlobStorage(connection_string=text, container_name="abc")
+    assert not key or key not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "   ", "nonsense", "AccountKey=c2VjcmV0", "a=b;c", "BlobEndpoint=;AccountName="]
+)
+def test_a_text_that_is_no_connection_string_is_refused_and_named(text: str) -> None:
+    with pytest.raises(ValueError, match="connection_string") as caught:
+        BlobStorage(connection_string=text, container_name="abc")
+    assert "c2VjcmV0" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["ab", "Upper", "a--b", "-ab", "ab-", "a_b", "x" * 64, "a.b"])
+def test_a_container_name_that_azure_refuses_is_refused_and_named(name: str) -> None:
+    with pytest.raises(ValueError, match="container_name"):
+        BlobStorage(account_url="https://account.blob.core.windows.net", container_name=name)
+
+
+@pytest.mark.parametrize("name", ["a-b", "abc", "x" * 63, "$root", "a1-b2-c3"])
+def test_a_container_name_that_azure_takes_is_taken(name: str) -> None:
+    BlobStorage(account_url="https://account.blob.core.windows.net", container_name=name)
+
+
+@pytest.mark.parametrize("url", ["ftp://a.example", "https://", "://", "mailto:me"])
+def test_an_address_that_is_none_is_refused_and_named(url: str) -> None:
+    with pytest.raises(ValueError, match="account_url"):
+        BlobStorage(account_url=url, container_name="abc")
+
+
+async def test_an_account_that_does_not_exist_fails_at_once_and_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def unknown(*_: object, **__: object) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", unknown)
+    time = Time()
+    async with BlobStorage(
+        account_url="https://none.blob.core.windows.net",
+        container_name="abc",
+        sleep=time.sleep,
+        monotonic=time,
+    ) as storage:
+        with pytest.raises(StateStorageError, match="account's name"):
+            await storage.get("key")
+    assert time.now == 1000.0, "it did not wait for another attempt"
+
+
+# Answers that no Azure gives
+
+PAGE = b"<html><body>Log in to the network</body></html>"
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("headers", [{}, {"x-ms-version": "2021-08-06"}], ids=["proxy", "azure"])
+@pytest.mark.parametrize(("status", "body"), [(200, PAGE), (200, b""), (201, b""), (204, b"")])
+async def test_a_forged_success_is_a_failure(
+    storage: BlobStorage, front: Front, name: str, headers: dict[str, str], status: int, body: bytes
+) -> None:
+    front.forge(status, body, method="", headers=headers)
+    with pytest.raises(StateStorageError) as caught:
+        await OPERATIONS[name](storage)
+    assert caught.value.maybe_written is (name in ("put", "delete"))
+    assert "Log in" not in str(caught.value)
+    assert len(front.requests) == 1
+
+
+async def test_a_listing_that_a_proxy_answers_with_wellformed_xml_is_not_empty(
+    storage: BlobStorage, front: Front
+) -> None:
+    front.forge(200, b"<html><body/></html>", method="GET")
+    with pytest.raises(StateStorageError):
+        await storage.list_page()
+
+
+async def test_a_write_without_an_etag_may_be_written(
+    storage: BlobStorage, front: Front, blob: BlobStorage
+) -> None:
+    def without_etag(answer: web.Response) -> web.Response:
+        del answer.headers["ETag"]
+        return answer
+
+    front.change(without_etag, method="PUT")
+    with pytest.raises(StateStorageError, match="ETag") as caught:
+        await storage.put_if("key", b'{"a":2}', etag=ANY)
+    assert caught.value.maybe_written
+    assert (await blob.get_many(["key"]))["key"].data == b'{"a":2}'
+    front.change(without_etag, method="GET")
+    with pytest.raises(StateStorageError, match="ETag"):
+        await storage.get("key")
+
+
+@pytest.mark.parametrize("length", [0, 3])
+async def test_a_body_that_was_cut_is_a_failure(
+    storage: BlobStorage, front: Front, length: int
+) -> None:
+    """The answer is well-formed: only the length of the blob shows that a part is missing."""
+
+    def cut(answer: web.Response) -> web.Response:
+        assert isinstance(answer.body, bytes)
+        return web.Response(status=answer.status, headers=answer.headers, body=answer.body[:length])
+
+    front.change(cut, method="GET", times=10)
+    with pytest.raises(StateStorageError):
+        await storage.get("key")
+
+
+# Closing
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+async def test_closing_waits_for_requests(
+    front: Front, container_name: str, blob: BlobStorage, name: str
+) -> None:
+    await blob.put_if("key", b'{"a":1}', etag=None)
+    held = front.hold(method="")
+    storage = BlobStorage(connection_string=front.connection_string, container_name=container_name)
+    operation = asyncio.ensure_future(OPERATIONS[name](storage))
+    await front.arrived.wait()
+    closing = asyncio.ensure_future(storage.aclose())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not closing.done()
+    held.set()
+    await closing
+    await operation
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+async def test_what_is_late_when_the_storage_closes_fails(
+    front: Front, container_name: str, name: str
+) -> None:
+    front.hang(method="", times=100)
+    storage = BlobStorage(
+        connection_string=front.connection_string,
+        container_name=container_name,
+        parallel=2,
+        close_within=timedelta(seconds=0.05),
+    )
+    # Two are under way, the third waits for a slot.
+    operations = [asyncio.ensure_future(OPERATIONS[name](storage)) for _ in range(3)]
+    while len(front.requests) < 2:  # noqa: ASYNC110 - the front counts, and tells nobody
+        await asyncio.sleep(0.01)
+    before = asyncio.all_tasks()
+    await storage.aclose()
+    await asyncio.wait(operations)
+    for operation in operations:
+        with pytest.raises(StateStorageError, match="closed"):
+            operation.result()
+    errors: list[Any] = [operation.exception() for operation in operations]
+    # The third was not sent.
+    written = [True, True, False] if name in ("put", "delete") else [False] * 3
+    assert [error.maybe_written for error in errors] == written
+    assert asyncio.all_tasks() <= before

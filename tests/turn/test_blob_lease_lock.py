@@ -84,8 +84,9 @@ async def instance(azurite: str, container_name: str) -> AsyncIterator[Instance]
 
 async def driver(storage: BlobStorage) -> Any:
     """The driver's own client of the lock's blob."""
-    client: Any = storage._requests._connect().client
-    return client.get_blob_client(LOCK)
+    connection = storage._requests._connection
+    assert connection is not None
+    return connection.blob(LOCK)
 
 
 async def lease_state(storage: BlobStorage) -> str:
@@ -276,6 +277,44 @@ async def test_a_blob_removed_meanwhile_is_made_again(
         async with lock.hold(KEY, LONG) as is_held:
             assert is_held
         assert await storage.delete_if(LOCK)
+
+
+async def test_a_blob_that_is_missing_each_time_ends_as_an_error(
+    instance: Instance, storage: BlobStorage
+) -> None:
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    lock = instance(sleep=sleep)
+
+    async def missing(*_: Any) -> None: ...
+
+    lock._leases.acquire = missing  # type: ignore[method-assign, assignment]
+    with pytest.raises(StateStorageError, match="missing, although it was created 10 times"):
+        async with lock.hold(KEY, LONG):
+            raise AssertionError("nothing is held")
+    assert len(pauses) == 9, "no pause after the first creation, which is the usual case"
+    assert pauses[-1] > pauses[0] > 0
+    assert repr(lock) == "<BlobLeaseLock, 0 held or wanted here>"
+
+
+async def test_after_the_storage_is_closed_a_turn_ends_without_opening_it_again(
+    azurite: str, container_name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    storage = BlobStorage(connection_string=azurite, container_name=container_name)
+    sleeps = Sleeps()
+    before = asyncio.all_tasks()
+    async with BlobLeaseLock(storage, sleep=sleeps).hold(KEY, LONG):
+        await sleeps.asleep.wait()
+        await storage.aclose()
+        await sleeps.wake()
+        await sleeps.asleep.wait()  # the renewal failed, and the next one is waited for
+    assert storage._requests._connection is None
+    assert "was not renewed" in caplog.text
+    assert "ends by itself" in caplog.text
+    assert asyncio.all_tasks() <= before
 
 
 async def test_storage_that_cannot_be_reached_fails_the_turn_with_a_typed_error() -> None:

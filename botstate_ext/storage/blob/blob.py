@@ -1,10 +1,11 @@
-"""BlobStorage: one blob an item, in one container of Azure Blob Storage."""
+"""BlobStorage: items as blobs in one container of Azure Blob Storage."""
 
 from __future__ import annotations
 
 import asyncio
 import random as _random
 import re
+import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Final
@@ -17,14 +18,14 @@ from ..keycheck import check_etag, check_key, check_put
 from ..parallel import in_parallel
 from ..retry import Retries
 from . import source as blob_source
-from .errors import Meaning, RequestFailed
+from .errors import FailureKind, InvalidAnswer, RequestFailed
 from .leases import BlobLeases
-from .requests import Requests
+from .requests import Connection, Requests
 from .source import BlobSettings
 
 
 class BlobStorage(StateStorage):
-    """Items in a container of Azure Blob Storage, each a blob whose name is its key.
+    """Stores items in a container of Azure Blob Storage. An item is a blob named by its key.
 
     Name the container in one of four ways::
 
@@ -36,15 +37,18 @@ class BlobStorage(StateStorage):
 
     ``create_container``: the first write creates the container if it is missing; until then all
     items are absent. With False a missing container is a StateStorageError.
-    ``parallel``: how many requests run at once. ``deadline``: for one operation, with all its
-    attempts; throttling (429), 5xx, timeouts and broken connections are tried again until then.
-    ``types``: see StateStorage. ``sleep`` and ``random`` are asyncio's and random's, for tests.
+    ``parallel``: the most requests at once. ``deadline``: the time of one operation, with its wait
+    for one of those places and all its attempts. Only broken connections, timeouts, 408, 429 and
+    5xx are tried again. After an operation failed so, and nobody else got an answer meanwhile,
+    further operations fail at once for 5 s, and then one of them tries again.
+    ``close_within``: how long `aclose` waits for operations; after that they fail.
+    ``types``: see StateStorage. ``sleep``, ``random`` and ``monotonic`` are for tests.
 
-    Nothing is opened before the first request. `aclose` closes what was opened, but neither a
+    Nothing is opened before the first request. `aclose` closes the connections, but neither a
     client nor a credential that the app made. It works with azure-storage-blob 12.7 and newer.
 
     :raises ImportError: the driver is not installed; the text says what to install.
-    :raises ValueError, TypeError: the container is not named, or named in two ways.
+    :raises ValueError, TypeError: a setting is missing, malformed, or given in two ways.
     """
 
     def __init__(
@@ -58,10 +62,12 @@ class BlobStorage(StateStorage):
         container_client: Any = None,
         create_container: bool = True,
         parallel: int = 16,
-        deadline: timedelta = timedelta(seconds=30),
+        deadline: timedelta = timedelta(seconds=8),
+        close_within: timedelta = timedelta(seconds=5),
         types: Iterable[type] = (),
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         random: Callable[[], float] = _random.random,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(types=types)
         source = blob_source.choose(
@@ -73,7 +79,8 @@ class BlobStorage(StateStorage):
             credential=credential,
         )
         self._container_name = source.container_name
-        self._requests = Requests(source, parallel, Retries(deadline, sleep, random))
+        retries = Retries(deadline, sleep, random, monotonic)
+        self._requests = Requests(source, parallel, retries, close_within.total_seconds())
         self._creates_container = create_container
         self._creating = asyncio.Lock()
         self._creations = 0
@@ -98,40 +105,40 @@ class BlobStorage(StateStorage):
     ) -> str:
         check_put(key, etag, metadata)
 
-        async def upload(container: Any, options: dict[str, Any]) -> str:
-            answer = await container.get_blob_client(key).upload_blob(
+        async def upload(connection: Connection, options: dict[str, Any]) -> str:
+            answer = await connection.blob(key).upload_blob(
                 data, overwrite=True, metadata=dict(metadata or {}), **_condition(etag), **options
             )
-            return _unquoted(answer["etag"])
+            return _etag(answer["etag"])
 
         creations = self._creations
         try:
             return await self._requests.run("put", key, upload)
         except RequestFailed as failure:
-            if failure.meaning is not Meaning.NO_CONTAINER or not self._creates_container:
-                raise _put_error(failure, key, etag) from failure.__cause__
+            if failure.kind is not FailureKind.NO_CONTAINER or not self._creates_container:
+                raise self._put_error(failure, key, etag) from failure.__cause__
         await self._create_container(creations)
         try:
             return await self._requests.run("put", key, upload)
         except RequestFailed as failure:
-            raise _put_error(failure, key, etag) from failure.__cause__
+            raise self._put_error(failure, key, etag) from failure.__cause__
 
     async def delete_if(self, key: str, *, etag: str = ANY) -> bool:
         check_key(key)
         check_etag(etag)
 
-        async def remove(container: Any, options: dict[str, Any]) -> None:
-            await container.get_blob_client(key).delete_blob(**_condition(etag), **options)
+        async def remove(connection: Connection, options: dict[str, Any]) -> None:
+            await connection.blob(key).delete_blob(**_condition(etag), **options)
 
         try:
             await self._requests.run("delete", key, remove)
         except RequestFailed as failure:
             if self._is_absence(failure):
-                # It is gone by our own hand if an attempt before this one was carried out.
+                # An earlier attempt may have deleted it.
                 return failure.maybe_done
-            if failure.meaning is not Meaning.CONFLICT:
+            if failure.kind is not FailureKind.CONFLICT:
                 raise failure.error() from failure.__cause__
-            # A condition on what does not exist fails as one that is stale does.
+            # A condition on a missing blob fails as a stale one does.
             if await self._get(key) is None:
                 return failure.maybe_done
             raise conflict(key, etag, maybe_written=failure.maybe_done) from failure.__cause__
@@ -142,8 +149,8 @@ class BlobStorage(StateStorage):
     ) -> ItemPage:
         size = page_size(limit)
 
-        async def list_blobs(container: Any, options: dict[str, Any]) -> ItemPage:
-            pages = container.list_blobs(
+        async def list_blobs(connection: Connection, options: dict[str, Any]) -> ItemPage:
+            pages = connection.container.list_blobs(
                 name_starts_with=prefix or None,
                 include=["metadata"],
                 results_per_page=size,
@@ -161,8 +168,8 @@ class BlobStorage(StateStorage):
             raise failure.error() from failure.__cause__
 
     async def list_folders(self) -> frozenset[str]:
-        async def walk(container: Any, options: dict[str, Any]) -> frozenset[str]:
-            found = container.walk_blobs(delimiter="/", **options)
+        async def walk(connection: Connection, options: dict[str, Any]) -> frozenset[str]:
+            found = connection.container.walk_blobs(delimiter="/", **options)
             return frozenset([e.name[:-1] async for e in found if e.name.endswith("/")])
 
         try:
@@ -173,7 +180,7 @@ class BlobStorage(StateStorage):
             raise failure.error() from failure.__cause__
 
     def leases(self) -> BlobLeases:
-        """Leases on the blobs of this container."""
+        """Return the leases on blobs of this container."""
         return BlobLeases(self._requests)
 
     async def aclose(self) -> None:
@@ -183,11 +190,13 @@ class BlobStorage(StateStorage):
         return f"<BlobStorage {self._container_name!r}>"
 
     async def _get(self, key: str) -> StoredItem | None:
-        async def download(container: Any, options: dict[str, Any]) -> StoredItem:
-            blob = await container.get_blob_client(key).download_blob(**options)
-            properties = blob.properties
-            metadata = frozen_metadata(properties.metadata)
-            return StoredItem(await blob.readall(), _unquoted(properties.etag), metadata)
+        async def download(connection: Connection, options: dict[str, Any]) -> StoredItem:
+            blob = await connection.blob(key).download_blob(**options)
+            etag = _etag(blob.properties.etag)
+            data = await blob.readall()
+            if len(data) != blob.size:
+                raise InvalidAnswer("a part of the body is missing")
+            return StoredItem(data, etag, frozen_metadata(blob.properties.metadata))
 
         try:
             return await self._requests.run("read", key, download)
@@ -196,16 +205,22 @@ class BlobStorage(StateStorage):
                 return None
             raise failure.error() from failure.__cause__
 
+    def _put_error(self, failure: RequestFailed, key: str, etag: str | None) -> StateError:
+        if failure.kind in (FailureKind.CONFLICT, FailureKind.ABSENT):
+            may_be_own = failure.maybe_done or not self._requests.sees_resends
+            return conflict(key, etag, maybe_written=may_be_own)
+        return failure.error()
+
     def _is_absence(self, failure: RequestFailed) -> bool:
-        """A container that the first write will create is one in which all items are absent."""
-        missing = failure.meaning is Meaning.NO_CONTAINER and self._creates_container
-        return missing or failure.meaning is Meaning.ABSENT
+        """True if the blob is missing, or its container is and the first write will create it."""
+        missing = failure.kind is FailureKind.NO_CONTAINER and self._creates_container
+        return missing or failure.kind is FailureKind.ABSENT
 
     async def _create_container(self, creations: int) -> None:
-        """Create the container, unless that was done after ``creations`` times."""
+        """Create the container, unless another call did since ``creations`` was read."""
 
-        async def create(container: Any, options: dict[str, Any]) -> None:
-            await container.create_container(**options)
+        async def create(connection: Connection, options: dict[str, Any]) -> None:
+            await connection.container.create_container(**options)
 
         async with self._creating:
             if self._creations != creations:
@@ -213,7 +228,7 @@ class BlobStorage(StateStorage):
             try:
                 await self._requests.run("create container", None, create)
             except RequestFailed as failure:
-                if failure.meaning is not Meaning.CONFLICT:
+                if failure.kind is not FailureKind.CONFLICT:
                     raise failure.error() from failure.__cause__
             self._creations += 1
 
@@ -228,20 +243,14 @@ def _condition(etag: str | None) -> dict[str, Any]:
         return {"match_condition": MatchConditions.IfMissing}
     if etag == ANY:
         return {}
-    # No blob has one that a header cannot carry as it is; to ask for none gives the right answer.
+    # No blob has an ETag that a header cannot carry; asking for "none" conflicts, as it should.
     safe = etag if _ETAG.fullmatch(etag) else "none"
     return {"match_condition": MatchConditions.IfNotModified, "etag": f'"{safe}"'}
 
 
-def _put_error(failure: RequestFailed, key: str, etag: str | None) -> StateError:
-    if failure.meaning in (Meaning.CONFLICT, Meaning.ABSENT):
-        return conflict(key, etag, maybe_written=failure.maybe_done)
-    return failure.error()
-
-
 def _info(blob: Any) -> ItemInfo:
     metadata = frozen_metadata(blob.metadata)
-    return ItemInfo(blob.name, _unquoted(blob.etag), blob.size, blob.last_modified, metadata)
+    return ItemInfo(blob.name, _etag(blob.etag), blob.size, blob.last_modified, metadata)
 
 
 def _is_directory(blob: Any) -> bool:
@@ -249,6 +258,11 @@ def _is_directory(blob: Any) -> bool:
     return (blob.metadata or {}).get("hdi_isfolder") == "true"
 
 
-def _unquoted(etag: str) -> str:
-    # Answers quote it, listings do not.
-    return etag.strip('"')
+def _etag(text: Any) -> str:
+    """Return an ETag without its quotes, which answers have and listings do not.
+
+    :raises InvalidAnswer: there is none.
+    """
+    if not isinstance(text, str) or not text.strip('"'):
+        raise InvalidAnswer("it has no ETag")
+    return text.strip('"')

@@ -1,71 +1,77 @@
-"""Leases: at most one holder of a blob at a time, until it releases it or stops renewing."""
+"""BlobLeases: a blob has at most one holder, until it releases the lease or stops renewing it."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any, Final
 
-from .errors import Meaning, RequestFailed
-from .requests import Request, Requests
+from .errors import FailureKind, RequestFailed
+from .requests import Connection, Request, Requests
 
-_GONE: Final = (Meaning.ABSENT, Meaning.NO_CONTAINER)
+_GONE: Final = (FailureKind.ABSENT, FailureKind.NO_CONTAINER)
 
 
 class BlobLeases:
-    """Leases on the blobs of one container. A ``lease_id`` is a GUID; the same one again is no
-    other's."""
+    """Acquires, renews and releases leases on the blobs of one container.
+
+    A ``lease_id`` is a GUID. Acquiring a lease again with the same id succeeds.
+    """
 
     def __init__(self, requests: Requests) -> None:
         self._requests = requests
 
     async def acquire(self, key: str, lease_id: str, duration: timedelta) -> bool | None:
-        """False when another holds the lease; None when there is no such blob.
+        """Acquire a lease. Return False if another holds it, None if there is no such blob.
 
-        :raises StateStorageError: it failed; the lease may be ours all the same.
+        :raises StateStorageError: it failed; the lease may have been acquired all the same.
         """
         seconds = int(duration.total_seconds())
 
-        async def request(container: Any, options: dict[str, Any]) -> None:
-            await _lease(container, key, lease_id).acquire(seconds, **options)
+        async def request(connection: Connection, options: dict[str, Any]) -> None:
+            await _lease(connection, key, lease_id).acquire(seconds, **options)
 
-        meaning = await self._run("lease", key, request)
-        return None if meaning in _GONE else meaning is None
+        kind = await self._run("lease", key, request)
+        return None if kind in _GONE else kind is None
 
     async def renew(self, key: str, lease_id: str) -> bool:
-        """Hold it for its duration from now on. False when it is another's, or the blob is gone.
+        """Extend a lease by its duration from now. Return False if it or the blob is gone.
+
+        It opens no connection: a lease that was acquired before `aclose` is not extended after it.
 
         :raises StateStorageError: it failed.
         """
 
-        async def request(container: Any, options: dict[str, Any]) -> None:
-            await _lease(container, key, lease_id).renew(**options)
+        async def request(connection: Connection, options: dict[str, Any]) -> None:
+            await _lease(connection, key, lease_id).renew(**options)
 
-        return await self._run("renew", key, request) is None
+        return await self._run("renew", key, request, opens=False) is None
 
     async def release(self, key: str, lease_id: str) -> bool:
-        """Let it go. False when it was not held.
+        """Release a lease. Return False if it was not held. It opens no connection.
 
-        :raises StateStorageError: it failed; the lease ends by itself.
+        :raises StateStorageError: it failed, or the storage was closed; the lease ends by itself.
         """
 
-        async def request(container: Any, options: dict[str, Any]) -> None:
-            await _lease(container, key, lease_id).release(**options)
+        async def request(connection: Connection, options: dict[str, Any]) -> None:
+            await _lease(connection, key, lease_id).release(**options)
 
-        return await self._run("release", key, request) is None
+        return await self._run("release", key, request, opens=False) is None
 
-    async def _run(self, operation: str, key: str, request: Request[None]) -> Meaning | None:
-        """None when it was done; otherwise why another's hand, or an absence, kept it from that."""
+    async def _run(
+        self, operation: str, key: str, request: Request[None], *, opens: bool = True
+    ) -> FailureKind | None:
+        """Send a request. Return None if it was done, or why the lease or the blob is not there."""
         try:
-            await self._requests.run(operation, key, request)
+            await self._requests.run(operation, key, request, opens=opens)
         except RequestFailed as failure:
-            if failure.meaning is Meaning.LEASED or failure.meaning in _GONE:
-                return failure.meaning
+            if failure.kind is FailureKind.LEASED or failure.kind in _GONE:
+                return failure.kind
             raise failure.error() from failure.__cause__
         return None
 
 
-def _lease(container: Any, key: str, lease_id: str) -> Any:
+def _lease(connection: Connection, key: str, lease_id: str) -> Any:
     # Here, not above: the driver is imported when a BlobStorage is made.
     from azure.storage.blob.aio import BlobLeaseClient
 
-    return BlobLeaseClient(container.get_blob_client(key), lease_id)
+    return BlobLeaseClient(connection.blob(key), lease_id)

@@ -1,157 +1,320 @@
-"""Requests to one container: so many at a time, each tried again until it succeeds or is late.
+"""Requests: sends requests to one container, each again until it succeeds or its deadline is over.
 
-Not every attempt is ours: aiohttp itself sends a PUT or a DELETE once more when the connection
-breaks, without a word. So any conflict may be with one's own write, and a blob that is absent may
-have been deleted by the same call.
+A request waits for one of a bounded number of slots. A circuit breaker refuses requests for a
+moment after the storage stopped answering.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
-import aiohttp
-
+from ..breaker import CircuitBreaker
 from ..retry import Retries
-from .errors import Failure, Meaning, RequestFailed
+from ..slots import Slots
+from .errors import Answer, Failure, FailureKind, InvalidAnswer, RequestFailed
 from .source import BlobSource
 
 T = TypeVar("T")
-Request: TypeAlias = Callable[[Any, dict[str, Any]], Coroutine[Any, Any, T]]
-"""One request through the driver's ContainerClient, with these options for the driver's method.
 
-They take its retries from the driver, whoever made the client: we must know of every attempt."""
+_BREAKER_PAUSE: Final = 5.0  # seconds
+_CLIENTS: Final = 512
+"""The most blob clients that are kept, of some 30 KB each."""
 
 
 class Requests:
-    """Nothing is opened before the first request. One that is made after `aclose` opens again."""
+    """Opens nothing before the first request. A request after `aclose` opens again."""
 
-    def __init__(self, source: BlobSource, parallel: int, retries: Retries) -> None:
+    def __init__(
+        self, source: BlobSource, parallel: int, retries: Retries, close_within: float
+    ) -> None:
         if parallel < 1:
             raise ValueError("parallel must be at least 1.")
+        if close_within < 0:
+            raise ValueError("close_within must not be negative.")
         self._source, self._parallel, self._retries = source, parallel, retries
-        # Made now, although it opens nothing yet: a connection string that is wrong fails here.
-        self._connection: _Connection | None = self._new_connection()
+        self._close_within = close_within
+        self._breaker = CircuitBreaker(_BREAKER_PAUSE, retries.clock)
+        # Made here, although it opens nothing yet: a connection string that is wrong fails now.
+        self._connection: Connection | None = self._new_connection()
 
-    async def run(self, operation: str, key: str | None, request: Request[T]) -> T:
-        """What the request returns.
+    @property
+    def sees_resends(self) -> bool:
+        """False with the app's own client: aiohttp may send a request twice without a word."""
+        return self._source.is_ours
+
+    async def run(
+        self, operation: str, key: str | None, request: Request[T], *, opens: bool = True
+    ) -> T:
+        """Return what the request returns. ``opens``: open a connection if there is none.
 
         :raises RequestFailed: it failed, and would again; or the deadline is over.
         """
-        connection = self._connect()
-        # A request that waits for its next attempt keeps its place: a storage that throttles wants
-        # fewer requests, not others instead.
-        async with connection.slots:
-            return await _Tries(operation, key, self._retries).until_done(
-                request, connection.client
-            )
+        if self._connection is None:
+            if not opens:
+                raise RequestFailed(operation, key, FailureKind.FINAL, _CLOSED)
+            self._connection = self._new_connection()
+        running = _Operation(operation, key, self._retries, self._breaker, self._connection)
+        return await running.run(request)
 
     async def aclose(self) -> None:
+        """Wait for the requests on their way, for a bounded time; fail the others; close."""
         connection, self._connection = self._connection, None
-        if connection is not None and self._source.is_ours:
-            await connection.client.close()
+        if connection is not None:
+            await connection.aclose(self._close_within)
 
-    def _connect(self) -> _Connection:
-        if self._connection is None:
-            self._connection = self._new_connection()
-        return self._connection
-
-    def _new_connection(self) -> _Connection:
-        return _Connection(self._source.open(), asyncio.Semaphore(self._parallel))
+    def _new_connection(self) -> Connection:
+        return Connection(self._source, Slots(self._parallel))
 
 
-@dataclass(frozen=True)
-class _Connection:
-    client: Any
-    slots: asyncio.Semaphore
+class Connection:
+    """A container's client, with the operations that use it."""
+
+    def __init__(self, source: BlobSource, slots: Slots) -> None:
+        self.container: Any = source.open()
+        self.slots, self.is_ours = slots, source.is_ours
+        # The driver generates the code of a client for each blob, which costs more than a request.
+        self._blob = lru_cache(_CLIENTS)(self.container.get_blob_client)
+        self._running = 0
+        self._is_idle = asyncio.Event()
+        self._aborted: asyncio.Future[None] | None = None
+
+    def blob(self, key: str) -> Any:
+        """Return the driver's client of one blob."""
+        return self._blob(key)
+
+    def enter(self) -> asyncio.Future[None]:
+        """Count one more operation; return a future that is done when it must end."""
+        if self._aborted is None:
+            self._aborted = asyncio.get_running_loop().create_future()
+        self._running += 1
+        self._is_idle.clear()
+        return self._aborted
+
+    def leave(self) -> None:
+        """Count one operation less."""
+        self._running -= 1
+        if not self._running:
+            self._is_idle.set()
+
+    async def aclose(self, seconds: float) -> None:
+        """Wait for the operations, for so many seconds; end the others; close the client."""
+        try:
+            if self._running:
+                await _done_within(self._is_idle.wait(), seconds)
+        finally:
+            if self._running and self._aborted is not None and not self._aborted.done():
+                self._aborted.set_result(None)
+                await _done_within(self._is_idle.wait(), seconds)
+            if self.is_ours:
+                await self.container.close()
+
+
+Request: TypeAlias = Callable[[Connection, dict[str, Any]], Coroutine[Any, Any, T]]
+"""Sends one request, and passes these options to the driver's method.
+
+They take its retries from the driver, whoever made the client: every attempt must be known."""
+
+_CLOSED: Final = "the storage was closed."
+
+
+class _Aborted(Exception):
+    """The storage was closed while an operation waited."""
 
 
 @dataclass
-class _Tries:
-    """The attempts at one operation."""
+class _Operation:
+    """One operation with its attempts."""
 
     operation: str
     key: str | None
     retries: Retries
+    breaker: CircuitBreaker
+    connection: Connection
     count: int = 0
-    is_under_way: bool = False
     maybe_done: bool = False
-    status: int | None = None
     last: Failure | None = None
-    last_error: BaseException | None = None
+    end: float = 0.0
+    aborted: asyncio.Future[None] = field(init=False)
 
-    async def until_done(self, request: Request[T], client: Any) -> T:
-        options = {"retry_total": 0, "raw_response_hook": self._saw}
-        waits = self.retries.waits()
-        loop = asyncio.get_running_loop()
-        end = loop.time() + self.retries.seconds
-        # The end is looked at, not enforced by a wait_for around this loop: before Python 3.12 the
-        # inner wait_for loses a cancellation that arrives just when the attempt has failed.
-        while (left := end - loop.time()) > 0:
-            self.count += 1
-            self.is_under_way, self.status = True, None
+    async def run(self, request: Request[T]) -> T:
+        # Before the wait for a slot: of many that wait for a dead storage, the last fails in time.
+        self.end = self.retries.clock() + self.retries.seconds
+        with self.breaker.admit() as admitted:
+            if admitted is None:
+                raise self._failed(FailureKind.TRANSIENT, _REFUSED)
+            self.aborted = self.connection.enter()
             try:
-                attempt = request(client, options)
-                return await asyncio.wait_for(attempt, min(left, self.retries.seconds_an_attempt))
-            except Exception as error:
-                if self.last is not None and _is_cut_off(error) and loop.time() >= end:
-                    break  # by the end; what the attempts before it met says more
-                self.is_under_way = False
-                if not self._is_failed_request(error):
-                    raise
-                self._failed(error)
-            await self.retries.sleep(min(next(waits), max(0.0, end - loop.time())))
-        raise self._too_late() from self.last_error
+                await self._take_slot()
+                # A request keeps its slot while it waits for its next attempt: a storage that
+                # throttles wants fewer requests, not other ones.
+                try:
+                    return await self._until_done(request, admitted)
+                finally:
+                    self.connection.slots.release()
+            except _Aborted:
+                raise self._failed(FailureKind.FINAL, _CLOSED) from self._last_error
+            finally:
+                self.connection.leave()
+
+    async def _take_slot(self) -> None:
+        place = self.connection.slots.take()
+        if place.done():
+            return
+        try:
+            await self._wait(place, self._left)
+        except BaseException as error:
+            if place.done() and not place.cancelled():
+                self.connection.slots.release()
+            if isinstance(error, asyncio.TimeoutError):
+                raise self._too_late() from None
+            raise
+
+    async def _until_done(self, request: Request[T], admitted: int) -> T:
+        pauses = self.retries.pauses()
+        while self._left > 0:
+            attempt = _Attempt(self.connection)
+            self.count += 1
+            try:
+                seconds = min(self._left, self.retries.seconds_an_attempt)
+                result = await self._wait(attempt.run(request), seconds)
+            except _Aborted:
+                self.maybe_done = self.maybe_done or attempt.may_be_sent
+                raise
+            except Exception as error:  # noqa: BLE001 - sorted, and raised if it is not a failure
+                self._note(attempt, Failure(error, attempt.answer))
+            else:
+                self.breaker.answered()
+                return result
+            pause = max(next(pauses), attempt.retry_after)
+            if attempt.retry_after >= self._left:
+                break
+            await self._wait(self.retries.sleep(min(pause, max(0.0, self._left))), None)
+        if self.last is not None:
+            self.breaker.failed(admitted)
+        raise self._too_late() from self._last_error
+
+    def _note(self, attempt: _Attempt, failure: Failure) -> None:
+        """Remember a transient failure; raise any other.
+
+        :raises RequestFailed: the request would fail again.
+        """
+        if not failure.is_known:
+            raise failure.error
+        if attempt.was_resent or (failure.may_be_done and attempt.may_be_sent):
+            self.maybe_done = True
+        if failure.kind is not FailureKind.TRANSIENT:
+            if attempt.answer is not None:
+                self.breaker.answered()
+            raise self._failed(failure.kind, failure.reason, failure.status) from failure.error
+        is_cut_off = isinstance(failure.error, asyncio.TimeoutError) and self._left <= 0
+        if self.last is None or not is_cut_off:  # the failures before a cut say more
+            self.last = failure
+
+    async def _wait(self, awaitable: Awaitable[T], seconds: float | None) -> T:
+        """Await for so many seconds, or until the storage is closed.
+
+        Before Python 3.12 ``asyncio.wait_for`` loses a cancellation that comes just when what it
+        waits for has ended.
+
+        :raises asyncio.TimeoutError: it took longer; it was cancelled, and has ended.
+        """
+        task = asyncio.ensure_future(awaitable)
+        try:
+            await asyncio.wait(
+                (task, self.aborted), timeout=seconds, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait((task,))
+            if not task.cancelled():
+                task.exception()  # so that it counts as retrieved, if this call is cancelled
+        if not task.cancelled():
+            return task.result()
+        raise _Aborted if self.aborted.done() else asyncio.TimeoutError
+
+    @property
+    def _left(self) -> float:
+        return self.end - self.retries.clock()
+
+    @property
+    def _last_error(self) -> BaseException | None:
+        return None if self.last is None else self.last.error
 
     def _too_late(self) -> RequestFailed:
+        after = "after 1 attempt" if self.count == 1 else f"after {self.count} attempts"
+        if not self.count:
+            after = "all of it waiting for a slot: raise `parallel`"
+        text = f"not done within {self.retries.seconds:g} s, {after}"
         last = "." if self.last is None else f"; the last: {self.last.reason}"
-        times = "1 attempt" if self.count == 1 else f"{self.count} attempts"
-        return self._failure(
-            Meaning.TRANSIENT,
-            f"not done within {self.retries.seconds:g} s, after {times}{last}",
-            None if self.last is None else self.last.status,
+        status = None if self.last is None else self.last.status
+        return self._failed(FailureKind.TRANSIENT, text + last, status)
+
+    def _failed(self, kind: FailureKind, reason: str, status: int | None = None) -> RequestFailed:
+        return RequestFailed(
+            self.operation, self.key, kind, reason, status=status, maybe_done=self.maybe_done
         )
+
+
+_REFUSED: Final = (
+    "not tried, since the storage did not answer a moment ago. It is tried again within "
+    f"{_BREAKER_PAUSE:g} s."
+)
+
+
+class _Attempt:
+    """One attempt: the answer that it got, and how often it was sent."""
+
+    def __init__(self, connection: Connection) -> None:
+        # Here, not above: the driver is imported when a BlobStorage is made.
+        from .transport import Sends
+
+        self._connection = connection
+        self._sends = Sends()
+        self.answer: Answer | None = None
+
+    async def run(self, request: Request[T]) -> T:
+        """Send the request; refuse an answer that is not Azure's.
+
+        :raises InvalidAnswer: a success that is not Azure's.
+        """
+        from .transport import current_sends
+
+        current_sends.set(self._sends)  # of this task alone
+        options = {"retry_total": 0, "raw_response_hook": self._saw}
+        result = await request(self._connection, options)
+        if self.answer is not None and not self.answer.is_azures:
+            raise InvalidAnswer("it lacks Azure's headers")
+        return result
+
+    @property
+    def may_be_sent(self) -> bool:
+        """False if no connection was made. With the app's own client, nobody knows."""
+        return self._sends.count > 0 or not self._connection.is_ours
+
+    @property
+    def was_resent(self) -> bool:
+        """True if aiohttp sent the request more than once."""
+        return self._sends.count > 1
+
+    @property
+    def retry_after(self) -> float:
+        """Seconds that the server asked to wait; 0 if it did not."""
+        return 0.0 if self.answer is None else self.answer.retry_after
 
     def _saw(self, response: Any) -> None:
-        self.status = response.http_response.status_code
-
-    def _is_failed_request(self, error: Exception) -> bool:
-        # Old drivers stumble over an answer that breaks off, or is not XML (a proxy's), and raise
-        # anything. What they were at when they did was a failed request.
-        is_refused = self.status is not None and self.status >= 400
-        return is_refused or any(
-            isinstance(found, _driver_errors()) for found in (error, error.__context__)
-        )
-
-    def _failed(self, error: BaseException) -> None:
-        failure = Failure.of(error, self.status)
-        if failure.meaning is not Meaning.TRANSIENT:
-            raise self._failure(failure.meaning, failure.reason, failure.status) from error
-        self.last, self.last_error = failure, error
-        self.maybe_done = self.maybe_done or failure.may_be_done
-
-    def _failure(self, meaning: Meaning, reason: str, status: int | None) -> RequestFailed:
-        return RequestFailed(
-            self.operation,
-            self.key,
-            meaning,
-            reason,
-            status=status,
-            maybe_done=self.maybe_done or self.is_under_way,
-        )
+        answer = response.http_response
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        self.answer = Answer(answer.status_code, headers)
 
 
-def _is_cut_off(error: Exception) -> bool:
-    return isinstance(error, asyncio.TimeoutError)
-
-
-@lru_cache(maxsize=1)
-def _driver_errors() -> tuple[type[Exception], ...]:
-    """What the driver raises, and what it lets through from below when an answer breaks off."""
-    # Here, not above: the driver is imported when a BlobStorage is made.
-    from azure.core.exceptions import AzureError
-
-    return (AzureError, aiohttp.ClientError, OSError, asyncio.TimeoutError)
+async def _done_within(awaitable: Awaitable[object], seconds: float) -> None:
+    task = asyncio.ensure_future(awaitable)
+    try:
+        await asyncio.wait((task,), timeout=seconds)
+    finally:
+        task.cancel()

@@ -1,14 +1,17 @@
-"""Which container a BlobStorage means, and a driver's client for it.
+"""BlobSource: the container of a BlobStorage, checked, and a driver's client for it.
 
 The driver is imported when a BlobStorage is made, not before: it costs up to a quarter of a second.
 """
 
 from __future__ import annotations
 
+import base64
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
 
 
 class BlobSettings(Protocol):
@@ -22,17 +25,21 @@ class BlobSettings(Protocol):
 
 @dataclass(frozen=True)
 class BlobSource:
-    """A container, and how to get a client for it."""
+    """A container, and a function that makes a client for it."""
 
     container_name: str
     open: Callable[[], Any]
     """A ``ContainerClient``: a new one each time, unless the app brought its own."""
     is_ours: bool = True
-    """False when the app brought the client, and closes it."""
+    """False if the app made the client, and closes it."""
 
 
 # Read in one request, so that a blob that is written meanwhile is never seen in two halves.
 _OPTIONS: Final = {"max_single_get_size": 256 * 1024 * 1024}
+
+_CONTAINER_NAME: Final = re.compile(r"[a-z0-9](?:-?[a-z0-9])+|\$root|\$web|\$logs")
+_NAME_LENGTHS: Final = range(3, 64)
+_ACCOUNT_NAME: Final = re.compile(r"[a-z0-9]{3,24}")
 
 
 def choose(
@@ -44,9 +51,10 @@ def choose(
     container_name: str | None,
     credential: Any,
 ) -> BlobSource:
-    """The source that is given in exactly one way.
+    """Return the source that is given in exactly one way.
 
-    :raises ValueError: it is given in none, or in two; or something is missing.
+    :raises ValueError: it is given in none, or in two; or a setting is missing or malformed. The
+        text names the setting, and shows no value.
     :raises ImportError: the driver is not installed.
     """
     ways = (settings, connection_string, account_url, container_client)
@@ -71,6 +79,9 @@ def _from_settings(settings: BlobSettings) -> BlobSource:
             raise ValueError(
                 "BlobStorageSettings needs a connection_string, or account_name and account_key."
             )
+        if not _ACCOUNT_NAME.fullmatch(settings.account_name):
+            raise ValueError("account_name must be 3 to 24 lower-case letters and digits.")
+        _check_key(settings.account_key, "account_key")
         connection_string = (
             f"DefaultEndpointsProtocol=https;AccountName={settings.account_name};"
             f"AccountKey={settings.account_key};EndpointSuffix=core.windows.net"
@@ -79,17 +90,27 @@ def _from_settings(settings: BlobSettings) -> BlobSource:
 
 
 def _from_connection_string(connection_string: str, container_name: str | None) -> BlobSource:
-    name, client_class = _named(container_name), _client_class()
-    return BlobSource(
-        name, lambda: client_class.from_connection_string(connection_string, name, **_OPTIONS)
-    )
+    client_class = _client_class()
+    _check_connection_string(connection_string)
+    name = _checked_name(container_name)
+
+    def open_() -> Any:
+        try:
+            return client_class.from_connection_string(connection_string, name, **_options())
+        except ValueError:  # its text may show a part of the connection string
+            raise ValueError(_NO_CONNECTION_STRING) from None
+
+    return BlobSource(name, open_)
 
 
 def _from_account_url(account_url: str, container_name: str | None, credential: Any) -> BlobSource:
     _refuse_blocking(credential)
-    name, client_class = _named(container_name), _client_class()
+    name, client_class = _checked_name(container_name), _client_class()
+    _check_url(account_url)
+    if isinstance(credential, str) and "sig=" not in credential:
+        _check_key(credential, "credential")
     return BlobSource(
-        name, lambda: client_class(account_url, name, credential=credential, **_OPTIONS)
+        name, lambda: client_class(account_url, name, credential=credential, **_options())
     )
 
 
@@ -113,14 +134,69 @@ def _client_class() -> Any:
     return ContainerClient
 
 
-def _named(container_name: str | None) -> str:
+def _check_url(account_url: str) -> None:
+    try:
+        parts = urlsplit(account_url if "://" in account_url else f"https://{account_url}")
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # its port is no number
+        is_address = False
+    if not is_address:
+        raise ValueError(
+            "account_url must be the address of the account, for example "
+            "https://NAME.blob.core.windows.net."
+        )
+
+
+def _options() -> dict[str, Any]:
+    from .transport import Transport  # here, not above: it imports the driver
+
+    return {**_OPTIONS, "transport": Transport()}
+
+
+def _checked_name(container_name: str | None) -> str:
     if not container_name:
         raise ValueError("BlobStorage needs a container_name.")
+    if len(container_name) not in _NAME_LENGTHS or not _CONTAINER_NAME.fullmatch(container_name):
+        raise ValueError(
+            f"container_name {container_name!r} is not one that Azure takes: 3 to 63 lower-case "
+            "letters, digits and single hyphens, with a letter or digit at both ends."
+        )
     return container_name
 
 
+_NO_CONNECTION_STRING: Final = (
+    "connection_string is empty or not a connection string of an Azure Storage account. It is a "
+    "text like DefaultEndpointsProtocol=https;AccountName=...;AccountKey=...; is the environment "
+    "variable set that it comes from?"
+)
+
+
+def _check_connection_string(connection_string: object) -> None:
+    if not isinstance(connection_string, str):
+        given = type(connection_string).__name__
+        raise TypeError(f"connection_string must be a str, not {given}.")
+    parts = [part.partition("=") for part in connection_string.strip().rstrip(";").split(";")]
+    settings = {name.strip().lower(): value for name, _, value in parts}
+    names_account = settings.get("accountname") or settings.get("blobendpoint")
+    if not names_account or not all(equals for _, equals, _ in parts):
+        raise ValueError(_NO_CONNECTION_STRING)
+    if "accountkey" in settings:
+        _check_key(settings["accountkey"], "the AccountKey in connection_string")
+
+
+def _check_key(key: str, setting: str) -> None:
+    try:
+        is_key = bool(base64.b64decode(key, validate=True))
+    except ValueError:
+        is_key = False
+    if not is_key:
+        raise ValueError(
+            f"{setting} is no account key: it is not base64. Is it whole? It ends with '=='."
+        )
+
+
 def _refuse_blocking(credential: Any) -> None:
-    # Only those that we know: another's get_token may well return something to await.
+    # Azure's own only: the get_token of another class may return an awaitable.
     is_azures = type(credential).__module__.startswith("azure.identity.")
     if is_azures and not inspect.iscoroutinefunction(credential.get_token):
         raise TypeError(

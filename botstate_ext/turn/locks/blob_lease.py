@@ -1,4 +1,4 @@
-"""BlobLeaseLock: turns of one conversation in many processes, by leases on Azure Blob Storage."""
+"""BlobLeaseLock: serializes the turns of a conversation across processes, by leases on blobs."""
 
 from __future__ import annotations
 
@@ -27,23 +27,27 @@ _LONGEST_LEASE: Final = timedelta(seconds=60)
 # Between two looks at a lease that another holds.
 _BACK_OFF: Final = BackOff(first=0.05, longest=0.5, steady=0.5)
 _RELEASE_SECONDS: Final = 5.0
+# After a wait that was cut off, the turn runs without the lock: it has waited long enough.
+_WITHDRAW_SECONDS: Final = 1.0
+_MOST_CREATIONS: Final = 10
 _KEPT: Final = timedelta(days=7)
 _log: Final = logging.getLogger("botstate_ext")
 
 
 class BlobLeaseLock(TurnLock):
-    """Turns of one conversation one after another, in all processes that use one container.
+    """Runs the turns of a conversation one after another, in all processes that use one container.
 
-    ``storage``: the app's Blob storage (upstream's or ours), or an ``aio.ContainerClient``. Each
+    ``storage``: the app's Blob storage (the SDK's or ours), or an ``aio.ContainerClient``. Each
     conversation has a small blob there, ``lock/{conversation}``, which the turn leases and renews
-    while it runs. Sweeps remove it when it is a week old and not in use; it is made again.
+    while it runs. Sweeps remove it when it is a week old and not in use; the next turn makes it
+    again.
 
-    ``lease``: 15 to 60 seconds. When a process dies in a turn, others get the place after that
-    time. A turn whose process stands still for longer loses its place to another; then both run,
-    a warning is logged, and ETags decide. See `TurnLock` for the other options.
+    ``lease``: 15 to 60 seconds. If a process dies in a turn, others get the lock after that time. A
+    turn whose process stands still for longer loses the lock to another turn; then both run, a
+    warning is logged, and ETags decide. See `TurnLock` for the other options.
 
-    It costs a request before the turn and one after it, and one more now and then while it waits or
-    runs. Turns of one process come in order; between processes the order is that of luck.
+    It costs a request before the turn and one after it, and a few more while it waits or runs. The
+    turns of one process run in order; between processes the order is random.
     ``wait_for``, ``sleep`` and ``clock`` are for tests.
 
     :raises TypeError: ``storage`` is not on Blob.
@@ -83,7 +87,10 @@ class BlobLeaseLock(TurnLock):
             yield True
         finally:
             renewing.cancel()
-            await self._give_back(claim)
+            try:
+                await asyncio.wait((renewing,))
+            finally:
+                await self._give_back(claim, _RELEASE_SECONDS)
 
     async def _take_within(self, claim: _Claim, seconds: float) -> bool:
         taking = asyncio.ensure_future(self._take(claim))
@@ -92,7 +99,7 @@ class BlobLeaseLock(TurnLock):
         except BaseException:
             await _cancelled(taking, claim)
             if not taking.cancelled() and taking.exception() is None:
-                await self._give_back(claim)
+                await self._give_back(claim, _RELEASE_SECONDS)
             raise
         await _cancelled(taking, claim)
         if taking.cancelled():
@@ -101,32 +108,40 @@ class BlobLeaseLock(TurnLock):
         return True
 
     async def _take(self, claim: _Claim) -> None:
-        # First among those of this process, so that each process asks once.
+        # The turns of this process queue first, so that each process asks for the lease once.
         await self._queue.take(claim.key)
         try:
-            for pause in _BACK_OFF.waits():
-                is_leased = await self._acquire(claim)
-                if not claim.is_wanted:
-                    # Before Python 3.12 asyncio.wait_for can swallow a cancellation.
-                    raise asyncio.CancelledError
-                if is_leased:
-                    return
-                await self._sleep(pause)
+            await self._acquire(claim)
         except BaseException:
-            # The request that was cancelled, or whose answer was lost, may have been carried out.
-            await self._give_back(claim)
+            # A request that was cancelled, or whose answer was lost, may have been carried out.
+            await self._give_back(claim, _WITHDRAW_SECONDS)
             raise
 
-    async def _acquire(self, claim: _Claim) -> bool:
-        is_leased = None
-        while is_leased is None:
+    async def _acquire(self, claim: _Claim) -> None:
+        """Ask for the lease until it is held.
+
+        :raises StateStorageError: the storage failed, or the blob is missing again and again.
+        """
+        creations = 0
+        for pause in _BACK_OFF.waits():
             is_leased = await self._leases.acquire(claim.blob, claim.lease_id, self._lease)
+            if not claim.is_wanted:
+                # Before Python 3.12 asyncio.wait_for can swallow a cancellation.
+                raise asyncio.CancelledError
+            if is_leased:
+                return
             if is_leased is None:
+                if creations == _MOST_CREATIONS:
+                    reason = f"its blob is missing, although it was created {creations} times."
+                    raise StateStorageError("lease", claim.blob, reason)
                 await self._create(claim.blob)
-        return is_leased
+                creations += 1
+                if creations == 1:
+                    continue  # the first turn of a conversation: nobody else wants the lease
+            await self._sleep(pause)
 
     async def _create(self, blob: str) -> None:
-        # A document of one mark, so that sweeps know when it is of no use any more.
+        # A document with one mark that expires, so that sweeps know when to remove it.
         until = (self._clock() + _KEPT).replace(microsecond=0)
         content = Metadata(v=FORMAT, handled={"lock": until})
         with suppress(StateConflictError):  # another was faster, which is as good
@@ -151,11 +166,10 @@ class BlobLeaseLock(TurnLock):
             except StateStorageError as error:
                 _log.warning("A lease was not renewed, and is tried again: %s", error)
 
-    async def _give_back(self, claim: _Claim) -> None:
+    async def _give_back(self, claim: _Claim, seconds: float) -> None:
+        """Release the lease, trying for so many seconds, and the place in this process."""
         try:
-            await asyncio.wait_for(
-                self._leases.release(claim.blob, claim.lease_id), _RELEASE_SECONDS
-            )
+            await asyncio.wait_for(self._leases.release(claim.blob, claim.lease_id), seconds)
         except (StateStorageError, asyncio.TimeoutError) as error:
             _log.warning(
                 "A lease was not released; it ends by itself in %g s: %s",
@@ -178,7 +192,7 @@ class _Claim:
 
 
 async def _cancelled(taking: asyncio.Task[None], claim: _Claim) -> None:
-    """If it is still waiting, stop it, and wait until it has cleaned up."""
+    """Cancel the task if it still waits, and wait until it has ended."""
     if not taking.done():
         claim.is_wanted = False
         taking.cancel()
