@@ -25,6 +25,8 @@ from . import turns
 
 WAYS: Final = ("upstream", "update", "merge", "lease", "replay")
 ORDER: Final = "1"
+MAYBE: Final = ", maybe written"
+"""Ends the name of a failure after which the item may be in the order."""
 
 Append: TypeAlias = Callable[[str], Awaitable[None]]
 """Appends one item in a turn; returns when it is acknowledged."""
@@ -40,13 +42,14 @@ class Place:
 
     connection_string: str = field(repr=False)
     container: str
+    # To measure conflicts: no deadline that a busy machine reaches.
+    deadline: timedelta = timedelta(minutes=5)
 
     def storage(self) -> BlobStorage:
-        # This measures conflicts: no deadline that a busy machine reaches.
         return BlobStorage(
             connection_string=self.connection_string,
             container_name=self.container,
-            deadline=timedelta(minutes=5),
+            deadline=self.deadline,
         )
 
     async def items(self) -> list[str]:
@@ -65,6 +68,8 @@ class Outcome:
 
     acknowledged: list[str] = field(default_factory=list)
     failures: Counter[str] = field(default_factory=Counter)
+    failed: dict[str, str] = field(default_factory=dict)
+    """The failure of each item that was not acknowledged."""
     writes: int = 0
 
 
@@ -139,7 +144,10 @@ async def _append_all(way: str, place: Place, name: str, count: int, pipe: Conne
             try:
                 await append(item)
             except Exception as error:  # noqa: BLE001  # upstream raises whatever the driver does
-                outcome.failures[type(error).__name__] += 1
+                failure = type(error).__name__
+                failure += MAYBE if getattr(error, "maybe_written", False) else ""
+                outcome.failures[failure] += 1
+                outcome.failed[item] = failure
                 continue
             outcome.acknowledged.append(item)
             pipe.send(item)

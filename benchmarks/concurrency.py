@@ -11,7 +11,7 @@ from collections import Counter
 
 from tests import azurite
 
-from . import report
+from . import report, under_fire
 from .appending import WAYS, Outcome, Place, workers
 
 PROCESSES = 4
@@ -63,11 +63,17 @@ def main() -> None:
     with azurite.running_azurite(program) as endpoint:
         connection_string = azurite.connection_string(endpoint)
         rows = [asyncio.run(measure(way, connection_string)) for way in WAYS]
+        fire = [asyncio.run(under_fire.row(way, endpoint, TURNS)) for way in under_fire.WAYS]
     print(
         report.table(
             "Processes that append to one order on Azurite",
             ("", "turns", "acknowledged", "raised", "lost", "a second", "writes for one"),
             rows,
+        )
+    )
+    print(
+        report.table(
+            "The same while answers are lost, late or never come", under_fire.COLUMNS, fire
         )
     )
 

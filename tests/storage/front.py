@@ -1,18 +1,50 @@
-"""A real HTTP server in front of Azurite that answers wrongly, late or not at all when told to."""
+"""A real HTTP server in front of Azurite that answers wrongly, late or not at all: when it is told
+to, or at random. Other processes reach it by its address."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from random import Random
 
 from aiohttp import ClientSession, DummyCookieJar, web
 from yarl import URL
 
 from tests.azurite import connection_string
 
+_LATE_SECONDS = 2.0
+_STORM = 5  # requests that are refused in a row
 _HOP = {"connection", "content-length", "host", "keep-alive", "transfer-encoding"}
+
+
+@dataclass(frozen=True)
+class Chances:
+    """How likely a request meets each fault, from 0 to 1. ``seed`` decides which ones do."""
+
+    lost: float = 0.0
+    """It is carried out, and the connection breaks instead of an answer."""
+    late: float = 0.0
+    """It is carried out at once, and its answer comes two seconds later."""
+    delayed: float = 0.0
+    """It is carried out two seconds later: its sender may have tried again by then."""
+    reset: float = 0.0
+    """The connection breaks, and nothing is carried out."""
+    half_closed: float = 0.0
+    """It is carried out, and the server's side of the connection is closed without an answer."""
+    storm: float = 0.0
+    """It, and the next four requests, are answered 503."""
+    shortened: float = 0.0
+    """Half of the answer's body is missing, and its headers agree with what is left."""
+    forged: float = 0.0
+    """It is carried out, and a page of a proxy is the answer."""
+    seed: int = 0
+
+    def faults(self) -> dict[str, float]:
+        """Return the chance of each fault by its name."""
+        return {name: value for name, value in asdict(self).items() if name != "seed"}
 
 
 @dataclass
@@ -28,7 +60,17 @@ class Front:
     running: int = 0
     arrived: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
     closing: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+    chances: Chances | None = None
+    """Faults that hit requests at random, beside the rules."""
+    faults: Counter[str] = field(default_factory=Counter)
+    """How many of these were injected, by name."""
     _rules: list[_Rule] = field(default_factory=list)
+    _random: Random = field(default_factory=Random)
+    _storm: int = 0
+
+    def inject(self, chances: Chances) -> None:
+        """Let requests meet faults at random from now on."""
+        self.chances, self._random = chances, Random(chances.seed)
 
     @property
     def connection_string(self) -> str:
@@ -142,6 +184,24 @@ class Front:
             if rule.times > 0 and rule.method in ("", method):
                 rule.times -= 1
                 return rule
+        fault = self._drawn()
+        if fault is None:
+            return None
+        self.faults[fault] += 1
+        return _Rule(method, 1, _FAULTS[fault])
+
+    def _drawn(self) -> str | None:
+        if self._storm:
+            self._storm -= 1
+            return "storm"
+        if self.chances is None:
+            return None
+        left = self._random.random()
+        for fault, chance in self.chances.faults().items():
+            left -= chance
+            if left < 0:
+                self._storm = _STORM - 1 if fault == "storm" else 0
+                return fault
         return None
 
 
@@ -152,7 +212,71 @@ _Forward = Callable[[], Awaitable[web.Response]]
 class _Rule:
     method: str
     times: int
-    act: Callable[[web.Request, _Forward], Awaitable[web.StreamResponse]]
+    act: _Act
+
+
+_Act = Callable[[web.Request, _Forward], Awaitable[web.StreamResponse]]
+
+
+def _abort(request: web.Request) -> web.Response:
+    assert request.transport is not None
+    request.transport.abort()
+    return web.Response(status=500)
+
+
+async def _lost(request: web.Request, forward: _Forward) -> web.StreamResponse:
+    await forward()
+    return _abort(request)
+
+
+async def _late(request: web.Request, forward: _Forward) -> web.StreamResponse:
+    answer = await forward()
+    await asyncio.sleep(_LATE_SECONDS)
+    return answer
+
+
+async def _delayed(request: web.Request, forward: _Forward) -> web.StreamResponse:
+    await asyncio.sleep(_LATE_SECONDS)
+    return await forward()
+
+
+async def _reset(request: web.Request, forward: _Forward) -> web.StreamResponse:
+    return _abort(request)
+
+
+async def _half_closed(request: web.Request, forward: _Forward) -> web.StreamResponse:
+    await forward()
+    assert request.transport is not None
+    request.transport.write_eof()
+    return web.Response(status=500)
+
+
+async def _storm(request: web.Request, forward: _Forward) -> web.StreamResponse:
+    return web.Response(status=503, headers={"x-ms-error-code": "ServerBusy"})
+
+
+async def _shortened(request: web.Request, forward: _Forward) -> web.StreamResponse:
+    answer = await forward()
+    assert isinstance(answer.body, bytes)
+    half = answer.body[: len(answer.body) // 2]
+    return web.Response(status=answer.status, headers=answer.headers, body=half)
+
+
+async def _forged(request: web.Request, forward: _Forward) -> web.StreamResponse:
+    await forward()
+    return web.Response(text="<html>Log in</html>", content_type="text/html")
+
+
+_FAULTS: dict[str, _Act] = {
+    "lost": _lost,
+    "late": _late,
+    "delayed": _delayed,
+    "reset": _reset,
+    "half_closed": _half_closed,
+    "storm": _storm,
+    "shortened": _shortened,
+    "forged": _forged,
+}
 
 
 @asynccontextmanager
