@@ -10,6 +10,7 @@ import importlib
 import inspect
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,7 @@ OUTSIDE = {"asyncio", "aiohttp", "azure", "socket", "os", "threading", "random",
 LONGEST_FUNCTION = 40
 
 
+@cache
 def modules() -> dict[str, Path]:
     """Every module of the package, by its name within it: "storage.blob"."""
     found = {}

@@ -34,3 +34,26 @@ def test_a_command_of_the_readme_exists(target: str) -> None:
         check=False,
     )
     assert planned.returncode == 0, planned.stderr
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="no make on this machine")
+@pytest.mark.parametrize("target", ["run", "test"])
+def test_a_first_run_says_that_it_installs(target: str) -> None:
+    env = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    planned = subprocess.run(
+        ["make", "--dry-run", "--always-make", target],
+        cwd=REPOSITORY,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = planned.stdout.splitlines()
+    says = next(i for i, line in enumerate(lines) if "Installing" in line)
+    assert says < next(i for i, line in enumerate(lines) if "pip install" in line)
+
+
+@pytest.mark.parametrize("name", ["Makefile", "README.md", "CONTRIBUTING.md"])
+def test_npm_runs_in_its_folder(name: str) -> None:
+    """With ``--prefix`` it ignores the machine's settings, such as a proxy's certificate."""
+    assert "npm install --prefix" not in (REPOSITORY / name).read_text()
