@@ -1,4 +1,4 @@
-"""A bar for commands that go through a whole storage."""
+"""The progress bar of commands that go through a whole storage."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from rich.logging import RichHandler
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 Show: TypeAlias = Callable[[str], None]
-"""Says beside the bar what was done so far."""
+"""Shows a text beside the bar."""
 
 
 @contextmanager
 def progress() -> Iterator[Show]:
-    """A bar on standard error, where that is a terminal; what is logged goes above it."""
+    """Show a bar on standard error if that is a terminal, with log messages above it."""
     console = Console(stderr=True)
     logging.basicConfig(
         level=logging.WARNING,
@@ -28,6 +28,6 @@ def progress() -> Iterator[Show]:
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as bar:
-        # How many there are is known when all were seen, so the bar moves without an end.
+        # The total is not known before the end.
         task = bar.add_task("", total=None)
         yield lambda text: bar.update(task, description=text)

@@ -1,4 +1,4 @@
-"""Comparisons of JSON values, as RFC 9535 2.3.5.2.2 has them. Python's own take True for 1."""
+"""Compares JSON values as RFC 9535, 2.3.5.2.2, defines. To Python itself True equals 1."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LONG: Final = 1024
 
 
 def equal(run: Run, left: Any, right: Any) -> bool:
-    """``left == right``. Nothing equals only Nothing."""
+    """Return ``left == right``. Nothing equals only Nothing."""
     kind = type(left)
     if kind is not type(right):
         return kind in NUMBERS and type(right) in NUMBERS and bool(left == right)
@@ -24,7 +24,7 @@ def equal(run: Run, left: Any, right: Any) -> bool:
 
 
 def less(run: Run, left: Any, right: Any) -> bool:
-    """``left < right``: among numbers and among strings, by code point; False for all else."""
+    """Return ``left < right``, for numbers, and for strings by code point; False for all else."""
     kind = type(left)
     if kind is str:
         if len(left) > LONG:

@@ -1,7 +1,7 @@
-"""The library's syntax tree becomes closures, once per path.
+"""Compiles the library's syntax tree to closures, once per path.
 
-A segment is a function from a list of values to a list of values, which is all that RFC 9535 asks
-and spares the node objects with locations that the library makes for each value it looks at.
+A segment is a function from a list of values to a list of values. RFC 9535 asks for no more, and
+this avoids the node object with a location that the library makes for each value.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ Values: TypeAlias = list[Any]
 Segment: TypeAlias = Callable[[Run, Values], Values]
 Find: TypeAlias = Callable[[Run, Any], Values]
 Evaluate: TypeAlias = Callable[[Run, Any], Any]
-"""A filter's expression, for the current value: a value or NOTHING; for a test, a bool."""
+"""Evaluates a filter's expression on the current value: to a value or NOTHING, a test to a bool."""
 
 _COMPARISONS: Final[dict[str, Callable[[Run, Any, Any], bool]]] = {
     "==": equal,
@@ -55,14 +55,15 @@ _COMPARISONS: Final[dict[str, Callable[[Run, Any, Any], bool]]] = {
 
 
 class Compiler:
-    """Compiles one path. ``size`` grows with every part, and weighs what a filter costs a value."""
+    """Compiles one path. ``_size`` grows with every part: it is the cost of a filter per value."""
 
     def __init__(self) -> None:
         self._segments = 0
         self._size = 0
 
     def query(self, query: JSONPathQuery) -> tuple[tuple[Step, ...], tuple[Segment, ...]]:
-        """A query as its leading steps and the segments after them, none if it is singular."""
+        """Return the leading steps of a query, and the segments after them: none if the query is
+        singular."""
         self._segments += len(query.segments)
         if self._segments > MAX_SEGMENTS:
             over_limit("segments", MAX_SEGMENTS, "segments")
@@ -170,7 +171,7 @@ class Compiler:
 
 
 def finder(steps: tuple[Step, ...], segments: tuple[Segment, ...]) -> Find:
-    """A compiled query as one function of the run and the value that it starts from."""
+    """Return a compiled query as one function of the run and the value to start from."""
 
     def find(run: Run, start: Any) -> Values:
         value = walk(steps, start)
@@ -259,7 +260,8 @@ def _filter(test: Evaluate, weight: int) -> Segment:
 
 
 def _descend(run: Run, nodes: Values) -> Values:
-    """Each node and its descendants in document order, scalars left out: they have no children."""
+    """Return each node and its descendants in document order, without scalars, which have no
+    children."""
     found: Values = []
 
     def visit(node: Any, depth: int) -> None:

@@ -1,4 +1,4 @@
-"""The patterns of match() and search(): I-Regexp (RFC 9485), run by ``regex`` for its time-out."""
+"""Patterns of match() and search(): I-Regexp (RFC 9485). ``regex`` runs them: it has a time-out."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ _QUICK_TEXT: Final = 1_000
 class Pattern(NamedTuple):
     """A compiled pattern of the ``regex`` package.
 
-    ``quick`` says that a short text cannot take it long: no groups, no choices, and one thing at
-    most that repeats. A time-out costs two microseconds a match, six times such a match itself.
+    ``quick``: no short text takes it long, because it has no groups, no choices and at most one
+    quantifier. It runs without the time-out, which costs 2 µs, six times such a match itself.
     """
 
     compiled: Any
@@ -41,10 +41,11 @@ class Pattern(NamedTuple):
 
 @lru_cache(maxsize=256)
 def compile_pattern(text: str) -> Pattern | None:
-    """A compiled pattern, or None when the text is not an I-Regexp, which then matches nothing.
+    """Compile a pattern. Return None if the text is no I-Regexp; such a pattern matches nothing.
 
-    :raises StateQueryError: the pattern is longer, deeper or repeats more than the limits allow.
-        They come before the check, whose own recursion ends the interpreter on a hostile pattern.
+    :raises StateQueryError: the pattern is longer or deeper, or repeats more, than the limits
+        allow. They are checked before the grammar: on a hostile pattern the recursion of that check
+        would end the interpreter.
     """
     if len(text) > MAX_PATTERN_LENGTH:
         over_limit("a pattern's length", MAX_PATTERN_LENGTH, "characters")
@@ -75,9 +76,11 @@ def _is_iregexp(text: str) -> bool:
 
 
 def matches(run: Run, text: Any, pattern: Any, *, whole: bool) -> bool:
-    """Whether the pattern matches the whole text, or anything in it.
+    """Return True if the pattern matches the ``whole`` text, or else any part of it.
 
-    False, as RFC 9535 says, when either is not a string or the pattern is not an I-Regexp.
+    False, as RFC 9535 says, if one of them is no string or the pattern is no I-Regexp.
+
+    :raises StateQueryError: the patterns of this run have taken longer than the limit.
     """
     if not isinstance(text, str) or not isinstance(pattern, str):
         return False

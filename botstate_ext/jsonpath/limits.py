@@ -1,4 +1,4 @@
-"""What a JSONPath may cost. Selectors may come from outside, and they run on the event loop."""
+"""Limits of a JSONPath. Paths may come from outside, and they run on the event loop."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def over_limit(what: str, limit: float, unit: str) -> NoReturn:
 
 
 class Run:
-    """What one run of a path, or of the paths of one StateQuery, has left to spend."""
+    """The budget of one run of a path, or of the paths of one StateQuery together."""
 
     __slots__ = ("_steps", "pattern_seconds", "root")
 
@@ -59,11 +59,18 @@ class Run:
         self._steps = MAX_STEPS
 
     def spend(self, steps: int) -> None:
-        """Count values that are about to be looked at."""
+        """Count values that are about to be looked at.
+
+        :raises StateQueryError: the budget is spent.
+        """
         self._steps -= steps
         if self._steps < 0:
             over_limit("work", MAX_STEPS, "values looked at")
 
     def check_results(self, nodes: list[Any]) -> None:
+        """Check the number of values that were found.
+
+        :raises StateQueryError: there are too many.
+        """
         if len(nodes) > MAX_RESULTS:
             over_limit("results", MAX_RESULTS, "values")

@@ -18,13 +18,13 @@ _SHOWN: Final = 60
 
 
 def parse(text: str) -> JSONPathQuery:
-    """The syntax tree of a path.
+    """Return the syntax tree of a path.
 
-    :raises StateQueryError: it is not RFC 9535, or over a limit.
+    :raises StateQueryError: the path is not RFC 9535, or is over a limit.
     """
     if len(text) > MAX_LENGTH:
         over_limit("a path's length", MAX_LENGTH, "characters")
-    # The parser is recursive: what nests and what chains is counted before it runs.
+    # The parser is recursive, so nesting and chains are counted before it runs.
     bare = _STRING.sub("''", text)
     if nesting(bare) > MAX_NESTING:
         over_limit("a path's nesting", MAX_NESTING, "levels")
@@ -44,7 +44,7 @@ def parse(text: str) -> JSONPathQuery:
 
 
 def nesting(text: str) -> int:
-    """How many brackets and parentheses are open at once, at most."""
+    """Return the largest number of brackets and parentheses that are open at once."""
     deepest = level = 0
     for character in text:
         level += _LEVEL.get(character, 0)
@@ -53,5 +53,6 @@ def nesting(text: str) -> int:
 
 
 def syntax_error(text: str, problem: str) -> StateQueryError:
+    """Return the error for a path with this problem."""
     shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
     return StateQueryError(f"The JSONPath {shown!r} is not valid: {problem}.")

@@ -38,26 +38,27 @@ class JsonPath:
 
     @property
     def singular(self) -> bool:
-        """Whether it finds one value at most, whatever it is applied to: names and indexes only."""
+        """True if the path finds at most one value: it has names and indexes only."""
         return self._steps is not None
 
     @property
     def roots(self) -> frozenset[str] | None:
-        """The top-level names that the path can read; None when it can read any."""
+        """The top-level names that the path can read; None if it can read any."""
         places = self.reach(1)
         return None if () in places else frozenset(place[0] for place in places)
 
     def reach(self, depth: int) -> frozenset[Place]:
-        """The places that the path can read, as names from the root down, at most ``depth`` long.
+        """Return the places that the path can read, as names from the root down, at most ``depth``
+        of them: ``{("user", "name")}``.
 
-        Everything below a place may be read; ``()`` is the whole value. The queries on ``$`` inside
-        its filters count. A place may lie inside another: it tells which names are written.
+        All below a place may be read; ``()`` is the whole value. Queries on ``$`` in filters are
+        included. A place may lie inside another: it is a name that is written in the path.
         """
         return frozenset(place[:depth] for place in self._reach)
 
     def find(self, value: Any) -> list[Any]:
-        """Every value that the path finds, in document order. They are parts of ``value``, not
-        copies.
+        """Return every value that the path finds, in document order. They are parts of ``value``,
+        not copies.
 
         :raises StateQueryError: the path is over a limit on this value.
         """
@@ -67,15 +68,15 @@ class JsonPath:
         return [] if found is NOTHING else [found]
 
     def run(self, value: Any) -> Any:
-        """What a query answers: the value or None for a singular path, a list for any other."""
+        """Return the value or None for a singular path, a list of values for any other."""
         return self._answer(self.find(value))
 
     def run_within(self, run: Run) -> Any:
-        """As :meth:`run`, counted against the limits of one run, which several paths may share."""
+        """Do as :meth:`run`, within the budget of a run that several paths may share."""
         return self._answer(self._find_within(run))
 
     def first(self, value: Any, default: Any = None) -> Any:
-        """The first value that the path finds, or the default. A null that it finds is a value."""
+        """Return the first value that the path finds, or the default. A null is a value."""
         found = self.find(value)
         return found[0] if found else default
 

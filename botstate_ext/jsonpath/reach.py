@@ -1,4 +1,4 @@
-"""Which names a path can read, so that its caller decodes nothing else."""
+"""The names that a path can read, so that its caller decodes nothing else."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ from jsonpath_rfc9535.selectors import FilterSelector, NameSelector
 from .steps import Place
 
 MAX_PLACES: Final = 256
-"""Above this many the answer is less exact, and still right: ``['a','b',...]`` multiply."""
+"""``['a', 'b', ...]`` multiply. Above this number the answer is a place higher up: less exact, but
+still right."""
 
 
 def reach(query: JSONPathQuery) -> frozenset[Place]:
-    """The places that the path reads: each of them with all below it."""
+    """Return the places that the path reads, each with all below it."""
     return frozenset(_names(query)).union(*map(reach, _root_queries(query.segments)))
 
 

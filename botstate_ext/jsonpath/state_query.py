@@ -1,4 +1,4 @@
-"""StateQuery: several JSONPaths asked at once, each answered under its key. Pure."""
+"""StateQuery: several JSONPaths in one query, each with a key for its answer. Pure."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ MAX_JSON_LENGTH: Final = 100_000
 
 
 class StateQuery:
-    """Keys and the paths that answer them: ``StateQuery({"First": "$.Firstname"})``.
+    """Several paths, each under a key: ``StateQuery({"First": "$.Firstname"})``.
 
-    The answer is a dictionary of the same keys, in the same order.
+    The answer is a dictionary with the same keys, in the same order.
 
     :raises StateQueryError: a path is not valid, or there are more than 100.
     """
@@ -45,11 +45,11 @@ class StateQuery:
         return self
 
     def add_from_json(self, text: str) -> StateQuery:
-        """Add the paths of a JSON object, ``{"First": "$.Firstname"}``, and return this query.
-        All of them or, when it raises, none.
+        """Add the paths of a JSON object, ``{"First": "$.Firstname"}``, and return this query. If
+        it raises, it adds none.
 
-        :raises StateQueryError: as :meth:`add`, and when the text is not a JSON object of strings
-            with each key once, or has more than 100,000 characters.
+        :raises StateQueryError: as :meth:`add`; or the text is not a JSON object of strings with
+            each key once, or has more than 100,000 characters.
         """
         if len(text) > MAX_JSON_LENGTH:
             raise StateQueryError(
@@ -66,8 +66,8 @@ class StateQuery:
         return self
 
     def run(self, value: Any) -> dict[str, Any]:
-        """The answers from one plain JSON value: for a singular path its value or None, for any
-        other a list. They are parts of ``value``, not copies.
+        """Return the answers from one plain JSON value: for a singular path its value or None, for
+        any other a list. They are parts of ``value``, not copies.
 
         :raises StateQueryError: a path, or all of them together, are over a limit on this value.
         """
@@ -75,7 +75,7 @@ class StateQuery:
         return {key: path.run_within(run) for key, path in self._paths.items()}
 
     def reach(self, depth: int) -> frozenset[Place]:
-        """The places that any of the paths can read; see :meth:`JsonPath.reach`."""
+        """Return the places that any of the paths can read; see :meth:`JsonPath.reach`."""
         return frozenset(place for path in self._paths.values() for place in path.reach(depth))
 
     def __repr__(self) -> str:
@@ -95,4 +95,4 @@ class StateQuery:
 
 
 class _Pairs(list[tuple[str, Any]]):
-    """A JSON object as read, told apart from a JSON array."""
+    """The members of a JSON object, in a type of their own: a JSON array is a plain list."""

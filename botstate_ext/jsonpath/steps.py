@@ -1,4 +1,4 @@
-"""A singular path: member names and indexes one after the other, which find one value or none."""
+"""Singular paths: names and indexes only, so that they find one value or none."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from enum import Enum
 from typing import Any, Final, TypeAlias
 
 Step: TypeAlias = tuple[type[Any], Any]
-"""``(dict, name)`` or ``(list, index)``: what the value must be, and what to take from it."""
+"""``(dict, name)`` or ``(list, index)``: the type that the value must have, and the key in it."""
 
 Place: TypeAlias = tuple[str, ...]
 """Member names from the root down; ``()`` is the root itself."""
 
 
 class Nothing(Enum):
-    """RFC 9535's special result: there is no value, which is not null."""
+    """RFC 9535's special result: no value. It is not null."""
 
     NOTHING = "nothing"
 
@@ -22,11 +22,12 @@ NOTHING: Final = Nothing.NOTHING
 
 
 def step(key: str | int) -> Step:
+    """Return the step to a name or an index."""
     return (dict, key) if isinstance(key, str) else (list, key)
 
 
 def walk(steps: tuple[Step, ...], value: Any) -> Any:
-    """The value that the steps lead to, or NOTHING."""
+    """Return the value that the steps lead to, or NOTHING."""
     for kind, key in steps:
         if not isinstance(value, kind):
             return NOTHING

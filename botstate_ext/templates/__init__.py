@@ -1,4 +1,4 @@
-"""Templates: texts in which ``{@scope.name}`` stands for what a bot remembers.
+"""Templates: texts in which ``{@scope.name}`` is replaced by a value of the bot's state.
 
-``syntax`` parses them, ``template`` renders them. Imports ``errors`` and ``jsonpath``.
+``syntax`` parses them, ``template`` renders them. Imports ``errors``, ``jsonpath`` and ``keys``.
 """

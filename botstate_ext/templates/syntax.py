@@ -36,7 +36,7 @@ _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class TemplateProblem:
-    """What is wrong with a template, and where: characters from the start of its text, from 0."""
+    """A problem of a template. ``position``: in characters from the start of the text, from 0."""
 
     position: int
     message: str
@@ -44,8 +44,13 @@ class TemplateProblem:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One value of one document. ``scope`` is as written, an alias included. ``keys`` are the names
-    and indexes behind the scope; none means the whole document. Equal wherever it stands."""
+    """A reference to one value of one document.
+
+    - ``scope``: as written, which may be an alias.
+    - ``id``: of the document, as written, or a reference to it.
+    - ``keys``: the names and indexes after the scope; none: the whole document.
+    - ``position``: in the text. References that differ in it only are equal.
+    """
 
     scope: str
     id: str | Reference | None
@@ -55,7 +60,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Placeholder:
-    """A reference in braces, with the text that stands in for a missing value."""
+    """A reference in braces. ``default``: the text for a missing value; None: there is none."""
 
     reference: Reference
     default: str | None
@@ -73,12 +78,12 @@ class _SyntaxProblem(Exception):
 
 
 def is_scope_name(name: str) -> bool:
-    """Whether a template can name a scope so."""
+    """Return True if this can be the name of a scope in a template."""
     return _SCOPE.fullmatch(name) is not None
 
 
 def parse(text: str) -> tuple[Parts, tuple[TemplateProblem, ...]]:
-    """The texts and placeholders of a template in their order, and all that is wrong with it."""
+    """Return the texts and placeholders of a template in order, and its problems."""
     if len(text) > MAX_LENGTH:
         message = f"the template is over the limit on length: {MAX_LENGTH:,} characters"
         return (), (TemplateProblem(MAX_LENGTH, message),)
@@ -99,7 +104,7 @@ def parse(text: str) -> tuple[Parts, tuple[TemplateProblem, ...]]:
         try:
             placeholder = _Reader(text, at).placeholder()
         except _SyntaxProblem as error:
-            # Go on behind it: one check finds all that is wrong.
+            # Go on after it, so that one check finds all problems.
             problems.append(error.problem)
             at = error.problem.position
         else:
@@ -110,7 +115,7 @@ def parse(text: str) -> tuple[Parts, tuple[TemplateProblem, ...]]:
 
 
 class _Reader:
-    """Reads one placeholder, from behind its ``{@``."""
+    """Reads one placeholder, from after its ``{@``."""
 
     def __init__(self, text: str, at: int) -> None:
         self._text, self._at = text, at

@@ -1,13 +1,12 @@
-"""Templates over what is remembered: checked before a bot runs, rendered in a turn.
+"""Templates over a bot's state: checked before the bot runs, rendered in a turn.
 
-Pure apart from the resolver, which is asked for all documents of one level at once:
+Pure apart from the resolver, which loads all documents of one level in one batch:
 
-- level 0, documents without an identifier, which a turn has loaded already;
-- level 1, documents whose identifier is written in the template or read from level 0;
-- level 2, documents whose identifier is read from level 1; and so on.
+- level 0: documents without an id, which the turn has loaded already;
+- level 1: documents with an id that is written in the template, or is a value of level 0;
+- level 2: documents with an id that is a value of level 1; and so on.
 
-So documents that are named by a code kept in the conversation, and those that are named literally,
-are one batch together.
+So a document with an id from the conversation, and one with a literal id, are loaded together.
 """
 
 from __future__ import annotations
@@ -16,11 +15,12 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Final, Literal, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from ..errors import StateQueryError
 from ..jsonpath.steps import NOTHING, step, walk
 from ..keys import scopes
+from ..keys.scopes import TemplateID
 from .syntax import Parts, Placeholder, Reference, TemplateProblem, is_scope_name, parse
 
 __all__ = [
@@ -40,15 +40,12 @@ MAX_OUTPUT: Final = 1_000_000
 _SHOWN: Final = 60
 
 DocumentName: TypeAlias = tuple[str, str | None]
-"""A scope, by its own name, and the identifier of one of its documents, or None."""
-
-Identified: TypeAlias = Literal["never", "optional", "required"]
-"""Whether a scope is written with an identifier in parentheses."""
+"""The name of a scope, no alias; and the id of a document, None for the turn's own."""
 
 TURN: Final = "turn"
 """The activity of the turn, beside the scopes."""
 
-SCOPES: Final[Mapping[str, Identified]] = {
+SCOPES: Final[Mapping[str, TemplateID]] = {
     **{row.name: row.template_id for row in scopes.SCOPES.values()},
     TURN: "never",
 }
@@ -56,33 +53,35 @@ ALIASES: Final[Mapping[str, str]] = {"session": "conversation", "chat": "user"}
 
 
 class DocumentResolver(Protocol):
-    """Gives a template the documents that it names."""
+    """Loads documents for a template. Implemented by ``states``, which imports this package."""
 
     async def documents(
         self, wanted: Mapping[DocumentName, frozenset[str] | None]
     ) -> Mapping[DocumentName, dict[str, Any]]:
-        """These documents as plain JSON, loaded in one batch. Absent ones are left out, or empty.
+        """Return these documents as plain JSON, loaded in one batch. Absent ones are left out, or
+        empty.
 
-        With each comes the set of the properties that will be read, None for all of them.
+        The value of each name is the set of properties that the template reads, None for all.
         """
 
 
 class TemplateNames:
-    """The names that templates may use: scopes, and other names for them.
+    """The scopes and aliases that templates may name.
 
-    ``own`` are scopes beside, or in place of, the usual ones; ``aliases`` are added to the usual
-    ones, or replace them. The name of an app's own scope goes before an alias.
+    - ``own``: scopes beside those of the package, or in place of one of them.
+    - ``aliases``: ``{alias: scope}``, added to `ALIASES` or in place of them. A scope of the app
+      with the name of an alias takes precedence.
 
-    :raises StateQueryError: an alias is for a scope that does not exist, is a scope's own name, or
-        cannot be written in a template.
+    :raises StateQueryError: an alias is the name of a scope, is of no scope, or cannot be written
+        in a template.
     """
 
     def __init__(
         self,
-        own: Mapping[str, Identified] | None = None,
+        own: Mapping[str, TemplateID] | None = None,
         aliases: Mapping[str, str] | None = None,
     ) -> None:
-        self._identified: dict[str, Identified] = {**SCOPES, **(own or {})}
+        self._identified: dict[str, TemplateID] = {**SCOPES, **(own or {})}
         self._scopes = {name: name for name in self._identified}
         for alias, scope in {**ALIASES, **(aliases or {})}.items():
             if alias in SCOPES or not is_scope_name(alias):
@@ -92,11 +91,15 @@ class TemplateNames:
             self._scopes.setdefault(alias, scope)
 
     def scope(self, name: str) -> str:
-        """The scope that a name stands for. KeyError where :meth:`problem` finds one."""
+        """Return the scope of a name or alias.
+
+        :raises KeyError: there is none; :meth:`problem` says so.
+        """
         return self._scopes[name]
 
     def problem(self, reference: Reference) -> TemplateProblem | None:
-        """What is wrong with a reference, the one inside its parentheses aside."""
+        """Return the problem of a reference, without the one in its parentheses; None if it has
+        none."""
         written = reference.scope
         if written not in self._scopes:
             message = f"{written!r} is no scope; these are: {', '.join(self._scopes)}"
@@ -112,18 +115,18 @@ class TemplateNames:
 
 @dataclass(frozen=True)
 class Template:
-    """A parsed template. :meth:`parse` never raises: :meth:`check` tells what is wrong."""
+    """A parsed template. :meth:`parse` never raises; :meth:`check` lists the problems."""
 
     parts: Parts = field(repr=False)
     problems: tuple[TemplateProblem, ...]
 
     @staticmethod
     def parse(text: str) -> Template:
-        """The template of a text. The last 128 are kept."""
+        """Parse a text. The last 128 templates are cached."""
         return _parsed(text)
 
     def check(self, names: TemplateNames) -> list[TemplateProblem]:
-        """What is wrong with it, in the order of the text: its syntax and its scopes."""
+        """Return the problems of its syntax and its scopes, by position."""
         found = [names.problem(reference) for reference in self._references()]
         problems = {*self.problems, *(problem for problem in found if problem is not None)}
         return sorted(problems, key=lambda problem: problem.position)
@@ -131,7 +134,7 @@ class Template:
     async def render(
         self, resolver: DocumentResolver, names: TemplateNames, *, strict: bool = False
     ) -> str:
-        """The text with each placeholder replaced by its value.
+        """Return the text with each placeholder replaced by its value.
 
         Strings are written as they are, anything else as JSON. A missing value is the
         placeholder's default, or else the empty text; null counts as missing, and so does a value
