@@ -66,17 +66,16 @@ def attribute(info: ItemInfo, namespace: str) -> Attribution:
     """
     scope = info.metadata.get(metadata.SCOPE)
     said = {p: info.metadata[f"state{p}"] for p in PARTS if f"state{p}" in info.metadata}
-    parsed = parse(info.key)
+    here = parse(info.key, namespace)
+    parsed = here or parse(info.key)
     if parsed is None:
         return Attribution(scope, unescape(said.get("channel", "")) or None, said, is_certain=False)
     if parsed.channel is None:
         agrees = scope in (None, parsed.scope)
         return Attribution(parsed.scope, None, _NOBODY, is_certain=agrees, disagrees=not agrees)
-    here = parse(info.key, namespace)
     if not said:
         return _by_key(parsed.channel, () if here is None else here.readings, scope)
-    readings = parsed.readings if here is None else here.readings
-    return _by_metadata(parsed.channel, readings, scope, said)
+    return _by_metadata(parsed.channel, parsed.readings, scope, said)
 
 
 def _by_key(channel: str, readings: tuple[KeyReading, ...], scope: str | None) -> Attribution:
@@ -127,10 +126,10 @@ def _agree(said: Owner, reading: KeyReading) -> bool:
 
 def _is_same(said: str, id_in_key: str) -> bool:
     """True if an id in the metadata is this one in the key, where either can be a hash."""
-    if said == escape(id_in_key) or (said == id_in_key and is_hashed(id_in_key)):
-        return True
     id_ = unescape(said)
-    return id_ is not None and hashed(id_) == id_in_key
+    if id_ is None:  # the metadata holds a hash
+        return said == (id_in_key if is_hashed(id_in_key) else escape(id_in_key))
+    return id_in_key in (id_, hashed(id_) if is_hashed(id_in_key) else id_)
 
 
 def _users(readings: tuple[KeyReading, ...]) -> Iterator[Owner]:

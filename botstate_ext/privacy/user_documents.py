@@ -10,7 +10,7 @@ from ..clock import Clock
 from ..documents import metadata
 from ..errors import StateDecodeError, StateKeyError
 from ..host.activity import activity_of
-from ..keys.build import private_key
+from ..keys.build import escape, hashed, private_key
 from ..keys.parse import parse
 from ..keys.scopes import SCOPES
 from ..listing.attribution import Attribution, attribute
@@ -81,6 +81,8 @@ class UserDocuments:
         self._user_key, self._namespace = user_key, namespace
         self._conversation_ids = None if conversation_ids is None else list(conversation_ids)
         self._on_progress = on_progress
+        self._in_metadata = {escape(user.user_id), hashed(user.user_id)}
+        self._in_keys = (user.user_id, hashed(user.user_id))
 
     async def find(self) -> AsyncIterator[UserDocument]:
         """Yield the private documents, and last the user's own.
@@ -103,6 +105,8 @@ class UserDocuments:
 
     def _match(self, info: ItemInfo) -> UserDocument | None:
         """Return the document if it is the user's or may be; None if it is someone else's."""
+        if not self._may_name_user(info):
+            return None
         found = attribute(info, self._namespace)
         parsed = parse(info.key)
         if parsed is None or parsed.channel is None:
@@ -115,6 +119,12 @@ class UserDocuments:
         scope = "user" if parsed.scope == "user" else _PRIVATE.name
         is_theirs = found.scope == scope and found.is_of(user.channel_id, user.user_id)
         return UserDocument(info, scope, found, is_theirs=is_theirs)
+
+    def _may_name_user(self, info: ItemInfo) -> bool:
+        """Return False if neither key nor metadata can name the user: most items of a channel."""
+        if info.key == self._user_key or info.metadata.get("stateuser") in self._in_metadata:
+            return True
+        return any(id_ in info.key for id_ in self._in_keys)
 
     async def _private_items(self) -> AsyncIterator[ItemInfo]:
         seen = 0
