@@ -137,14 +137,6 @@ def own_scope(name: str) -> ScopeRow:
     return ScopeRow(name, f"{_OWN_PREFIX}{name}/", "id", template_id="optional")
 
 
-def row_of(name: str) -> ScopeRow:
-    """Return the row of a scope by its name: one of the package's, or else one of the app's own.
-
-    :raises ValueError: no scope can have this name.
-    """
-    return SCOPES.get(name) or own_scope(name)
-
-
 def row_of_prefix(prefix: str) -> ScopeRow | None:
     """Return the scope of keys that begin with this prefix and an id; None if no scope has it."""
     for row in SCOPES.values():
