@@ -49,7 +49,8 @@ class LiveProperties(dict[str, Any]):
     """
 
     def __setitem__(self, name: str, value: Any) -> None:
-        check_name(name)
+        if not isinstance(name, str):
+            check_name(name)
         dict.__setitem__(self, name, value)
 
     def setdefault(self, name: str, default: Any = None) -> Any:
@@ -217,7 +218,8 @@ class Document:
         text = self.stored.get(name)
         if text is None:
             return ABSENT
-        version = self._stored_version(name)
+        times = self._metadata.props.get(name)
+        version = FIRST if times is None else times.version
         try:
             value = self.decode(name, text, version)
         except StateDecodeError as error:
@@ -226,8 +228,8 @@ class Document:
             self._set_aside(name, text, version, error.reason)
             return ABSENT
         self._base[name], self._base_versions[name], self._live[name] = text, version, value
-        if self.now is not None:
-            self.lifetimes.note_use(name, self.metadata.props.get(name), self.now)
+        if times is not None and times.expires is not None and self.now is not None:
+            self.lifetimes.note_use(name, times, self.now)
         return value
 
     def text(self, name: str) -> bytes | None:
@@ -266,7 +268,9 @@ class Document:
         if hint is not None:
             self._hints[name] = hint
         if name in self.stored:
-            self._check_version(name)
+            times = self._metadata.props.get(name)
+            if times is not None and times.version != FIRST:
+                self._check_version(name, times.version)
         if not is_change:
             self.lifetimes.set_lifetime(name, lifetime)
         self._live[name] = value
@@ -380,15 +384,19 @@ class Document:
         """True if this text of a property is a default that the bot was handed out."""
         return text is not None and self._defaults.get(name) == text
 
-    def yields(self, name: str, text: bytes | None) -> bool:
-        """True if this text is a default that the bot was handed out, and another is stored."""
-        return self.is_unchanged_default(name, text) and name in self.stored
-
     def without_defaults(self, changes: Changes) -> Changes:
-        """Return the changes that the bot made itself, without the defaults among them."""
+        """Return the changes that the bot made itself, without the defaults it was handed out."""
         if not self._defaults:
             return changes
         return {n: t for n, t in changes.items() if not self.is_unchanged_default(n, t)}
+
+    def without_yielding(self, changes: Changes) -> Changes:
+        """Return the changes without the defaults of properties that someone else has stored."""
+        if not self._defaults:
+            return changes
+        stored = self.stored
+        made = self.without_defaults(changes)
+        return {n: t for n, t in changes.items() if n in made or n not in stored}
 
     @property
     def has_metadata_changes(self) -> bool:
@@ -398,7 +406,7 @@ class Document:
     def needs_rewrite(self) -> bool:
         """True if a save has something to write although the bot changed no property: a mark, a
         tag, an expired property to remove, or the use of a sliding one."""
-        if self.has_metadata_changes:
+        if self.marks or self.tag_changes:
             return True
         return self._text is None and self.lifetimes.need_rewrite(self._stored)
 
@@ -497,8 +505,10 @@ class Document:
 
     def policy(self, name: str) -> PropertyPolicy:
         """Return the policy of a property: the declared one, or the hint that a default gave."""
-        declared = self.policies.of(name)
-        return declared if declared.declared_type else self._hints.get(name, declared)
+        declared = self.policies.declared.get(name)
+        if declared is not None and declared.declared_type:
+            return declared
+        return self._hints.get(name) or declared or self.policies.of(name)
 
     def decode(self, name: str, text: bytes, version: int) -> Any:
         """Return the value of a text that is stored in this version.
@@ -528,9 +538,9 @@ class Document:
             located = self._located(name, error)
         raise located
 
-    def _check_version(self, name: str) -> None:
+    def _check_version(self, name: str, version: int) -> None:
         try:
-            self.policy(name).versions.check(self._stored_version(name))
+            self.policy(name).versions.check(version)
         except NewerVersionError as error:
             located = self._located(name, error)
         else:
@@ -600,7 +610,8 @@ class Document:
     def _touch(self, name: str) -> None:
         if name not in self._base:
             self._base[name] = self.stored.get(name)
-            self._base_versions[name] = self._stored_version(name)
+            times = self._metadata.props.get(name)
+            self._base_versions[name] = FIRST if times is None else times.version
 
     def _is_overtaken(self, name: str) -> bool:
         """True if someone else changed a property that this unit of work did not change."""

@@ -1,10 +1,10 @@
-"""How long the properties of one document live, as one unit of work sees it. Pure."""
+"""The lifetimes of one document's properties in one unit of work. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -13,6 +13,9 @@ from . import pending_expiry
 from .metadata import Metadata
 from .pending_expiry import Expiring, PropertyTimes
 from .policy import Policies
+
+NO_TIMES: Final = PropertyTimes()
+"""Of a property that another program wrote. It is never changed."""
 
 
 class ExpiredProperty(NamedTuple):
@@ -23,7 +26,10 @@ class ExpiredProperty(NamedTuple):
 
 
 class PropertyLifetimes:
-    """See the module. It belongs to one ``Document``, which tells it what happens."""
+    """When the properties of one document expire, and which sliding ones were used.
+
+    ``expired``: the properties that are still stored and had expired at the last read.
+    """
 
     def __init__(self, policies: Policies) -> None:
         self.policies = policies
@@ -33,14 +39,16 @@ class PropertyLifetimes:
         self._loaded_expiries: dict[str, datetime] = {}
         self._loaded_last_expiry: datetime | None = None
 
-    # What the document tells
+    # Reading
 
     def split_off_expired(
         self, stored: dict[str, bytes], metadata: Metadata, now: datetime
     ) -> None:
-        """Take what has expired out of a document that was just read."""
-        for name in metadata.expired(now):
-            times = metadata.props.pop(name)
+        """Move the properties that have expired from a document that was just read to `expired`."""
+        props = metadata.props
+        ended = [n for n, t in props.items() if t.expires is not None and now >= t.expires]
+        for name in ended:
+            times = props.pop(name)
             text = stored.pop(name, None)
             if text is not None:
                 self.expired[name] = ExpiredProperty(text, times)
@@ -48,7 +56,7 @@ class PropertyLifetimes:
     def remember_loaded(
         self, touched: Iterable[str], stored: Mapping[str, bytes], metadata: Metadata
     ) -> None:
-        """Remember when what was read before would have expired: it is about to be read again."""
+        """Note when the properties expire that were read before: they are about to be read anew."""
         for name in touched:
             times = metadata.props.get(name)
             if times is not None and times.expires is not None:
@@ -61,79 +69,78 @@ class PropertyLifetimes:
             )
         self.expired = {}
 
-    def set_lifetime(self, name: str, lifetime: timedelta | None) -> None:
-        """A value was set with this lifetime; None: with the property's own."""
-        self._given[name] = lifetime
-
-    def note_use(self, name: str, times: PropertyTimes | None, now: datetime) -> None:
-        """Note a use of a sliding property, at most once for each tenth of its lifetime."""
-        if times is None or times.expires is None or not self.policies.of(name).sliding:
-            return
-        lifetime = self._lifetime(name, times)
-        if lifetime is not None and clock.renewal_due(times.expires, lifetime, now):
-            self._used.add(name)
-
-    def forget(self, name: str) -> None:
-        """What was set is not to be saved."""
-        self._given.pop(name, None)
-
-    def record_write(self, changes: Iterable[str]) -> None:
-        """These changes and all renewals are stored, and what had expired is gone."""
-        for name in changes:
-            self._given.pop(name, None)
-        self._used.clear()
-        self.expired = {}
-
-    # What the document asks
-
-    def need_rewrite(self, stored: Mapping[str, bytes]) -> bool:
-        """True when something is to be written though the bot changed nothing."""
-        return bool(self.expired) or any(name in stored for name in self._used)
-
     def expired_since_loaded(self, name: str, now: datetime) -> bool:
-        """True when what was read of this property before would have expired by now."""
+        """True if the text of this property that an earlier read gave has expired by now."""
         return clock.is_expired(self._loaded_expiries.get(name), now)
 
     def all_expired_since_loaded(self, now: datetime) -> bool:
-        """True when all that was read of the document before would have expired by now."""
+        """True if all texts that an earlier read gave have expired by now."""
         return clock.is_expired(self._loaded_last_expiry, now)
 
-    def times(
-        self,
-        name: str,
-        metadata: Metadata,
-        now: datetime,
-        *,
-        is_written: bool,
-        reference: dict[str, Any] | None,
-    ) -> PropertyTimes:
-        """What to store beside a property that is stored at ``now``."""
-        before = metadata.props.get(name) or PropertyTimes()
-        if is_written:
-            return self._times_written(name, before, now, reference)
-        if before.expires is None or name not in self._used:
-            return before
-        lifetime = self._lifetime(name, before)
-        if lifetime is None:
-            return before
-        # Never earlier than it was: a use cannot shorten a life, whatever the clock says.
-        expires = max(before.expires, clock.end_of(now, lifetime))
-        return msgspec.structs.replace(before, expires=expires)
+    def note_use(self, name: str, times: PropertyTimes, now: datetime) -> None:
+        """Note a use of a property that expires, at most once for each tenth of its lifetime."""
+        policy = self.policies.of(name)
+        lifetime = policy.expires_after if times.lifetime is None else times.lifetime
+        if times.expires is None or lifetime is None or not policy.sliding:
+            return
+        if clock.renewal_due(times.expires, lifetime, now):
+            self._used.add(name)
+
+    # Changing
+
+    def set_lifetime(self, name: str, lifetime: timedelta | None) -> None:
+        """Set the lifetime of a new value; None: the property's own."""
+        self._given[name] = lifetime
+
+    def forget(self, name: str) -> None:
+        """Discard the lifetime of a value that is not to be saved."""
+        self._given.pop(name, None)
+
+    # Writing
+
+    def need_rewrite(self, stored: Mapping[str, bytes]) -> bool:
+        """True if an expired property is to be removed, or a sliding one to be renewed."""
+        return bool(self.expired) or any(name in stored for name in self._used)
 
     def newly_expiring(self, now: datetime) -> list[Expiring]:
-        """What has expired and has a handler, here or in another process, to be kept for it."""
+        """Return an entry for each expired property that has a handler, here or elsewhere."""
         return [
             pending_expiry.waiting(name, expired.text, expired.times, now)
             for name, expired in self.expired.items()
             if expired.times.handler or self.policies.has_handler(name)
         ]
 
-    def _times_written(
+    def times(
         self,
-        name: str,
-        before: PropertyTimes,
+        names: Iterable[str],
+        metadata: Metadata,
         now: datetime,
+        written: Collection[str],
         reference: dict[str, Any] | None,
+    ) -> dict[str, PropertyTimes]:
+        """Return the times to store beside these properties, of which some are written now.
+
+        ``reference``: the conversation of this write.
+        """
+        times: dict[str, PropertyTimes] = {}
+        for name in names:
+            before = metadata.props.get(name) or NO_TIMES
+            if name in written:
+                before = self._times_written(name, before, now, reference)
+            elif name in self._used and before.expires is not None:
+                before = self._times_renewed(name, before, before.expires, now)
+            times[name] = before
+        return times
+
+    def record_write(self, changes: Iterable[str]) -> None:
+        """Note that these changes and all renewals are stored, and the expired are removed."""
+        for name in changes:
+            self._given.pop(name, None)
+        self._used.clear()
+        self.expired = {}
+
+    def _times_written(
+        self, name: str, before: PropertyTimes, now: datetime, reference: dict[str, Any] | None
     ) -> PropertyTimes:
         policy = self.policies.of(name)
         own = self._given.get(name, before.lifetime)
@@ -148,6 +155,12 @@ class PropertyLifetimes:
             reference=(reference or before.reference) if policy.keep_reference else None,
         )
 
-    def _lifetime(self, name: str, times: PropertyTimes) -> timedelta | None:
+    def _times_renewed(
+        self, name: str, before: PropertyTimes, expires: datetime, now: datetime
+    ) -> PropertyTimes:
         own = self.policies.of(name).expires_after
-        return own if times.lifetime is None else times.lifetime
+        lifetime = own if before.lifetime is None else before.lifetime
+        if lifetime is None:
+            return before
+        # Never earlier than it was: a use cannot shorten a life, whatever the clock says.
+        return msgspec.structs.replace(before, expires=max(expires, clock.end_of(now, lifetime)))

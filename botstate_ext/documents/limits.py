@@ -1,4 +1,4 @@
-"""How large a document and its properties may be. Pure."""
+"""The limits on the size of a document and its properties. Pure."""
 
 from __future__ import annotations
 
@@ -11,21 +11,24 @@ from ..errors import StateTooLargeError
 from ..serialization import json_text
 
 WARNING_AT: Final = 0.8
-"""The part of a limit from which on a warning is logged."""
+"""The share of a limit at which a warning is logged."""
 
 _log: Final = logging.getLogger("botstate_ext")
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Of a whole document: the bytes of its properties, and the levels of each value."""
+    """The limits of a scope's documents.
+
+    ``max_bytes``: of all properties together. ``max_depth``: the levels of each value.
+    """
 
     max_bytes: int | None = None
     max_depth: int | None = None
 
 
 class PropertyLocation(NamedTuple):
-    """Where something is, for messages. A document has no ``property_name``."""
+    """The document, or the property of it, that a message is about."""
 
     scope: str
     key: str
@@ -37,7 +40,7 @@ class PropertyLocation(NamedTuple):
 
 
 def positive_limit(limit: int | None, name: str) -> int | None:
-    """The limit itself.
+    """Return the limit.
 
     :raises TypeError: it is neither None nor a whole number.
     :raises ValueError: it is zero or negative.
@@ -52,38 +55,39 @@ def positive_limit(limit: int | None, name: str) -> int | None:
 
 
 def check_property(
-    before: bytes | None, after: bytes, limit: int | None, location: PropertyLocation
+    before: bytes | None,
+    after: bytes,
+    max_bytes: int | None,
+    max_depth: int | None,
+    location: PropertyLocation,
 ) -> None:
-    """:raises StateTooLargeError: the property's text is over its limit, and has grown."""
-    if limit is not None:
-        _check("The property", len(before or b""), len(after), limit, location)
+    """Check the new text of a property against its limits. None: no limit.
 
+    What is over a limit already, because the limit is new, may stay and may shrink.
 
-def check_depth(
-    before: bytes | None, after: bytes, limit: int | None, location: PropertyLocation
-) -> None:
-    """:raises StateTooLargeError: the property's value has too many levels, and more than it had.
-
-    An array or an object is one level more than what it holds.
+    :raises StateTooLargeError: the text is too long, or the value has too many levels, and more
+        than before. An array or an object is one level more than what it holds.
     """
-    if limit is None:
+    if max_bytes is not None:
+        _check("The property", len(before or b""), len(after), max_bytes, location)
+    if max_depth is None:
         return
     depth = _depth(after)
-    if depth > limit and depth > (0 if before is None else _depth(before)):
+    if depth > max_depth and depth > (0 if before is None else _depth(before)):
         raise StateTooLargeError(
-            "The nesting", size=depth, limit=limit, unit="levels", **location._asdict()
+            "The nesting", size=depth, limit=max_depth, unit="levels", **location._asdict()
         )
 
 
 def check_document(
-    before: Mapping[str, bytes],
-    after: Mapping[str, bytes],
-    limit: int | None,
-    location: PropertyLocation,
+    before: Mapping[str, bytes], after: Mapping[str, bytes], limit: int, location: PropertyLocation
 ) -> None:
-    """:raises StateTooLargeError: the properties together are over the limit, and have grown. The
-    error names the largest."""
-    if limit is None or not after:
+    """Check the new texts of a document against its limit.
+
+    :raises StateTooLargeError: they are over the limit together, and have grown. The error names
+        the largest property.
+    """
+    if not after:
         return
     name, text = max(after.items(), key=lambda item: len(item[1]))
     _check(
@@ -97,12 +101,11 @@ def check_document(
 
 
 def _check(
-    what: str, before: int, after: int, limit: int, location: PropertyLocation, advice: str = ""
+    subject: str, before: int, after: int, limit: int, location: PropertyLocation, advice: str = ""
 ) -> None:
-    # What is over the limit already, because the limit is new, may shrink.
     if after > limit and after > before:
         raise StateTooLargeError(
-            what,
+            subject,
             size=after,
             limit=limit,
             advice=f"{advice}Store less, split it, or raise the limit.",
@@ -111,32 +114,27 @@ def _check(
 
 
 def warn_of_property(
-    before: bytes | None, after: bytes, limit: int | None, location: PropertyLocation
+    before: bytes | None, after: bytes, limit: int, location: PropertyLocation
 ) -> None:
-    """Log a warning when a property has come close to its limit."""
-    if limit is not None:
-        _warn("The property", len(before or b""), len(after), limit, location)
+    """Log a warning if a property's new text comes close to its limit."""
+    _warn("The property", len(before or b""), len(after), limit, location)
 
 
 def warn_of_document(
-    before: Mapping[str, bytes],
-    after: Mapping[str, bytes],
-    limit: int | None,
-    location: PropertyLocation,
+    before: Mapping[str, bytes], after: Mapping[str, bytes], limit: int, location: PropertyLocation
 ) -> None:
-    """Log a warning when the properties together have come close to the limit."""
-    if limit is not None:
-        _warn("The document", _size(before.items()), _size(after.items()), limit, location)
+    """Log a warning if the new texts of a document together come close to its limit."""
+    _warn("The document", _size(before.items()), _size(after.items()), limit, location)
 
 
-def _warn(what: str, before: int, after: int, limit: int, location: PropertyLocation) -> None:
+def _warn(subject: str, before: int, after: int, limit: int, location: PropertyLocation) -> None:
     # Once, not with every turn from then on.
     if after >= WARNING_AT * limit > before:
-        _log.warning("%s%s is %d bytes now; the limit is %d.", what, location, after, limit)
+        _log.warning("%s%s is %d bytes now; the limit is %d.", subject, location, after, limit)
 
 
 def _size(entries: Iterable[tuple[str, bytes]]) -> int:
-    """The bytes of the JSON object of these entries; names are counted as they are in UTF-8."""
+    """Return the bytes of the JSON object of these entries, with the names in UTF-8."""
     return 1 + sum(len(name.encode("utf-8", "surrogatepass")) + 4 + len(t) for name, t in entries)
 
 

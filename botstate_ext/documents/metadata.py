@@ -1,9 +1,9 @@
-"""``$state``: what a document says about itself, and the text of a whole document. Pure."""
+"""The metadata of a document, stored in it as ``$state``, and the text of a document. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -47,10 +47,13 @@ HANDLED_KEPT: Final = 32
 
 
 class Metadata(msgspec.Struct, omit_defaults=True):
-    """The content of ``$state``. ``writes``: the ids of the last writes, the newest last.
-    ``scope``: the name of the scope that wrote it. ``owner``: see `owner.Owner`. ``expiring``: what
-    waits for its handler.
-    ``handled``: the marks of activities that were handled lately, and until when each counts."""
+    """The content of ``$state``.
+
+    - ``v``: the format. ``scope``: the name of the scope that wrote it. ``owner``: see `Owner`.
+    - ``props``: the times of each property. ``expiring``: expired values that wait for a handler.
+    - ``writes``: the ids of the last writes, the newest last.
+    - ``handled``: the marks of activities that were handled, and until when each counts.
+    """
 
     v: int = 0  # written always, because it is never 0
     scope: str = ""
@@ -63,24 +66,20 @@ class Metadata(msgspec.Struct, omit_defaults=True):
     expiring: list[Expiring] = []
     handled: dict[str, Moment] = {}
 
-    def expired(self, now: datetime) -> list[str]:
-        """The names of the properties that have ended."""
-        return [name for name, entry in self.props.items() if is_expired(entry.expires, now)]
-
     def handled_at(self, now: datetime) -> dict[str, datetime]:
-        """The marks that still count."""
+        """Return the marks of handled activities that still count."""
         return {m: until for m, until in self.handled.items() if not is_expired(until, now)}
 
     def next_expiry(self) -> datetime | None:
-        """When there is something to do about this document for the first time."""
+        """Return when a sweep has something to do here for the first time; None: never."""
         ends = [entry.expires for entry in self.props.values() if entry.expires is not None]
         if not self.props and self.handled:
             ends.append(max(self.handled.values()))  # marks alone are of no use once none counts
         return min((*ends, *(entry.due for entry in self.expiring)), default=None)
 
     def last_expiry(self, names: Iterable[str]) -> datetime | None:
-        """When the last of these properties ends, or without any the last mark; None if one does
-        not end, or there is nothing."""
+        """Return when the last of these properties expires, or without properties the last mark;
+        None if one never expires, or there is nothing."""
         ends = [self.props[name].expires if name in self.props else None for name in names]
         if not ends:
             return max(self.handled.values(), default=None)
@@ -89,7 +88,7 @@ class Metadata(msgspec.Struct, omit_defaults=True):
 
 
 NO_METADATA: Final = Metadata()
-"""Of a document that upstream wrote, or that is not there. It is never changed."""
+"""Of a document that upstream wrote, or that is absent. It is never changed."""
 
 _decoder: Final = msgspec.json.Decoder(Metadata)
 _encoder: Final = msgspec.json.Encoder()
@@ -105,7 +104,7 @@ class Parsed(NamedTuple):
 def is_reserved(name: str) -> bool:
     """True for a name that no property can have: an entry of ours or of upstream's adapters, or a
     tag of jsonpickle's, which would make the whole document look like an object."""
-    return name in (RESERVED, UPSTREAM_ETAG) or str(name).startswith(PREFIX)
+    return name in (RESERVED, UPSTREAM_ETAG) or name.startswith(PREFIX)
 
 
 def check_name(name: object) -> None:
@@ -115,9 +114,9 @@ def check_name(name: object) -> None:
 
 
 def parse_document(text: bytes) -> Parsed:
-    """The text of each property, and the metadata (empty for a document that upstream wrote).
+    """Return the text of each property, and the metadata (empty if upstream wrote the document).
 
-    References (``py/id``), which count over the whole document, are expanded.
+    Expands references (``py/id``), which count over the whole document.
 
     :raises StateDecodeError: this is not a document, or one of a newer format.
     """
@@ -132,7 +131,7 @@ def parse_document(text: bytes) -> Parsed:
 
 
 def render_document(stored: Mapping[str, bytes], metadata: Metadata) -> bytes:
-    """The text of a whole document."""
+    """Return the text of a document."""
     return json_text.join({**stored, RESERVED: _encoded(metadata)})
 
 
@@ -153,50 +152,52 @@ def _plain(entry: Expiring) -> dict[str, Any]:
 
 
 def storage_metadata(stored: Mapping[str, bytes], metadata: Metadata) -> dict[str, str]:
-    """What a sweep, a listing or an erasure needs to know without reading the body."""
+    """Return the item's metadata, for sweeps, listings and erasures that do not read the body."""
     end = metadata.last_expiry(stored)
     entries = {NEXT_EXPIRY: expiry_text(metadata.next_expiry())}
     if metadata.scope:
         entries[SCOPE] = metadata.scope
     entries |= owner_entries(metadata.owner)
-    times = {CREATED: metadata.created, UPDATED: metadata.updated, EXPIRES: end}
-    entries |= {name: expiry_text(time) for name, time in times.items() if time is not None}
-    tags = document_tags.trimmed(metadata.tags)
+    for name, time in ((CREATED, metadata.created), (UPDATED, metadata.updated), (EXPIRES, end)):
+        if time is not None:
+            entries[name] = expiry_text(time)
+    tags = document_tags.trimmed(metadata.tags) if metadata.tags else None
     if tags:
         entries[TAGS] = document_tags.packed(tags)
     # Whoever removes the item at that time runs no handler, so what has one names no such time.
-    if end is not None and not metadata.expiring and not _has_handler(metadata):
+    has_handler = metadata.expiring or any(times.handler for times in metadata.props.values())
+    if end is not None and not has_handler:
         entries[EXPIRES_AT] = end.isoformat()
     return entries
 
 
 def expiry_text(moment: datetime | None) -> str:
-    """A time as `NEXT_EXPIRY` says it: always in UTC, always as long, so that its text sorts."""
+    """Return a time as `NEXT_EXPIRY` holds it: in UTC and of fixed length, so that texts sort as
+    times do."""
     if moment is None:
         return NEVER
-    return as_utc(moment).isoformat(timespec="microseconds")
+    return (moment if moment.tzinfo is timezone.utc else as_utc(moment)).isoformat(
+        timespec="microseconds"
+    )
 
 
-def _has_handler(metadata: Metadata) -> bool:
-    return any(entry.handler for entry in metadata.props.values())
-
-
-def _decoded(raw: bytes) -> Metadata:
-    try:
-        return _decoder.decode(raw)
-    except json_text.DecodingFailure:
-        # A value that waits for its handler may hold what msgspec refuses: NaN, lone surrogates.
-        content = json_text.loads(raw)
-        entries = content.get("expiring") if isinstance(content, dict) else None
-        for entry in entries if isinstance(entries, list) else ():
-            if isinstance(entry, dict) and "value" in entry:
-                entry["value"] = msgspec.Raw(json_text.dumps(entry["value"]))
-        return msgspec.convert(content, Metadata)
+def _decode_odd(raw: bytes) -> Metadata:
+    """Return the metadata that holds what msgspec refuses: NaN and lone surrogates, in a value
+    that waits for its handler."""
+    content = json_text.loads(raw)
+    entries = content.get("expiring") if isinstance(content, dict) else None
+    for entry in entries if isinstance(entries, list) else ():
+        if isinstance(entry, dict) and "value" in entry:
+            entry["value"] = msgspec.Raw(json_text.dumps(entry["value"]))
+    return msgspec.convert(content, Metadata)
 
 
 def _parse_metadata(raw: bytes) -> Metadata:
     try:
-        metadata = _decoded(raw)
+        try:
+            metadata = _decoder.decode(raw)
+        except json_text.DecodingFailure:
+            metadata = _decode_odd(raw)
     except json_text.DecodingFailure as error:
         raise StateDecodeError(
             f"its {RESERVED} entry is damaged: {json_text.reason(error)}"

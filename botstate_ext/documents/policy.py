@@ -12,7 +12,7 @@ from ..serialization import json_text
 from ..serialization.codecs import NULL, Codec, JsonCodec
 from . import merge
 from .limits import Limits
-from .quarantine import OnUndecodable, is_quarantined
+from .quarantine import MARK, OnUndecodable
 from .schema_versions import UNVERSIONED, Versions
 
 ExpiryHandler: TypeAlias = Callable[[Any], Any]
@@ -89,7 +89,9 @@ class PropertyPolicy:
         :raises NewerVersionError: newer code stored it.
         :raises StateDecodeError: it does not fit the property.
         """
-        return self.codec.decode(self.current_text(text, version))
+        if version != self.versions.current:
+            text = self.current_text(text, version)
+        return self.codec.decode(text)
 
     def current_text(self, text: bytes, version: int) -> bytes:
         """Return a text that is stored in this version in the version that this code knows.
@@ -140,7 +142,7 @@ class Policies:
         """The policy under which a property of this name is stored."""
         found = self.declared.get(name)
         if found is None:
-            return self._aside if is_quarantined(name) else self.undeclared
+            return self._aside if MARK in name else self.undeclared
         return found
 
     def handlers_of(self, name: str) -> list[ExpiryHandler]:

@@ -1,9 +1,9 @@
-"""Values that could not be read, moved aside whole within their own document. Pure.
+"""Stored values that cannot be read, moved to a property of their own. Pure.
 
-A value of the property ``cart`` that is not a cart becomes the value of a property of its own,
-``cart$quarantine.5f0c2a91``, in the same write that lets the bot go on without it: at no moment is
-it in neither place. The name ends with a digest of the value, so that what is moved aside twice, or
-by two turns at once, is there once, and different values do not meet.
+An unreadable value of the property ``cart`` is moved, whole, to ``cart$quarantine.5f0c2a91``. One
+write does both: it removes the value from ``cart`` and adds the new property. The name ends with a
+digest of the value. So two turns that move the same value aside make one property, and different
+values make different ones.
 """
 
 from __future__ import annotations
@@ -16,19 +16,15 @@ import msgspec
 OnUndecodable: TypeAlias = Literal["raise", "quarantine"]
 
 CHOICES: Final = get_args(OnUndecodable)
-_MARK: Final = "$quarantine."
+MARK: Final = "$quarantine."
+"""Part of the name of every property that holds a value aside."""
 
 
 def quarantined_name(name: str, text: bytes) -> str:
-    """The name of the property that holds this value of a property aside."""
-    return f"{name}{_MARK}{sha256(text).hexdigest()[:8]}"
-
-
-def is_quarantined(name: str) -> bool:
-    """True for the name of a property that holds a value aside."""
-    return _MARK in name
+    """Return the name of the property that a value of this property is moved to."""
+    return f"{name}{MARK}{sha256(text).hexdigest()[:8]}"
 
 
 def quarantined(text: bytes, version: int, reason: str) -> dict[str, Any]:
-    """What is stored aside: the value's own text, its version, and why it could not be read."""
+    """Return the value to store aside: the unreadable text, its version, and the reason."""
     return {"reason": reason, "version": version, "value": msgspec.Raw(text)}

@@ -13,7 +13,6 @@ from . import document_tags
 from .document import Document
 from .limits import (
     PropertyLocation,
-    check_depth,
     check_document,
     check_property,
     warn_of_document,
@@ -54,15 +53,15 @@ class Revision:
 def merge_changes(
     document: Document, changes: Changes, on_conflict: OnConflict
 ) -> dict[str, bytes]:
-    """The texts to store: those stored now, with these changes.
+    """Return the texts to store: the stored ones, merged with these changes.
 
     :raises ConflictingProperties: both sides changed a property, and its ``merge`` is missing or
         gave up.
-    :raises StateDecodeError, StateEncodeError: the same of one that a function merges.
+    :raises StateDecodeError, StateEncodeError: a merge function met a value that is none.
     """
     result = dict(document.stored)
     conflicting = []
-    for name, mine in changes.items():
+    for name, mine in document.without_yielding(changes).items():
         try:
             text = _merge_one(document, name, mine, on_conflict)
         except Unmergeable:
@@ -78,32 +77,44 @@ def merge_changes(
 
 
 def apply_changes(document: Document, changes: Changes) -> dict[str, bytes]:
-    """The texts that were loaded, with these changes."""
-    texts = {**document.stored, **changes}
-    return {name: text for name, text in texts.items() if text is not None}
+    """Return the stored texts with these changes."""
+    texts = dict(document.stored)
+    for name, text in changes.items():
+        if text is None:
+            texts.pop(name, None)
+        else:
+            texts[name] = text
+    return texts
 
 
 def check_limits(document: Document, stored: Mapping[str, bytes], changes: Changes) -> None:
-    """:raises StateTooLargeError: these texts, of which some are changes, are over a limit."""
-    limits, location = document.policies.limits, PropertyLocation(document.scope, document.key)
+    """Check the texts that are to be stored, some of which are changes.
+
+    :raises StateTooLargeError: a property or the document is over a limit, and has grown.
+    """
+    limits, before = document.policies.limits, document.stored
     for name in changes:
-        text = stored.get(name)
-        if text is not None:
-            before, where = document.stored.get(name), location._replace(property_name=name)
-            check_property(before, text, document.policy(name).max_bytes, where)
-            check_depth(before, text, limits.max_depth, where)
-    check_document(document.stored, stored, limits.max_bytes, location)
+        text, max_bytes = stored.get(name), document.policy(name).max_bytes
+        if text is not None and (max_bytes is not None or limits.max_depth is not None):
+            location = PropertyLocation(document.scope, document.key, name)
+            check_property(before.get(name), text, max_bytes, limits.max_depth, location)
+    if limits.max_bytes is not None:
+        location = PropertyLocation(document.scope, document.key)
+        check_document(before, stored, limits.max_bytes, location)
 
 
 def warn_of_limits(before: Mapping[str, bytes], document: Document, changes: Changes) -> None:
-    """Log a warning when what was written has come close to a limit. ``before``: the texts that
+    """Log a warning if what was written has come close to a limit. ``before``: the texts that
     were stored before."""
-    location = PropertyLocation(document.scope, document.key)
     for name, text in changes.items():
-        if text is not None:
-            limit, where = document.policy(name).max_bytes, location._replace(property_name=name)
-            warn_of_property(before.get(name), text, limit, where)
-    warn_of_document(before, document.stored, document.policies.limits.max_bytes, location)
+        limit = document.policy(name).max_bytes
+        if text is not None and limit is not None:
+            location = PropertyLocation(document.scope, document.key, name)
+            warn_of_property(before.get(name), text, limit, location)
+    limit = document.policies.limits.max_bytes
+    if limit is not None:
+        location = PropertyLocation(document.scope, document.key)
+        warn_of_document(before, document.stored, limit, location)
 
 
 def build_revision(
@@ -117,36 +128,35 @@ def build_revision(
     expiring: list[Expiring] | None = None,
     disposes: bool = False,
 ) -> Revision:
-    """These texts as a document that says when it was written, and by which write.
+    """Return the document with these texts, the time of this write, and its id.
 
-    What has expired is left out; what has a handler waits for it in ``$state``. ``reference``: the
-    conversation of this write. ``expiring``: what is to wait instead. ``disposes``: a document of
-    which nothing is left is removed even if nothing of it has expired.
+    Expired properties are left out; those with a handler wait for it in ``$state``.
+
+    ``reference``: the conversation of this write. ``expiring``: the entries that wait for their
+    handlers; None: those of the document. ``disposes``: remove a document of which nothing is left
+    even if nothing of it has expired.
 
     :raises StateTooLargeError: a change takes the document, or a property, over its limit.
     """
     check_limits(document, stored, changes)
     before, lifetimes = document.metadata, document.lifetimes
-    written = {name for name, text in changes.items() if not document.yields(name, text)}
+    written = document.without_yielding(changes)
     start = now if before.updated is None else max(now, before.updated)
     if expiring is None:
-        expiring = [*before.expiring, *lifetimes.newly_expiring(now)]
+        expiring = before.expiring
+        if lifetimes.expired:
+            expiring = [*expiring, *lifetimes.newly_expiring(now)]
     metadata = Metadata(
         v=FORMAT,
         scope=document.scope,
         owner=dict(owner_after(before.owner, document.owner())),
         created=before.created or start,
         updated=start if written or document.tag_changes else before.updated or start,
-        props={
-            name: lifetimes.times(
-                name, before, start, is_written=name in written, reference=reference
-            )
-            for name in stored
-        },
+        props=lifetimes.times(stored, before, start, written, reference),
         writes=[*before.writes, write_id][-WRITES_KEPT:],
-        tags=_tags(document),
+        tags=_tags(document) if document.tag_changes else before.tags,
         expiring=expiring,
-        handled=_handled(document, start),
+        handled=_handled(document, start) if before.handled or document.marks else {},
     )
     text = render_document(stored, metadata)
     is_empty = not stored and not expiring and not metadata.handled
@@ -160,36 +170,32 @@ def _merge_one(
     mine: bytes | None,
     on_conflict: OnConflict,
 ) -> bytes | None:
-    if document.yields(name, mine):
-        return document.stored[name]
     base, theirs = document.base_and_stored(name)
-    if on_conflict == "last_writer_wins" or not differ(base, theirs):
+    if base is theirs or on_conflict == "last_writer_wins" or not differ(base, theirs):
         return mine
     if theirs is None and document.expired_since_loaded(name):
         return mine  # nobody changed it: its time was over, and this is a new value
     policy = document.policy(name)
-    # A rule is asked even when both sides say the same: two who add one to a counter mean two.
+    # A merge rule runs even if both sides wrote equal values: two who add one mean two.
     if policy.merge is None and not differ(mine, theirs):
         return theirs
     try:
         return policy.merged(base, mine, theirs)
     except (StateDecodeError, StateEncodeError) as error:
         problem = error.located(scope=document.scope, key=document.key, property_name=name)
-    # Outside of the handler: what led to it may show values, so nothing is chained.
+    # Outside of the handler: the cause may show values, so nothing is chained.
     raise problem
 
 
 def _tags(document: Document) -> dict[str, str]:
-    """Return the next tags. Only a change is held to the limits: tags over them that another
-    program stored would otherwise fail every save."""
-    before = document.metadata.tags
-    if not document.tag_changes:
-        return before
-    return document_tags.within_limits(document_tags.applied(before, document.tag_changes))
+    # Only a change is held to the limits: tags over them that another program stored would
+    # otherwise fail every save.
+    tags = document_tags.applied(document.metadata.tags, document.tag_changes)
+    return document_tags.within_limits(tags)
 
 
 def _handled(document: Document, now: datetime) -> dict[str, datetime]:
-    """The marks that still count, with the new ones; the oldest go when they are too many."""
+    """Return the marks that still count, with the new ones; the oldest go if there are too many."""
     handled = document.metadata.handled_at(now)
     for mark, keep in document.marks.items():
         handled[mark] = end_of(now, keep).replace(microsecond=0)  # short, and precise enough
