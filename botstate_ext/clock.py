@@ -1,8 +1,7 @@
 """The clock, and when a property expires. Pure.
 
-Whether something has expired is asked of the clock as it is. What is written down, when a property
-was changed and when it will end, never goes back: a clock that does must not shorten a life. So a
-clock that was wrong can make a value live longer than it should, and never shorter.
+A property has expired if the clock says so, even if the clock was set back. Times that are stored
+never go back: a clock that is wrong can make a value live longer than it should, but never shorter.
 """
 
 from __future__ import annotations
@@ -17,21 +16,21 @@ Clock: TypeAlias = Callable[[], datetime]
 """Returns the time now, as an aware UTC datetime."""
 
 Moment: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
-"""A stored time: one without a zone cannot be compared, and is refused when it is read."""
+"""A stored time. One without a zone is refused when it is read: it could not be compared."""
 
 _FIRST: Final = datetime.min.replace(tzinfo=timezone.utc)
 _LAST: Final = datetime.max.replace(tzinfo=timezone.utc)
 
 
 def system_clock() -> datetime:
-    """The machine's time, UTC."""
+    """Return the time of the machine, in UTC."""
     return datetime.now(timezone.utc)
 
 
 def in_utc(clock: Clock) -> Clock:
-    """The same clock in UTC, where adding a day is adding 24 hours, also when a clock is changed.
+    """Return the clock in UTC, so that a day is always 24 hours.
 
-    It raises ValueError when the clock gives a time without a zone.
+    The returned clock raises ValueError if the given one returns a time without a zone.
     """
 
     def now() -> datetime:
@@ -44,7 +43,7 @@ def in_utc(clock: Clock) -> Clock:
 
 
 def never_back(clock: Clock) -> Clock:
-    """The same clock, standing still while it is behind a time that it gave before."""
+    """Return the clock without steps back: it stands still while it is behind an earlier time."""
     latest: datetime | None = None
 
     def now() -> datetime:
@@ -57,7 +56,7 @@ def never_back(clock: Clock) -> Clock:
 
 
 def positive(duration: timedelta | None, name: str) -> timedelta | None:
-    """The duration itself.
+    """Return the duration.
 
     :raises TypeError: it is neither None nor a timedelta.
     :raises ValueError: it is zero or negative.
@@ -72,7 +71,7 @@ def positive(duration: timedelta | None, name: str) -> timedelta | None:
 
 
 def end_of(start: datetime, lifetime: timedelta) -> datetime:
-    """When a life that begins at ``start`` ends; the last moment there is, if that is after it."""
+    """Return ``start`` plus ``lifetime``; the last possible time if the result is beyond it."""
     try:
         return start + lifetime
     except OverflowError:
@@ -80,7 +79,7 @@ def end_of(start: datetime, lifetime: timedelta) -> datetime:
 
 
 def as_utc(moment: datetime) -> datetime:
-    """The same moment in UTC; the first or the last that there is, if it lies outside of those."""
+    """Return the time in UTC; the first or last possible time if the result is beyond them."""
     try:
         return moment.astimezone(timezone.utc)
     except OverflowError:
@@ -88,10 +87,10 @@ def as_utc(moment: datetime) -> datetime:
 
 
 def is_expired(expires: datetime | None, now: datetime) -> bool:
-    """True from the very moment ``expires`` on; a property without one never expires."""
+    """True from the moment ``expires`` on. None never expires."""
     return expires is not None and now >= expires
 
 
 def renewal_due(expires: datetime, lifetime: timedelta, now: datetime) -> bool:
-    """True when a tenth of a sliding lifetime has gone by since it was last renewed."""
+    """True if a tenth of a sliding lifetime has passed since it was last renewed."""
     return lifetime - lifetime / 10 >= expires - now  # in this order nothing overflows

@@ -1,14 +1,14 @@
 """Every error that botstate_ext raises. Messages say what to do; none shows a state's value.
 
 StateError
-├── StateConflictError      someone else was faster, and merging was not possible
+├── StateConflictError      someone else wrote first, and merging was not possible
 ├── StateNotFoundError      a named state that must exist does not (also a LookupError)
-├── StateDecodeError        what is stored cannot be read as asked (also a ValueError)
+├── StateDecodeError        a stored value cannot be read as declared (also a ValueError)
 ├── StateEncodeError        a value cannot be stored (also a TypeError)
 ├── StateTooLargeError      a limit on size or depth (also a ValueError)
 ├── StateKeyError           no valid key can be made (also a TypeError, as upstream raises)
 ├── StateQueryError         a selector or a template is wrong or too costly (also a ValueError)
-└── StateStorageError       the storage failed; nothing was assumed about what it holds
+└── StateStorageError       the storage failed; nothing is assumed about its content
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class StateConflictError(StateError):
         self.properties, self.attempts = tuple(properties), attempts
         self.maybe_written = maybe_written
         others = f" So were {_names(self.keys[1:])}." if len(self.keys) > 1 else ""
-        super().__init__(f"Etag conflict{_place(scope, key, properties)}: {reason}{others}")
+        super().__init__(f"Etag conflict{_location(scope, key, properties)}: {reason}{others}")
 
 
 class StateNotFoundError(StateError, LookupError):
@@ -82,7 +82,8 @@ class StateNotFoundError(StateError, LookupError):
     def __init__(self, *, scope: str, key: str, name: str) -> None:
         self.scope, self.key, self.name = scope, key, name
         super().__init__(
-            f"No state{_place(scope, key, (name,))}. get_or_set_state creates one with a default."
+            f"No state{_location(scope, key, (name,))}. "
+            "get_or_set_state creates one with a default."
         )
 
 
@@ -90,8 +91,8 @@ Self = TypeVar("Self", bound="_ValueProblem")
 
 
 class _ValueProblem(StateError):
-    """What is wrong with one value, and where it is. Pure code raises it without a place; the code
-    that knows the document adds one with :meth:`located`."""
+    """An error of one value. Codecs raise it without a location; the document adds its scope, key
+    and property with :meth:`located`."""
 
     verb = "handle"
 
@@ -105,7 +106,7 @@ class _ValueProblem(StateError):
     ) -> None:
         self.reason, self.scope, self.key, self.property_name = reason, scope, key, property_name
         names = () if property_name is None else (property_name,)
-        super().__init__(f"Cannot {self.verb} the state{_place(scope, key, names)}: {reason}")
+        super().__init__(f"Cannot {self.verb} the state{_location(scope, key, names)}: {reason}")
 
     def located(
         self: Self, *, scope: str | None, key: str | None, property_name: str | None = None
@@ -120,7 +121,7 @@ class _ValueProblem(StateError):
 
 
 class StateDecodeError(_ValueProblem, ValueError):
-    """What is stored is not what the property says it is. The stored item is left as it was."""
+    """A stored value or document cannot be read as declared. The stored item is left as it is."""
 
     verb = "read"
 
@@ -153,7 +154,7 @@ class StateTooLargeError(StateError, ValueError):
         self.scope, self.key, self.property_name = scope, key, property_name
         names = () if property_name is None else (property_name,)
         super().__init__(
-            f"{what}{_place(scope, key, names)} is {size} {unit}; the limit is {limit}. {advice}"
+            f"{what}{_location(scope, key, names)} is {size} {unit}; the limit is {limit}. {advice}"
         )
 
 
@@ -183,11 +184,11 @@ class StateStorageError(StateError):
     ) -> None:
         self.operation, self.key, self.reason = operation, key, reason
         self.status, self.maybe_written = status, maybe_written
-        place = "" if key is None else f" of {key!r}"
-        super().__init__(f"Storage {operation}{place} failed: {reason}")
+        item = "" if key is None else f" of {key!r}"
+        super().__init__(f"Storage {operation}{item} failed: {reason}")
 
 
-def _place(scope: str | None, key: str | None, properties: Sequence[str]) -> str:
+def _location(scope: str | None, key: str | None, properties: Sequence[str]) -> str:
     parts = []
     if properties:
         parts.append(("property " if len(properties) == 1 else "properties ") + _names(properties))

@@ -421,7 +421,7 @@ class Document:
         :raises StateDecodeError: newer code stored it, or it cannot be brought forward.
         """
         base, stored = self._base.get(name), self.stored.get(name)
-        if not differ(base, stored):
+        if base is stored or not differ(base, stored):
             return base, stored
         return (
             self._current_text(name, base, self._base_versions.get(name, FIRST)),
@@ -463,7 +463,8 @@ class Document:
             self.acknowledge(write.changes)
         if found[Outcome.STORED]:
             self.marks = {m: keep for m, keep in self.marks.items() if not self.is_handled(m)}
-            self._drop_stored_tag_changes()
+            if self.tag_changes:
+                self._drop_stored_tag_changes()
         return found
 
     def acknowledge(self, changes: Changes) -> None:
@@ -485,7 +486,8 @@ class Document:
         self._pending_writes.clear()
         self.lifetimes.record_write(changes)
         self.marks.clear()
-        self._drop_stored_tag_changes()
+        if self.tag_changes:
+            self._drop_stored_tag_changes()
 
     def adopt(self, fresh: Document, name: str) -> bool:
         """Take over the stored content of a copy that changed and wrote this property.

@@ -1,4 +1,4 @@
-"""Tags of a document: labels that a listing shows and chooses by, without reading bodies. Pure."""
+"""The tags of a document: labels that listings show and filter by, without reading bodies. Pure."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from ..errors import StateEncodeError, StateTooLargeError
 
 MAX_TAGS: Final = 32
 MAX_BYTES: Final = 4096
-"""Of all names and values together, in UTF-8. As msgpack, which escapes nothing, in base64 they fit
-into the 8 KiB that Azure allows for metadata, beside what else is there."""
+"""The limit of all names and values together, in UTF-8. As msgpack in base64 they fit into the
+8 KiB of metadata that Azure allows, beside the other entries."""
 
 _decoder: Final = msgspec.msgpack.Decoder(dict[str, str])
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def checked(tags: Any) -> dict[str, str]:
-    """A copy of these tags.
+    """Return a copy of these tags.
 
     :raises TypeError: they are no mapping of strings to strings.
     :raises StateEncodeError: a text holds half a character (a lone surrogate).
@@ -38,7 +38,7 @@ def checked(tags: Any) -> dict[str, str]:
 
 
 def within_limits(tags: dict[str, str]) -> dict[str, str]:
-    """The tags themselves.
+    """Return the tags.
 
     :raises StateTooLargeError: there are over 32, or over 4 KB of them.
     """
@@ -54,8 +54,7 @@ def within_limits(tags: dict[str, str]) -> dict[str, str]:
 
 
 def trimmed(tags: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the tags that fit the limits, the first ones first: another program may have stored
-    more of them."""
+    """Return the first tags that fit the limits. Another program may have stored more of them."""
     kept: dict[str, str] = {}
     size = 0
     for name, text in tags.items():
@@ -69,24 +68,24 @@ def trimmed(tags: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def changes(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str | None]:
-    """What makes the one into the other; None removes a tag."""
+    """Return the changes that turn the first tags into the second; None removes a tag."""
     removed: dict[str, str | None] = {name: None for name in before if name not in after}
     return removed | {name: text for name, text in after.items() if before.get(name) != text}
 
 
 def applied(before: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:
-    """The tags with these changes."""
+    """Return the tags with these changes."""
     merged = {**before, **changes}
     return {name: text for name, text in merged.items() if text is not None}
 
 
 def packed(tags: Mapping[str, str]) -> str:
-    """As text that an HTTP header carries."""
+    """Return the tags as text that fits an HTTP header."""
     return b64encode(msgspec.msgpack.encode(tags)).decode()
 
 
 def unpacked(text: str) -> dict[str, str]:
-    """What `packed` was given; nothing if it is something else."""
+    """Return the tags that `packed` was given; no tags if the text is something else."""
     try:
         return _decoder.decode(b64decode(text, validate=True))
     except ValueError:  # binascii's and msgspec's are both; someone else's metadata is not ours

@@ -1,7 +1,7 @@
-"""Three-way merge, by property. Pure.
+"""Three-way merge of one property. Pure.
 
-*base* is what this unit of work loaded, *mine* what it wants to store, *theirs* what is stored now.
-Each is the JSON text of a property, or None where the property is absent.
+*base* is the value that this unit of work loaded, *mine* the value that it wants to store, *theirs*
+the value that is stored now.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ..serialization import json_text
 from ..serialization.jsonpickle.tags import OBJECT, PREFIX
 
 MergeFunction: TypeAlias = Callable[[Any, Any, Any], Any]
-"""``(base, mine, theirs) -> merged``, on the property's values; None stands for absent."""
+"""``(base, mine, theirs) -> merged``, on values of the property; None stands for absent."""
 
 Merge: TypeAlias = Literal["fields", "append"] | MergeFunction
 OnConflict: TypeAlias = Literal["merge", "raise", "last_writer_wins", "replay"]
@@ -27,29 +27,29 @@ _COMPARED_LEVELS: Final = 8
 
 
 class Unmergeable(Exception):
-    """Both sides changed the same thing, differently."""
+    """Both sides changed the same part, differently."""
 
 
 def differ(one: bytes | None, other: bytes | None) -> bool:
-    """True unless both are absent, or both say the same JSON."""
+    """True if two texts hold different JSON. None is absent, and differs from every text."""
     if one is other:
         return False
     return one is None or other is None or not json_text.same(one, other)
 
 
 def merge_fields(base: Any, mine: Any, theirs: Any) -> Any:
-    """Objects field by field; everything else whole.
+    """Merge objects field by field, and everything else whole.
 
-    :raises Unmergeable: both sides changed one field, differently.
+    :raises Unmergeable: both sides changed the same field, differently.
     """
     return _merge(base, mine, theirs, lists_append=False)
 
 
 def merge_append(base: Any, mine: Any, theirs: Any) -> Any:
-    """Lists by their items: theirs, less what mine removed, and then what mine added. Objects field
-    by field, with their lists the same way.
+    """Merge lists by their items: theirs, without the items that mine removed, then the items that
+    mine added. Merge objects field by field, with their lists in the same way.
 
-    :raises Unmergeable: both sides changed one thing that is neither object nor list.
+    :raises Unmergeable: both sides changed the same part, which is neither an object nor a list.
     """
     return _merge(base, mine, theirs, lists_append=True)
 
@@ -74,8 +74,8 @@ def _merge(base: Any, mine: Any, theirs: Any, *, lists_append: bool, level: int 
 
 
 def _have_fields(mine: dict[str, Any], theirs: dict[str, Any]) -> bool:
-    """True unless jsonpickle's tags make one thing of them, such as a date or a tuple. Objects of
-    one class have fields."""
+    """True if both are objects with fields: plain ones, or two of the same class. False for the
+    tagged forms of other values, such as dates and tuples."""
     if _tags(mine) != _tags(theirs):
         return False
     return set(_tags(mine)) <= {OBJECT}
@@ -112,7 +112,7 @@ def _merge_lists(base: list[Any], mine: list[Any], theirs: list[Any]) -> list[An
 
 
 def _difference(items: list[Any], without: list[Any]) -> list[Any]:
-    """The items less one occurrence for each of ``without``, the earliest first; order is kept."""
+    """Return the items in order, without the first occurrence of each item of ``without``."""
     left = Counter(_text(item) for item in without)
     kept = []
     for item in items:

@@ -154,7 +154,8 @@ def _plain(entry: Expiring) -> dict[str, Any]:
 def storage_metadata(stored: Mapping[str, bytes], metadata: Metadata) -> dict[str, str]:
     """Return the item's metadata, for sweeps, listings and erasures that do not read the body."""
     end = metadata.last_expiry(stored)
-    entries = {NEXT_EXPIRY: expiry_text(metadata.next_expiry())}
+    next_expiry = metadata.next_expiry()
+    entries = {NEXT_EXPIRY: NEVER if next_expiry is None else expiry_text(next_expiry)}
     if metadata.scope:
         entries[SCOPE] = metadata.scope
     entries |= owner_entries(metadata.owner)

@@ -1,8 +1,8 @@
-"""Whose a document is, and what it is called: what a listing tells without reading it. Pure.
+"""The owner of a document: its channel, user and conversation. Pure.
 
-A document under one of upstream's keys says in its metadata which channel, user and conversation it
-is of, since the key alone may read two ways. The ids are percent-encoded, so that they fit an HTTP
-header, and so that an id that is too long for one is replaced by its hash.
+Listings and erasures read the owner from the item's metadata, because one of upstream's keys may
+belong to two owners. The ids are percent-encoded to fit an HTTP header. An id that is too long for
+one is replaced by its hash.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ PARTS: Final = ("channel", "user", "conversation")
 _ESCAPED: Final = re.compile(r"[!-~]{1,512}")
 
 NOBODY: Final[Owner] = {}
-"""Of a document whose key says it all."""
+"""The owner of a document whose key is enough to know it."""
 
 SEVERAL: Final[Owner] = {"channel": "=several"}
-"""Of one that different users or conversations wrote, because their keys are the same. No channel
-is called so: an escaped name holds no ``=``."""
+"""The owner of a document that several users or conversations wrote, because their keys are equal.
+No channel has this name: an escaped name holds no ``=``."""
 
 
 def nobody() -> Owner:
-    """Of a document whose key says it all, or whose owner was not asked for."""
+    """Return the owner of a document whose key is enough to know it."""
     return NOBODY
 
 
 def owner_of(activity: Any, parts: Iterable[str]) -> Owner:
-    """The owner that this activity names; nobody if it does not name all of these parts."""
+    """Return the owner that an activity names; `NOBODY` if it does not name all of these parts."""
     user, conversation = activity.from_property, activity.conversation
     ids = {
         "channel": activity.channel_id,
@@ -46,13 +46,16 @@ def owner_of(activity: Any, parts: Iterable[str]) -> Owner:
 
 
 def owner(**ids: str) -> Owner:
-    """The owner with these ids as they are."""
+    """Return the owner with these ids, which are not encoded yet."""
     return {part: escape(text) for part, text in ids.items()}
 
 
 def owner_entries(owner: Owner) -> dict[str, str]:
-    """Return the owner as entries of an item's metadata, without anything that no code of ours
-    wrote: a storage could refuse it, and so every later save of the document."""
+    """Return the owner as entries of an item's metadata.
+
+    Leaves out parts that another program wrote in another form: a storage could refuse them, and
+    with them every save of the document.
+    """
     return {
         f"state{part}": owner[part]
         for part in PARTS
@@ -61,7 +64,8 @@ def owner_entries(owner: Owner) -> dict[str, str]:
 
 
 def owner_after(before: Owner, writer: Owner) -> Owner:
-    """Whose a document is after a write. One that does not know, such as a sweep, leaves it."""
+    """Return the owner of a document after a write. A writer without an owner, such as a sweep,
+    leaves it."""
     if not writer or before == writer:
         return before
     return SEVERAL if before else writer

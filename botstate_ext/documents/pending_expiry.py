@@ -1,8 +1,8 @@
-"""What has expired and waits for its handler: claims, and when to try again. Pure.
+"""Expired values that wait for their handlers: claims, and when to try again. Pure.
 
-An expired property that has a handler is moved from the document's properties into its ``$state``,
-where a new value of the same name does not meet it. One conditional write claims it for a while;
-whoever claimed it runs the handler and takes it out.
+An expired property with a handler is moved from the document's properties to ``$state``, so that a
+new value of the same name can be set. A conditional write claims the entry for a minute. The
+process that claimed it runs the handler and then removes the entry.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ import msgspec
 from ..clock import Moment, end_of
 
 CLAIM: Final = timedelta(minutes=1)
-"""How long a claim holds unless it is renewed."""
+"""The time that a claim holds if it is not renewed."""
 
 _FIRST_DELAY: Final = timedelta(minutes=1)
 _LONGEST_DELAY: Final = timedelta(hours=6)
 
 
 class PropertyTimes(msgspec.Struct, omit_defaults=True):
-    """What ``$state`` says of one property.
+    """The metadata of one property, in ``$state``.
 
-    ``lifetime``: what ``set(expires_after=)`` gave this value; None: the property's own.
-    ``handler``: there is one for its end, so it is not simply dropped.
-    ``reference``: the conversation of its last write, where the property keeps it.
+    - ``lifetime``: the one that ``set(expires_after=)`` gave this value; None: the property's own.
+    - ``handler``: True if it has an expiry handler, so that it may not simply be removed.
+    - ``reference``: the conversation of its last write, if the property keeps it.
     """
 
     created: Moment | None = None
@@ -40,8 +40,11 @@ class PropertyTimes(msgspec.Struct, omit_defaults=True):
 
 
 class Expiring(msgspec.Struct, omit_defaults=True):
-    """An expired value that waits for its handler. ``until``: nobody touches it before, because its
-    handler runs, or failed lately; None: it is free. ``attempts``: how often it was claimed."""
+    """An expired value that waits for its handler.
+
+    - ``until``: nobody may claim it before, because its handler runs, or failed; None: it is free.
+    - ``attempts``: how often it was claimed.
+    """
 
     id: str
     name: str
@@ -56,12 +59,12 @@ class Expiring(msgspec.Struct, omit_defaults=True):
 
     @property
     def due(self) -> datetime:
-        """From when on it may be claimed."""
+        """The time from which it may be claimed."""
         return self.expired if self.until is None else self.until
 
 
 def waiting(name: str, text: bytes, times: PropertyTimes, now: datetime) -> Expiring:
-    """A property that has expired, free to be claimed."""
+    """Return an entry, free to be claimed, for a property that has expired."""
     return Expiring(
         id=secrets.token_urlsafe(9),
         name=name,
@@ -75,17 +78,18 @@ def waiting(name: str, text: bytes, times: PropertyTimes, now: datetime) -> Expi
 
 
 def claimed(entry: Expiring, now: datetime) -> Expiring:
-    """The entry, claimed by the caller."""
+    """Return the entry as claimed by the caller."""
     return msgspec.structs.replace(entry, until=end_of(now, CLAIM), attempts=entry.attempts + 1)
 
 
 def renewed(entry: Expiring, now: datetime) -> Expiring:
-    """The entry, with its claim prolonged."""
+    """Return the entry with its claim prolonged."""
     return msgspec.structs.replace(entry, until=end_of(now, CLAIM))
 
 
 def postponed(entry: Expiring, now: datetime) -> Expiring:
-    """The entry after its handler failed: tried again later, each time twice as late."""
+    """Return the entry after its handler failed. Each failure doubles the delay before the next
+    try, from 1 minute up to 6 hours."""
     doublings = min(entry.attempts - 1, 16)
     return msgspec.structs.replace(
         entry, until=end_of(now, min(_FIRST_DELAY * 2**doublings, _LONGEST_DELAY))

@@ -1,4 +1,4 @@
-"""Asking one document: by a path, by several, or for all that it holds as plain JSON. Pure."""
+"""Reading one document as plain JSON, whole or by a query. Pure."""
 
 from __future__ import annotations
 
@@ -14,42 +14,44 @@ if TYPE_CHECKING:
     from .document import Document
 
 Query: TypeAlias = str | JsonPath | StateQuery
-"""A path, as text or compiled, or several of them under keys."""
+"""A JSONPath, as text or compiled, or several under keys."""
 
 Names: TypeAlias = frozenset[str] | None
-"""The properties that will be read; None for all."""
+"""The names of the properties to read; None: all."""
 
 
 def as_query(query: Query) -> JsonPath | StateQuery:
-    """:raises StateQueryError: the path is not valid."""
+    """Compile a query that is given as text.
+
+    :raises StateQueryError: the path is not valid.
+    """
     return query if isinstance(query, (JsonPath, StateQuery)) else JsonPath(query)
 
 
 def query_document(query: JsonPath | StateQuery, document: Document) -> Any:
-    """The answer from one document, as the turn sees it now."""
+    """Run a query on a document, as the turn sees it now."""
     return query.run(visible_properties(document, _names(query)))
 
 
 def query_property(query: JsonPath | StateQuery, document: Document, name: str) -> Any:
-    """The answer from the value of one property; an absent one has no values."""
+    """Run a query on the value of one property. An absent property has no values."""
     return query.run(visible_properties(document, frozenset({name})).get(name, NOTHING))
 
 
 def plain_properties(document: Document, names: Names = None) -> dict[str, Any]:
-    """The properties of a document as plain JSON, as the turn sees them now: with what it changed
-    and did not save, without what has expired. Values are copies, and looking at them is no use
-    that renews a sliding property.
+    """Return the properties of a document as plain JSON, as the turn sees them now: with unsaved
+    changes, without expired properties. Values are copies. Does not renew sliding properties.
 
-    :raises StateDecodeError: a property that will be read is not what it should be.
-    :raises StateEncodeError: the turn has given it a value that cannot be stored.
+    :raises StateDecodeError: a stored value does not fit its property.
+    :raises StateEncodeError: a value that the turn set cannot be stored.
     """
     values = ((name, _plain(document, name)) for name in _wanted(document, names))
     return {name: value for name, value in values if value is not NOTHING}
 
 
 def visible_properties(document: Document, names: Names = None) -> dict[str, Any]:
-    """As `plain_properties`, without the values that `get` would move aside as unreadable. Only for
-    looking: writing this back would lose them.
+    """Return the same as `plain_properties` without the unreadable values that `get` would move
+    aside. Do not write the result back: that would lose them.
 
     :raises StateDecodeError, StateEncodeError: as `plain_properties`.
     """
@@ -58,9 +60,9 @@ def visible_properties(document: Document, names: Names = None) -> dict[str, Any
 
 
 def _names(query: JsonPath | StateQuery) -> Names:
-    """The properties of one document that a query can read."""
-    places = query.reach(1)
-    return None if () in places else frozenset(place[0] for place in places)
+    """Return the names of the properties that a query can read."""
+    paths = query.reach(1)
+    return None if () in paths else frozenset(path[0] for path in paths)
 
 
 def _wanted(document: Document, names: Names) -> list[str]:
@@ -76,7 +78,7 @@ def _plain(document: Document, name: str) -> Any:
         return jsonpickle.to_plain(value) if jsonpickle.has_tags(text) else value
     except StateDecodeError as error:
         reason = error.reason
-    # Outside of the handler: what led to it may show the value, so nothing is chained.
+    # Outside of the handler: the cause may show the value, so nothing is chained.
     raise StateDecodeError(reason, scope=document.scope, key=document.key, property_name=name)
 
 

@@ -1,4 +1,4 @@
-"""What a bot declares about a property: its codec and the rules it is stored under. Pure."""
+"""The declared policy of a property: its codec, and the rules to store it by. Pure."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ UserHandler: TypeAlias = Callable[[Any, Any], Any]
 """Called with a unit of work and a ``StateUser``; may be async."""
 
 Trim: TypeAlias = Callable[[Any], Any]
-"""Shortens a value that was merged, for example to its newest items."""
+"""Shortens a merged value, for example to its newest items."""
 
 NO_LIMITS: Final = Limits()
 
 
 @dataclass(frozen=True, slots=True)
 class PropertyPolicy:
-    """How one property is written, read, merged and ended. See ``create_property``."""
+    """The rules to write, read, merge and expire one property. See ``create_property``."""
 
     codec: Codec
     declared_type: bool = False
@@ -59,11 +59,11 @@ class PropertyPolicy:
             raise ValueError("trim shortens what merge made of two values: give a merge too.")
 
     def merged(self, base: bytes | None, mine: bytes | None, theirs: bytes | None) -> bytes | None:
-        """The three texts as one, by this property's ``merge`` and then its ``trim``.
+        """Merge three texts into one by the property's ``merge`` rule, and apply its ``trim``.
 
-        :raises merge.Unmergeable: it has no ``merge``, both sides changed the same thing, or what
-            they make together is no value of this property.
-        :raises StateDecodeError: one of them is no value of this property.
+        :raises merge.Unmergeable: the property has no ``merge``, both sides changed the same part,
+            or the result is no value of this property.
+        :raises StateDecodeError: one of the texts is no value of this property.
         """
         if self.merge is None:
             raise merge.Unmergeable
@@ -114,8 +114,10 @@ class PropertyPolicy:
 
 
 class Policies:
-    """The policies of a scope's properties by name, with one for names that nobody declared, and
-    their handlers."""
+    """The policies and handlers of a scope's properties, by name.
+
+    ``undeclared`` is the policy of names that were not declared.
+    """
 
     __slots__ = (
         "_aside",
@@ -124,6 +126,7 @@ class Policies:
         "exporters",
         "handlers",
         "handlers_of_all",
+        "has_limits",
         "limits",
         "undeclared",
     )
@@ -132,23 +135,29 @@ class Policies:
         self.declared: dict[str, PropertyPolicy] = {}
         self.undeclared = undeclared
         self.limits = limits
+        self.has_limits = limits != NO_LIMITS or undeclared.max_bytes is not None
         self._aside = replace(undeclared, codec=JsonCodec())
         self.handlers: dict[str, list[ExpiryHandler]] = {}
         self.handlers_of_all: list[ExpiryHandler] = []
         self.erasers: list[tuple[str, UserHandler]] = []
         self.exporters: list[tuple[str, UserHandler]] = []
 
+    def declare(self, name: str, policy: PropertyPolicy) -> None:
+        """Store the policy of a property. Replaces an earlier one."""
+        self.declared[name] = policy
+        self.has_limits = self.has_limits or policy.max_bytes is not None
+
     def of(self, name: str) -> PropertyPolicy:
-        """The policy under which a property of this name is stored."""
+        """Return the policy of a property."""
         found = self.declared.get(name)
         if found is None:
             return self._aside if MARK in name else self.undeclared
         return found
 
     def handlers_of(self, name: str) -> list[ExpiryHandler]:
-        """What to call when this property has expired: its own handlers, then the scope's."""
+        """Return the expiry handlers of a property: its own, then the scope's."""
         return [*self.handlers.get(name, ()), *self.handlers_of_all]
 
     def has_handler(self, name: str) -> bool:
-        """Whether this process has a handler for the end of this property."""
+        """True if this process has an expiry handler for a property."""
         return name in self.handlers or bool(self.handlers_of_all)

@@ -92,6 +92,8 @@ def check_limits(document: Document, stored: Mapping[str, bytes], changes: Chang
 
     :raises StateTooLargeError: a property or the document is over a limit, and has grown.
     """
+    if not document.policies.has_limits:
+        return
     limits, before = document.policies.limits, document.stored
     for name in changes:
         text, max_bytes = stored.get(name), document.policy(name).max_bytes
@@ -106,6 +108,8 @@ def check_limits(document: Document, stored: Mapping[str, bytes], changes: Chang
 def warn_of_limits(before: Mapping[str, bytes], document: Document, changes: Changes) -> None:
     """Log a warning if what was written has come close to a limit. ``before``: the texts that
     were stored before."""
+    if not document.policies.has_limits:
+        return
     for name, text in changes.items():
         limit = document.policy(name).max_bytes
         if text is not None and limit is not None:

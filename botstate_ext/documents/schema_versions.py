@@ -10,26 +10,29 @@ from ..errors import StateDecodeError, StateEncodeError
 from ..serialization import json_text
 
 Migration: TypeAlias = Callable[[Any], Any]
-"""``(value) -> value``, from one version's plain JSON to the next one's. It may change a dictionary
-or a list in place and return None."""
+"""``(value) -> value``: turns a value of one version, as plain JSON, into the next version. It may
+change a dictionary or a list in place and return None."""
 
 FIRST: Final = 1
-"""The version of a value beside which no version is stored."""
+"""The version of a value that is stored without a version."""
 
 
 class NewerVersionError(StateDecodeError):
-    """The value was stored by newer code. It is neither migrated nor moved aside."""
+    """Newer code stored the value. It is neither migrated nor moved aside."""
 
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """The version that this code reads and writes, and how older ones are brought there."""
+    """The version that this code reads and writes, and the migrations from older ones."""
 
     current: int = FIRST
     migrations: Mapping[int, Migration] = field(default_factory=dict)
 
     def check(self, version: int) -> None:
-        """:raises NewerVersionError: newer code stored it."""
+        """Check that this code can read a version.
+
+        :raises NewerVersionError: newer code stored it.
+        """
         if version > self.current:
             raise NewerVersionError(
                 f"it is of version {version}, and this code reads up to version {self.current}: "
@@ -37,7 +40,7 @@ class Versions:
             )
 
     def forward(self, value: Any, version: int) -> bytes:
-        """The JSON text of a value of an older version, brought forward step by step.
+        """Migrate a value of an older version to the current one, and return its JSON text.
 
         :raises StateDecodeError: a migration failed, or returned what is not JSON.
         """
@@ -49,7 +52,7 @@ class Versions:
             else:
                 value = value if result is None and isinstance(value, (dict, list)) else result
                 continue
-            # Outside of the handler: the error's own text may show the value.
+            # Outside of the handler: the text of the error may show the value.
             raise StateDecodeError(f"its migration from version {step} raised {failure}")
         try:
             return json_text.dumps(value)
@@ -59,11 +62,11 @@ class Versions:
 
 
 UNVERSIONED: Final = Versions()
-"""What nobody gave a version: the first, with nothing before it."""
+"""Of a property without a declared version."""
 
 
 def versions_of(version: int, migrations: Mapping[int, Migration] | None) -> Versions:
-    """What ``create_property(version=, migrations=)`` declares.
+    """Return the versions that ``create_property(version=, migrations=)`` declares.
 
     :raises TypeError: the version is not a whole number, or a migration is not a function.
     :raises ValueError: the version is below 1, or the chain from 1 to it has a gap or goes beyond.

@@ -221,7 +221,7 @@ class StateScope(BotState):
         )
         if policy != self.policies.undeclared:
             self._workspace.allow(type)
-            self.policies.declared[name] = policy
+            self.policies.declare(name, policy)
         return StateProperty(self, name)
 
     def at(self: Self, document_id: str) -> Self:
