@@ -307,6 +307,7 @@ class Document:
         """Remove a property; no error if it is absent."""
         self._touch(name)
         self._live.pop(name, None)
+        self._defaults.pop(name, None)
 
     def expose(self) -> dict[str, Any]:
         """Return the live mapping of all properties, decoded. Changes to it are saved."""
@@ -319,6 +320,7 @@ class Document:
         for name in list(self.stored):
             self._touch(name)
         self._live.clear()
+        self._defaults.clear()
 
     def forget(self, name: str | None = None) -> None:
         """Discard the unsaved changes of one property, or of the document: the next `get` reads
@@ -569,7 +571,7 @@ class Document:
                 return mine
             # Texts differ also by upstream's spaces and escapes, and by a field that a class
             # gained, so the base is compared as this code would write it.
-            return base if _rewritten(self.policy(name), base) == mine else mine
+            return base if _rewritten(policy, base) == mine else mine
         raise self._cannot_store(name, reason)
 
     def _detach(self, name: str) -> None:

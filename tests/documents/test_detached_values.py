@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,6 +15,13 @@ from botstate_ext.documents.document import MAX_DETACHED
 from botstate_ext.storage import MemoryStorage
 from tests.backends import read_all
 from tests.turns import Bot, context
+
+
+@dataclass
+class Profile:
+    name: str = ""
+    age: int = 0
+    city: str = ""
 
 
 @pytest.fixture
@@ -101,5 +110,22 @@ async def test_many_updates_keep_few_values_and_forget_no_change(states: StateSc
         await x.update(turn, partial(numbered, number))
     document = await states.user.document(turn)
     assert len(document._detached) == MAX_DETACHED
+    with pytest.raises(StateEncodeError, match="Get the property again"):
+        await states.user.save_changes(turn)
+
+
+async def test_what_was_read_as_plain_json_before_its_class_was_known(states: StateScopes) -> None:
+    """As a dialog's memory does, of a value in the SDK's spelling that lacks a field."""
+    text = json.dumps({"profile": {"name": "Ann", "age": 7}}).encode()
+    await states.storage.put_if("test/users/user", text, etag=None)
+    turn, profile = context(), states.user.create_property("profile")
+    await states.user.load(turn)
+    plain = states.view(turn).user["profile"]
+    assert await profile.get(turn, Profile) == Profile("Ann", 7)
+    await states.user.save_changes(turn)
+    item = await states.storage.get("test/users/user")
+    assert item is not None
+    assert item.data == text, "looking at it twice is no change"
+    plain["name"] = "Bob"
     with pytest.raises(StateEncodeError, match="Get the property again"):
         await states.user.save_changes(turn)
