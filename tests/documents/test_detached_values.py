@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -21,7 +21,7 @@ from tests.turns import Bot, context
 class Profile:
     name: str = ""
     age: int = 0
-    city: str = ""
+    tags: list[str] = field(default_factory=list)
 
 
 @pytest.fixture
