@@ -201,3 +201,9 @@ def _location(scope: str | None, key: str | None, properties: Sequence[str]) -> 
 
 def _names(names: Sequence[str]) -> str:
     return ", ".join(repr(name) for name in names) or "none"
+
+
+def reason_of(error: Exception) -> str:
+    """Return the text to report for an error: that of our own errors, which shows no values; of any
+    other the name of its class alone."""
+    return str(error) if isinstance(error, StateError) else f"it raised {type(error).__name__}"

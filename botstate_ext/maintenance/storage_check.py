@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 from ..documents.document import Document
 from ..documents.policy import Policies
 from ..documents.schema_versions import FIRST
-from ..errors import StateError
+from ..errors import reason_of
 from ..keys.parse import parse
 from ..listing.attribution import attribute
 from ..listing.listing import read_each
@@ -152,7 +152,7 @@ class StorageChecker:
             document = self._document(info, item)
             unread = unread_properties(document)
         except Exception as error:  # noqa: BLE001 - reported; the others are checked
-            self._unread.append(UnreadProperty(info.key, None, _reason(error)))
+            self._unread.append(UnreadProperty(info.key, None, reason_of(error)))
             return
         self._unread += [UnreadProperty(info.key, name, why) for name, why in unread.items()]
         for name, text in document.stored.items():
@@ -190,13 +190,8 @@ def unread_properties(document: Document) -> dict[str, str]:
         try:
             document.decode(name, text, FIRST if times is None else times.version)
         except Exception as error:  # noqa: BLE001 - reported; the others are decoded
-            unread[name] = _reason(error)
+            unread[name] = reason_of(error)
     return unread
-
-
-def _reason(error: Exception) -> str:
-    # Of our own errors the text shows no value; of any other it may.
-    return str(error) if isinstance(error, StateError) else f"it raised {type(error).__name__}"
 
 
 def _classes_in(text: bytes) -> Iterator[str]:

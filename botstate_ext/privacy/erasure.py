@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from ..documents.policy import UserHandler
-from ..errors import StateConflictError, StateError
+from ..errors import StateConflictError, reason_of
 from ..storage.base import StateStorage
 from ..storage.waiting import call_handler
 from ..unit_of_work.save_events import DocumentLocation, SaveHandlers, WriteEvent
@@ -96,6 +96,7 @@ class Erasure:
         if not self._failed:
             async for found in self._documents.find():
                 await self._delete(found)
+            self._failed |= self._documents.failed
         return ErasureReport(
             channel_id=self._user.channel_id,
             user_id=self._user.user_id,
@@ -121,7 +122,7 @@ class Erasure:
         try:
             outcome = await self._outcome(found)
         except Exception as error:  # noqa: BLE001 - logged and reported; the others are deleted
-            self._failed[key] = failure_text(error)
+            self._failed[key] = reason_of(error)
             _log.warning(
                 "The document %r of an erased user could not be removed: %s",
                 key,
@@ -159,9 +160,3 @@ class Erasure:
             etag = found.info.etag
             event = WriteEvent(location, {}, etag_before=etag, etag=None, is_removed=True)
             await self._save_handlers.emit([event])
-
-
-def failure_text(error: Exception) -> str:
-    """Return the reason to report: the text of our own errors, which shows no values, and of any
-    other the name of its class alone."""
-    return str(error) if isinstance(error, StateError) else f"it raised {type(error).__name__}"

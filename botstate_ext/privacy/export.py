@@ -12,11 +12,12 @@ from ..clock import Clock
 from ..documents.document import Document
 from ..documents.plain_view import plain_properties
 from ..documents.policy import Policies, UserHandler
+from ..errors import reason_of
 from ..listing.listing import read_each
 from ..listing.records import record_of
 from ..storage.base import StateStorage, StoredItem
 from ..storage.waiting import call_handler
-from .erasure import Handlers, failure_text
+from .erasure import Handlers
 from .user_documents import StateUser, UserDocument, UserDocuments
 
 _BATCH: Final = 100
@@ -69,7 +70,7 @@ class Export:
             "documents": documents,
             "exported": exported,
             "ambiguous": ambiguous,
-            "failed": self._failed,
+            "failed": {**self._documents.failed, **self._failed},
         }
 
     async def _read(self, batch: Sequence[UserDocument]) -> list[dict[str, Any]]:
@@ -84,7 +85,7 @@ class Export:
             try:
                 entries.append(self._entry_with_properties(found, item))
             except Exception as error:  # noqa: BLE001 - logged and reported; the others are exported
-                self._failed[found.info.key] = failure_text(error)
+                self._failed[found.info.key] = reason_of(error)
                 _log.warning(
                     "A document could not be exported, and is listed as failed: %r (%s).",
                     found.info.key,

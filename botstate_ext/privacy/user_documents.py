@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from ..clock import Clock
 from ..documents import metadata
-from ..errors import StateDecodeError, StateKeyError
+from ..errors import StateDecodeError, StateKeyError, reason_of
 from ..host.activity import activity_of
 from ..keys.build import escape, hashed, private_key
 from ..keys.parse import parse
@@ -19,6 +20,7 @@ from ..storage.base import ItemInfo, StateStorage
 OnProgress: TypeAlias = Callable[[int], object]
 """Called with the number of keys that were looked at so far."""
 
+_log: Final = logging.getLogger("botstate_ext.privacy")
 _PRIVATE: Final = SCOPES["private"]
 
 
@@ -62,6 +64,7 @@ class UserDocuments:
 
     - ``user_key``: the key of their user document.
     - ``namespace``: the private scope's.
+    - ``failed``: the reasons, by key, why documents could not be looked up. Filled by `find`.
     - ``conversation_ids``: the conversations in which private documents are looked for; None: all
       conversations of the channel, by listing them.
     """
@@ -81,22 +84,25 @@ class UserDocuments:
         self._user_key, self._namespace = user_key, namespace
         self._conversation_ids = None if conversation_ids is None else list(conversation_ids)
         self._on_progress = on_progress
+        self.failed: dict[str, str] = {}
         self._in_metadata = {escape(user.user_id), hashed(user.user_id)}
         self._in_keys = (user.user_id, hashed(user.user_id))
 
     async def find(self) -> AsyncIterator[UserDocument]:
-        """Yield the private documents, and last the user's own.
+        """Yield the private documents, and last the user's own. A single document that cannot be
+        looked up is logged and noted in ``failed``.
 
-        :raises StateStorageError: the storage failed, or it cannot list and no conversations are
-            given.
+        :raises StateStorageError: a listing failed, or the storage cannot list and no conversations
+            are given.
         """
         async for info in self._private_items():
             found = self._match(info)
             if found is not None:
                 yield found
-        own = await self.find_again(self._user_key)
-        if own is not None:
-            yield own
+        own = await self._try_to_look_up(self._user_key)
+        document = None if own is None else self._match(own)
+        if document is not None:
+            yield document
 
     async def find_again(self, key: str) -> UserDocument | None:
         """Return a document as it is now; None if it is gone, or is not the user's any more."""
@@ -141,7 +147,7 @@ class UserDocuments:
                 if token is None:
                     return
         for conversation_id in self._conversation_ids:
-            named = await self._look_up(self._private_key(conversation_id))
+            named = await self._try_to_look_up(self._private_key(conversation_id))
             seen += 1
             self._report(seen)
             if named is not None:
@@ -151,6 +157,16 @@ class UserDocuments:
         user = self._user
         activity = activity_of(user.channel_id, user.user_id, conversation_id)
         return private_key(activity, self._namespace)
+
+    async def _try_to_look_up(self, key: str) -> ItemInfo | None:
+        try:
+            return await self._look_up(key)
+        except Exception as error:  # noqa: BLE001 - logged and reported; the others are looked up
+            self.failed[key] = reason_of(error)
+            _log.warning(
+                "The document %r of a user could not be looked up: %s", key, reason_of(error)
+            )
+            return None
 
     async def _look_up(self, key: str) -> ItemInfo | None:
         """Return the listing's entry of one key, or of a storage that does not list one that is

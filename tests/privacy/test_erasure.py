@@ -472,6 +472,27 @@ async def test_a_document_that_raises_anything_leaves_the_others_to_be_erased(
     assert report.removed == ("test/conversations/2/users/ann/", "test/users/ann")
 
 
+@pytest.mark.parametrize("bad", ["test/conversations/1/users/ann/", "test/users/ann"])
+async def test_a_document_that_cannot_be_looked_up_is_reported_and_the_others_are_done(
+    states: StateScopes, faults: FaultyStorage, monkeypatch: pytest.MonkeyPatch, bad: str
+) -> None:
+    for conversation in ("1", "2"):
+        await remember(states, "ann", conversation)
+    list_page = faults.list_page
+
+    async def refuse(prefix: str = "", **options: Any) -> Any:
+        if prefix == bad:
+            raise OSError("s3cret")
+        return await list_page(prefix, **options)
+
+    monkeypatch.setattr(faults, "list_page", refuse)
+    export = await states.export_user("test", "ann", conversation_ids=["1", "2"])
+    report = await states.erase_user("test", "ann", conversation_ids=["1", "2"])
+    assert export["failed"] == report.failed == {bad: "it raised OSError"}
+    assert len(export["documents"]) == len(report.removed) == 2
+    assert not report.complete
+
+
 # Whose a document is
 
 
