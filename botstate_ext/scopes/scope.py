@@ -6,7 +6,7 @@ import copy
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import timedelta
 from functools import partial
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ..clock import positive
 from ..documents import document_tags
@@ -28,8 +28,6 @@ from ..host.bases import BotState, Storage
 from ..jsonpath import JsonPath
 from ..keys.parse import id_of_key, is_own_key
 from ..keys.scopes import ScopeRow
-from ..listing.listing import PAGE, KeyRange, Listing, with_data
-from ..listing.records import DocumentPage, DocumentRecord
 from ..serialization import json_text
 from ..serialization.codecs import Codec
 from ..unit_of_work.commit import MAX_ATTEMPTS
@@ -40,6 +38,10 @@ from .merge_patch import merge_patch
 from .state_data import StateData
 from .state_property import StateProperty
 from .state_record import StateRecord
+
+if TYPE_CHECKING:
+    from ..listing.listing import Listing
+    from ..listing.records import DocumentPage, DocumentRecord
 
 T = TypeVar("T")
 Self = TypeVar("Self", bound="StateScope")
@@ -465,7 +467,7 @@ class StateScope(BotState):
 
     async def list_documents(
         self,
-        limit: int = PAGE,
+        limit: int = 100,
         continuation_token: str | None = None,
         tags: Mapping[str, str] | None = None,
         *,
@@ -508,6 +510,8 @@ class StateScope(BotState):
         :raises StateQueryError: the path is not valid.
         :raises StateKeyError, StateStorageError: as `list_documents`.
         """
+        from ..listing.listing import PAGE, with_data  # not before it is needed: see `_listing`
+
         path = JsonPath(where) if isinstance(where, str) else where
         workspace = self._workspace
         async for page in self._listing(tags, channel_id).all():
@@ -601,6 +605,9 @@ class StateScope(BotState):
         return user_id_of(activity) if "user" in self.row.owner else conversation_id_of(activity)
 
     def _listing(self, tags: Mapping[str, str] | None, channel_id: str | None) -> Listing:
+        # Imported here, so that a bot that lists nothing starts without it.
+        from ..listing.listing import KeyRange, Listing
+
         workspace = self._workspace
         key_range = KeyRange(self.row, self.namespace)
         return Listing(

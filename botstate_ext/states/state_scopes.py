@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ..clock import Clock
 from ..documents.limits import Limits, positive_limit
@@ -14,17 +14,6 @@ from ..documents.plain_view import Query, as_query
 from ..documents.policy import Policies
 from ..host.bases import BotState, Storage
 from ..host.protocol import ConversationReference
-from ..listing.attribution import attribute
-from ..listing.listing import opened
-from ..listing.records import DocumentRecord, record_of
-from ..maintenance.conversation_end import ConversationEnd
-from ..maintenance.migration import Migration, MigrationReport, OnMigrated, Options
-from ..maintenance.storage_check import OnChecked, StorageCheck, StorageChecker
-from ..maintenance.sweep import OnProgress, Sweep, SweepReport, Unmarked
-from ..privacy import user_documents
-from ..privacy.erasure import Erasure, ErasureReport
-from ..privacy.export import Export
-from ..privacy.user_documents import StateUser, UserDocuments
 from ..scopes.kinds import (
     KINDS,
     BotScopeState,
@@ -40,13 +29,21 @@ from ..scopes.scope import StateScope
 from ..serialization.allow_list import Types
 from ..storage.base import StateStorage
 from ..storage.keycheck import check_key
-from ..templates.template import TURN, Template, TemplateNames, TemplateProblem
 from ..unit_of_work.save_events import SaveHandler
 from ..unit_of_work.workspace import Workspace
 from .outside_turn import OutsideTurn
-from .query_scopes import TurnDocuments, ask_tree
-from .user_handlers import UserHandlers
 from .view import StateView
+
+# The rest is imported in the methods that use it: it does not delay the start of a bot.
+if TYPE_CHECKING:
+    from ..listing.records import DocumentRecord
+    from ..maintenance.migration import MigrationReport, OnMigrated
+    from ..maintenance.storage_check import OnChecked, StorageCheck
+    from ..maintenance.sweep import OnProgress, SweepReport, Unmarked
+    from ..privacy import user_documents
+    from ..privacy.erasure import Erasure, ErasureReport
+    from ..privacy.user_documents import StateUser, UserDocuments
+    from ..templates.template import TemplateNames, TemplateProblem
 
 Self = TypeVar("Self", bound="StateScopes")
 H = TypeVar("H", bound=SaveHandler)
@@ -125,7 +122,7 @@ class StateScopes:
         self._aliases = dict(aliases or {})
         self._own: dict[str, OwnScope] = {}
         self._added: list[BotState] = []
-        self._unmarked = Unmarked()
+        self._unmarked: Unmarked = {}
 
     @property
     def storage(self) -> StateStorage:
@@ -143,7 +140,7 @@ class StateScopes:
         own = self._own.get(name)
         if own is not None and key is None:
             return own
-        if own is not None or name in {*self._scopes, TURN}:
+        if own is not None or name in {*self._scopes, "turn"}:
             raise ValueError(f"There is a scope named {name!r} already: choose another name.")
         own = self._own[name] = OwnScope(self._workspace, name, key)
         return own
@@ -223,6 +220,8 @@ class StateScopes:
         :raises StateKeyError: the turn names no conversation, or with ``only_user`` no user.
         :raises StateError: a document could not be removed; then this is what the save raises.
         """
+        from ..maintenance.conversation_end import ConversationEnd
+
         work = self._workspace.work_of(turn)
         ending = ConversationEnd(
             self._workspace, self.conversation, self.private, turn, only_user=only_user
@@ -246,6 +245,8 @@ class StateScopes:
 
         :raises StateQueryError: the path is not valid, or over a limit.
         """
+        from .query_scopes import ask_tree
+
         return await ask_tree(as_query(query), self, turn)
 
     async def render(self, turn: Any, template: str, *, strict: bool = False) -> str:
@@ -255,11 +256,16 @@ class StateScopes:
         :raises StateQueryError: the template is wrong; or, with ``strict``, a value is missing that
             has no default.
         """
+        from ..templates.template import Template
+        from .query_scopes import TurnDocuments
+
         documents = TurnDocuments(self, turn)
         return await Template.parse(template).render(documents, self._names(), strict=strict)
 
     def check_template(self, template: str) -> list[TemplateProblem]:
         """What is wrong with a template, with positions; empty when nothing is. Needs no turn."""
+        from ..templates.template import Template
+
         return Template.parse(template).check(self._names())
 
     async def erase_user(
@@ -288,6 +294,8 @@ class StateScopes:
         :raises StateStorageError: documents could not be looked for. What could not be removed is
             in the report instead.
         """
+        from ..privacy.user_documents import StateUser
+
         user = StateUser(channel_id, user_id)
         turn = self.unit_of_work(channel_id=user.channel_id, user_id=user.user_id)
         documents = self._documents_of(user, turn, conversation_ids, on_progress)
@@ -316,6 +324,10 @@ class StateScopes:
         :raises StateKeyError: no user can be called so.
         :raises StateStorageError: documents could not be looked for, or none could be read.
         """
+        from ..privacy.export import Export
+        from ..privacy.user_documents import StateUser
+        from .user_handlers import UserHandlers
+
         user = StateUser(channel_id, user_id)
         turn = self.unit_of_work(channel_id=user.channel_id, user_id=user.user_id)
         documents = self._documents_of(user, turn, conversation_ids, on_progress)
@@ -353,6 +365,8 @@ class StateScopes:
         :raises StateStorageError: the storage could not be listed.
         :raises ValueError: ``parallel`` or ``per_second`` is not positive.
         """
+        from ..maintenance.sweep import Sweep
+
         sweep = Sweep(
             self._workspace,
             {scope.scope_name: scope.policies for scope in self},
@@ -389,6 +403,8 @@ class StateScopes:
         :raises StateStorageError: the storage could not be listed.
         :raises ValueError: ``parallel`` is not positive, or the time is naive.
         """
+        from ..maintenance.migration import Migration, Options
+
         options = Options(dry_run, parallel, resume, jsonpickle_1_before, on_progress)
         scopes = {scope.scope_name: scope.policies for scope in self}
         return await Migration(self._workspace, scopes, options).run()
@@ -405,6 +421,8 @@ class StateScopes:
         :raises StateStorageError: the storage could not be listed.
         :raises ValueError: ``parallel`` is not positive.
         """
+        from ..maintenance.storage_check import StorageChecker
+
         checker = StorageChecker(
             self._workspace,
             {scope.scope_name: scope.policies for scope in self},
@@ -421,6 +439,10 @@ class StateScopes:
         :raises StateDecodeError: it is not a document.
         :raises StateStorageError: the storage failed, or does not list.
         """
+        from ..listing.attribution import attribute
+        from ..listing.listing import opened
+        from ..listing.records import record_of
+
         page = await self.storage.list_page(key, limit=1)
         item = await self.storage.get(key)
         if item is None or not page.items or page.items[0].key != key:
@@ -462,6 +484,8 @@ class StateScopes:
         conversation_ids: Iterable[str] | None,
         on_progress: user_documents.OnProgress | None,
     ) -> UserDocuments:
+        from ..privacy.user_documents import UserDocuments
+
         user_key = self.user.get_storage_key(turn)
         check_key(user_key)
         return UserDocuments(
@@ -475,11 +499,16 @@ class StateScopes:
         )
 
     def _erasure(self, user: StateUser, documents: UserDocuments, *, dry_run: bool) -> Erasure:
+        from ..privacy.erasure import Erasure
+        from .user_handlers import UserHandlers
+
         handlers = UserHandlers(self, user, erase=True)
         told = self._workspace.save_handlers
         return Erasure(self.storage, user, documents, handlers, told, dry_run=dry_run)
 
     def _names(self) -> TemplateNames:
+        from ..templates.template import TemplateNames
+
         return TemplateNames(
             {scope.scope_name: scope.row.template_id for scope in self}, self._aliases
         )

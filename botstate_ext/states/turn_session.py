@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Iterable
+from contextlib import suppress
 from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
@@ -12,9 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..documents.merge import OnConflict
 from ..errors import StateKeyError
 from ..host.activity import conversation_id_of, user_id_of
-from ..privacy.user_documents import StateUser
 from ..scopes.scope import StateScope
-from .query_scopes import document_of
 
 if TYPE_CHECKING:
     from .state_scopes import StateScopes
@@ -103,15 +102,17 @@ class TurnSession:
     def discard_user_changes(self) -> None:
         """Discard this turn's unsaved changes to the documents that `erase_user` will delete."""
         for scope in self._states:
-            document = document_of(scope, self._turn) if "user" in scope.row.owner else None
-            if document is not None:
-                document.forget()
+            if "user" in scope.row.owner:
+                with suppress(StateKeyError):  # this turn has no document of it
+                    scope.unloaded_document(self._turn).forget()
 
     async def erase_user(self) -> None:
         """Erase the user of this turn, as `StateScopes.erase_user`. Logs what could not be removed.
 
         :raises StateStorageError: documents could not be looked for.
         """
+        from ..privacy.user_documents import StateUser  # few turns need it
+
         states, activity = self._states, self._turn.activity
         user = StateUser(activity.channel_id, user_id_of(activity) or "")
         conversation_ids: Iterable[str] | None = None

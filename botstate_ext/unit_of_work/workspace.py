@@ -20,7 +20,6 @@ from ..serialization.allow_list import AllowList, Types, allow_list
 from ..serialization.codec_choice import codec_for
 from ..serialization.codecs import Codec
 from ..storage.adapt import as_state_storage
-from .replay_work import StagedWork
 from .save_events import SaveHandlers
 from .work import UnitOfWork
 
@@ -89,7 +88,11 @@ class Workspace:
 
     def begin(self, turn: Any, on_conflict: OnConflict) -> UnitOfWork:
         """Open the unit of work of a turn."""
-        kind = StagedWork if on_conflict == "replay" else UnitOfWork
+        kind = UnitOfWork
+        if on_conflict == "replay":
+            from .replay_work import StagedWork  # only bots that replay turns load it
+
+            kind = StagedWork
         work = turn.turn_state[self._turn_key] = self._open(kind, turn, on_conflict)
         work.is_saved_at_its_end = True
         return work

@@ -59,3 +59,16 @@ def test_an_import_loads_optional_packages_only_when_used() -> None:
 def test_botbuilder_azure_imports_where_its_extra_is_installed() -> None:
     code = "import botbuilder.azure, botbuilder.testing"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_bot_starts_without_what_only_some_calls_need() -> None:
+    code = (
+        "import sys; from botstate_ext import StateMiddleware, StateScopes; "
+        "from botbuilder.core import MemoryStorage; "
+        "StateMiddleware(StateScopes(MemoryStorage())); "
+        "print(*sorted(name for name in sys.modules if name.startswith('botstate_ext.')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.split(".")[1] for name in done.stdout.split()}
+    assert loaded.isdisjoint({"listing", "maintenance", "privacy", "templates", "testing", "cli"})
+    assert "states" in loaded
