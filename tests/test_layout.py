@@ -79,7 +79,7 @@ def imports(name: str, path: Path) -> Iterator[str]:
     by their whole names."""
     package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
     package = [part for part in package if part]
-    for node in _run_at_import(ast.parse(path.read_text())):
+    for node in _import_nodes(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (f"/{alias.name}" for alias in node.names)
         elif node.level == 0:
@@ -92,11 +92,14 @@ def imports(name: str, path: Path) -> Iterator[str]:
                 yield whole if whole in modules() else ".".join(base)
 
 
-def _run_at_import(tree: ast.Module) -> Iterator[ast.Import | ast.ImportFrom]:
-    for node in tree.body:
-        # What stands under TYPE_CHECKING, or in a function, waits until it is needed.
+def _import_nodes(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
+    """Return the imports of a module: also those in its functions, which wait until they are
+    called, and not those under TYPE_CHECKING."""
+    for node in ast.iter_child_nodes(tree):
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             yield node
+        elif not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+            yield from _import_nodes(node)
 
 
 def unit(module: str) -> str:

@@ -49,19 +49,19 @@ H = TypeVar("H", bound=ExpiryHandler)
 
 
 class CachedState:
-    """What ``get_cached_state`` gives: upstream's ``CachedBotState``, as far as the SDK uses it."""
+    """The loaded state of a turn: upstream's ``CachedBotState``, as far as the SDK uses it."""
 
     def __init__(self, document: Document) -> None:
         self._document = document
 
     @property
     def state(self) -> dict[str, Any]:
-        """The live mapping of all properties: what is changed in it is saved."""
+        """Return the live mapping of all properties. Changes to it are saved."""
         return self._document.expose()
 
     @property
     def is_changed(self) -> bool:
-        """True when something is not saved yet."""
+        """True if a change is not saved yet."""
         return bool(self._document.changes())
 
 
@@ -250,10 +250,10 @@ class StateScope(BotState):
         return handler
 
     async def query(self, turn: Any, query: Query) -> Any:
-        """What a JSONPath (RFC 9535) finds in the document, as the turn sees it now: with unsaved
-        changes, without expired properties. A singular path gives its value or None, any other a
-        list, a `StateQuery` a dictionary of such answers. Values are plain JSON, and copies. Only
-        the properties that the path can reach are decoded.
+        """Return what a JSONPath (RFC 9535) finds in the document, as the turn sees it now: with
+        unsaved changes, without expired properties. A singular path gives its value or None, any
+        other a list, a `StateQuery` a dictionary of such answers. Values are plain JSON, and
+        copies. Only the properties that the path can reach are decoded.
 
         :raises StateQueryError: the path is not valid, or over a limit.
         """
@@ -294,7 +294,7 @@ class StateScope(BotState):
     # Upstream's BotState
 
     def get_cached_state(self, turn_context: Any) -> CachedState | None:
-        """The loaded state of this turn, or None before it was loaded."""
+        """Return the loaded state of this turn; None before it was loaded."""
         try:
             document = self.unloaded_document(turn_context)
         except StateKeyError:
@@ -302,7 +302,7 @@ class StateScope(BotState):
         return CachedState(document) if document.is_loaded else None
 
     def get(self, turn_context: Any) -> dict[str, Any] | None:
-        """The live mapping of all properties, or None before it was loaded."""
+        """Return the live mapping of all properties; None before it was loaded."""
         cached = self.get_cached_state(turn_context)
         return None if cached is None else cached.state
 
@@ -336,7 +336,7 @@ class StateScope(BotState):
         await self.work_of(turn_context).delete(self.unloaded_document(turn_context))
 
     async def get_property_value(self, turn_context: Any, property_name: str) -> Any:
-        """The value of a property.
+        """Return the value of a property.
 
         :raises KeyError: it is absent.
         """
@@ -358,7 +358,7 @@ class StateScope(BotState):
     # Named states: the scope's properties by name alone
 
     async def get_state(self, turn: Any, name: str) -> StateRecord:
-        """The state of this name.
+        """Return the state of this name.
 
         :raises StateNotFoundError: there is none, or it has expired.
         """
@@ -369,7 +369,7 @@ class StateScope(BotState):
         return self._record(turn, document, name, value)
 
     async def get_or_set_state(self, turn: Any, name: str, payload: Any) -> StateRecord:
-        """The state of this name; where there is none, a new one with a copy of this payload.
+        """Return the state of this name. If there is none, set it to a copy of this payload.
 
         :raises StateEncodeError: the payload is nested too deeply to be copied.
         """
@@ -413,7 +413,7 @@ class StateScope(BotState):
         (await self.document(turn)).delete(name)
 
     async def list_states(self, turn: Any) -> list[StateRecord]:
-        """All states of the scope's document, in no particular order."""
+        """Return all states of the scope's document, in no particular order."""
         document = await self.document(turn)
         values = ((name, document.get(name)) for name in document.names())
         return [
@@ -425,7 +425,7 @@ class StateScope(BotState):
     # The document as a whole
 
     async def read_data(self, turn: Any) -> StateData:
-        """What is stored now. See `StateData`.
+        """Read the document as it is stored now. See `StateData`.
 
         :raises StateDecodeError: it is not a document.
         """
@@ -434,7 +434,7 @@ class StateScope(BotState):
 
     async def write_data(self, turn: Any, data: StateData) -> StateData:
         """Store this as the whole document, if it is what was read: what was read as absent is
-        created only once. Gives the new data, for the next write. Properties that did not change
+        created only once. Return the new data, for the next write. Properties that did not change
         are left as they are stored.
 
         :raises StateConflictError: someone was faster: read again, change again. Or the turn has
@@ -473,7 +473,7 @@ class StateScope(BotState):
         *,
         channel_id: str | None = None,
     ) -> DocumentPage:
-        """A page of the scope's documents, in the order of their keys, channel by channel.
+        """Return a page of the scope's documents, in the order of their keys, channel by channel.
 
         At most ``limit``, from after the page whose ``continuation_token`` is given. A token can be
         kept as long as you like, holds the last key, and works with this scope only. A document
@@ -499,7 +499,7 @@ class StateScope(BotState):
         channel_id: str | None = None,
         data: bool = False,
     ) -> AsyncIterator[DocumentRecord]:
-        """All documents of the scope, read by page as they are asked for.
+        """Yield all documents of the scope, read by page as they are asked for.
 
         ``where``: only those in which this JSONPath finds something. With it, or with
         ``data=True``, documents are read, a hundred at a time, and each record's ``data`` holds the
@@ -526,14 +526,14 @@ class StateScope(BotState):
                     yield record
 
     async def tags(self, turn: Any) -> dict[str, str]:
-        """The tags of this turn's document, as the turn sees them: a copy."""
+        """Return a copy of the tags of this turn's document, as the turn sees them."""
         return (await self.document(turn)).tags
 
     async def set_tags(self, turn: Any, tags: Mapping[str, str]) -> None:
         """Give this turn's document these tags and no others, when the turn's state is saved.
 
         Tags are for finding documents in listings, and stored where those who may list can read
-        them. Two who change different tags at once are merged; of the same tag the later save wins.
+        them. Concurrent changes to different tags are merged; of one tag the later save wins.
 
         :raises TypeError: they are no mapping of strings to strings.
         :raises StateTooLargeError: there are over 32, or names and values are over 4 KB in all. So
@@ -545,11 +545,11 @@ class StateScope(BotState):
     # What properties and the middleware ask of a scope
 
     def work_of(self, turn: Any) -> UnitOfWork:
-        """The unit of work of this turn."""
+        """Return the unit of work of this turn."""
         return self._workspace.work_of(turn)
 
     def unloaded_document(self, turn: Any) -> Document:
-        """This turn's document of this scope, which may not be loaded yet.
+        """Return this turn's document of this scope, which may not be loaded yet.
 
         :raises StateKeyError: the scope has no key in this turn.
         """
@@ -564,7 +564,7 @@ class StateScope(BotState):
         return document
 
     async def document(self, turn: Any) -> Document:
-        """This turn's document of this scope, loaded."""
+        """Return this turn's document of this scope, loaded."""
         document = self.unloaded_document(turn)
         if not document.is_loaded:
             await self._workspace.work_of(turn).load_together(document)
@@ -577,7 +577,7 @@ class StateScope(BotState):
         return self.work_of(turn).documents(self.scope_name)
 
     def default_codec(self, cls: type, *, tagged: bool = False) -> Codec | None:
-        """The codec of a class that was given as a default, where one is needed."""
+        """Return the codec of a class that was given as a default; None if it needs none."""
         return self._workspace.default_codec(cls, tagged=tagged)
 
     async def _fresh(self, work: UnitOfWork, turn: Any) -> Document:

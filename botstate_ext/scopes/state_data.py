@@ -34,7 +34,8 @@ class StateData:
 
     @classmethod
     def _of(cls, document: Document) -> StateData:
-        """What was read; unlike one that the app makes, it knows when nothing was there."""
+        """Return the data of a document. Unlike data that the app makes, it knows if the document
+        was absent."""
         is_there = document.etag is not None
         result = cls(plain_properties(document) if is_there else None, document.etag or ANY)
         result._was_absent = not is_there
@@ -51,7 +52,7 @@ class StateData:
         return etag is None or not self._was_absent
 
     def get(self, name: str, type_: Any = None) -> Any:
-        """The value of a property, as this type if one is given; None where it is absent.
+        """Return the value of a property, as this type if one is given; None if it is absent.
 
         :raises StateDecodeError: the value does not fit the type.
         """

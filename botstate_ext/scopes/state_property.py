@@ -36,7 +36,7 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
 
     @property
     def name(self) -> str:
-        """The name of the property, which is its name in the stored document."""
+        """Return the name of the property, also its name in the stored document."""
         return self._name
 
     @overload
@@ -50,7 +50,7 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
     @overload
     async def get(self, turn_context: Any, default_value_or_factory: T) -> T: ...
     async def get(self, turn_context: Any, default_value_or_factory: Any = None) -> Any:
-        """The value: the same object each time in a turn, so a change in place is saved with it.
+        """Return the value: the same object each time in a turn, so a change in place is saved.
 
         Absent or expired gives the default, which is then the property's value: what a callable
         returns (a class, or a function, which may be async), or a copy of any other value; 0, ""
@@ -154,8 +154,8 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
         return handler
 
     async def query(self, turn_context: Any, query: Query) -> Any:
-        """What a JSONPath finds in this property's value, as `StateScope.query` does in a document.
-        An absent property has no values: None for a singular path, else an empty list.
+        """Return what a JSONPath finds in this property's value, as `StateScope.query` does in a
+        document. An absent property has no values: None for a singular path, else an empty list.
 
         :raises StateQueryError: the path is not valid, or over a limit.
         """
@@ -163,7 +163,8 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
         return query_property(asked, await self._scope.document(turn_context), self._name)
 
     def at(self, document_id: str) -> StateProperty[T]:
-        """The same property in the document with this id (shared, workflow, an app's own scopes).
+        """Return the same property in the document with this id (shared, workflow, and the app's
+        own scopes): ``await order.at("12345").get(turn)``.
 
         :raises StateKeyError: the scope's document is chosen by the activity.
         """
@@ -177,7 +178,7 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
         return self._scope.policies.of(self._name)
 
     def _hint(self, policy: PropertyPolicy, default: Any) -> PropertyPolicy | None:
-        """How to read and write the class that a default names, where no type was declared."""
+        """Return the policy for the class that a default names, if no type was declared."""
         cls = None if policy.declared_type else type_from_default(default)
         if cls is None:
             return None

@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from ..scopes.scope import StateScope
     from .state_scopes import StateScopes
 
-_DEPTH: Final = 3  # of a place in the tree: scope, id, property
+_DEPTH: Final = 3  # of a path in the tree: scope, id, property
 
 
 async def ask_tree(query: JsonPath | StateQuery, states: StateScopes, turn: Any) -> Any:
-    """The answer from the tree of all scopes; only what the query can reach is read or decoded."""
-    places = _Places(query.reach(_DEPTH))
-    reached = list(_reached(places, states, turn))
+    """Run a query on the tree of all scopes. Reads and decodes only what it can reach."""
+    reach = _Reach(query.reach(_DEPTH))
+    reached = list(_reached(reach, states, turn))
     await states.user.work_of(turn).load([one.document for one in reached])
     tree: dict[str, Any] = {scope.scope_name: {} for scope in states}
-    tree["turn"] = _activity(states, turn) if places.reach("turn") else {}
+    tree["turn"] = _activity(states, turn) if reach.includes("turn") else {}
     for scope, document_id, document, names in reached:
         if document_id is None:
             tree[scope] = visible_properties(document, names)
@@ -43,7 +43,8 @@ class TurnDocuments:
     async def documents(
         self, wanted: Mapping[DocumentName, frozenset[str] | None]
     ) -> dict[DocumentName, dict[str, Any]]:
-        """These documents as plain JSON, loaded in one batch; those without a key are left out."""
+        """Return these documents as plain JSON, loaded in one batch. Leaves out those without a
+        key."""
         scopes = {scope.scope_name: scope for scope in self._states}
         found = {
             name: document_of(scopes[name[0]], self._turn, name[1])
@@ -61,7 +62,7 @@ class TurnDocuments:
 
 
 def document_of(scope: StateScope, turn: Any, document_id: str | None = None) -> Document | None:
-    """A scope's document in this turn, which may not be loaded yet; None where it has no key."""
+    """Return a scope's document in this turn, perhaps not loaded yet; None if it has no key."""
     try:
         chosen = scope if document_id is None else scope.at(document_id)
         return chosen.unloaded_document(turn)
@@ -69,28 +70,28 @@ def document_of(scope: StateScope, turn: Any, document_id: str | None = None) ->
         return None
 
 
-class _Places:
-    """Which names below each place a query can read."""
+class _Reach:
+    """The names below each path that a query can read."""
 
-    def __init__(self, places: Iterable[tuple[str, ...]]) -> None:
-        self._places = frozenset(places)
+    def __init__(self, paths: Iterable[tuple[str, ...]]) -> None:
+        self._paths = frozenset(paths)
 
-    def reach(self, *path: str) -> bool:
-        """Whether something at or below this place can be read."""
+    def includes(self, *path: str) -> bool:
+        """True if something at or below this path can be read."""
         depth = len(path)
-        return any(p[:depth] == path[: len(p)] for p in self._places)
+        return any(p[:depth] == path[: len(p)] for p in self._paths)
 
     def names(self, *path: str) -> Names:
-        """The names below a place that can be read; None for all of them."""
+        """Return the names below a path that can be read; None for all of them."""
         depth = len(path)
-        if any(len(p) <= depth and p == path[: len(p)] for p in self._places):
+        if any(len(p) <= depth and p == path[: len(p)] for p in self._paths):
             return None
         return self.written(*path)
 
     def written(self, *path: str) -> frozenset[str]:
-        """The names below a place that the query writes out, whatever else it can read."""
+        """Return the names below a path that the query writes out, whatever else it can read."""
         depth = len(path)
-        return frozenset(p[depth] for p in self._places if len(p) > depth and p[:depth] == path)
+        return frozenset(p[depth] for p in self._paths if len(p) > depth and p[:depth] == path)
 
 
 class _Reached(NamedTuple):
@@ -102,30 +103,30 @@ class _Reached(NamedTuple):
     names: Names
 
 
-def _reached(places: _Places, states: StateScopes, turn: Any) -> Iterable[_Reached]:
+def _reached(reach: _Reach, states: StateScopes, turn: Any) -> Iterable[_Reached]:
     for scope in states:
         name = scope.scope_name
-        if not places.reach(name):
+        if not reach.includes(name):
             continue
         if scope.row.is_by_id:
-            yield from _reached_by_id(places, scope, turn)
+            yield from _reached_by_id(reach, scope, turn)
             continue
         document = document_of(scope, turn)
         if document is not None:
-            yield _Reached(name, None, document, places.names(name))
+            yield _Reached(name, None, document, reach.names(name))
 
 
-def _reached_by_id(places: _Places, scope: StateScope, turn: Any) -> Iterable[_Reached]:
+def _reached_by_id(reach: _Reach, scope: StateScope, turn: Any) -> Iterable[_Reached]:
     """Return the documents that the query names by id and, if it can read any, those that this turn
     has used."""
     name = scope.scope_name
-    wanted = {d: document_of(scope, turn, d) for d in places.written(name)}
-    if places.names(name) is None:
+    wanted = {d: document_of(scope, turn, d) for d in reach.written(name)}
+    if reach.names(name) is None:
         used = scope.work_of(turn).documents(name)
         wanted.update((document.id, document) for document in used if document.id is not None)
     for document_id, document in wanted.items():
         if document is not None:
-            yield _Reached(name, document_id, document, places.names(name, document_id))
+            yield _Reached(name, document_id, document, reach.names(name, document_id))
 
 
 def _activity(states: StateScopes, turn: Any) -> dict[str, Any]:

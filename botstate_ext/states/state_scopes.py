@@ -126,11 +126,11 @@ class StateScopes:
 
     @property
     def storage(self) -> StateStorage:
-        """The hardened storage that all scopes use."""
+        """Return the hardened storage of all scopes."""
         return self._workspace.storage
 
     def scope(self, name: str, key: KeyFunction | None = None) -> OwnScope:
-        """A scope of the app's own, made when it is first named: a Teams team, a tenant.
+        """Return a scope of the app's own, made when it is first named: a Teams team, a tenant.
 
         ``key``: ``(turn) -> id`` of the document that the turn uses, loaded and saved with it; None
         from it means that this turn has none. Without one, `at` chooses the document.
@@ -185,7 +185,7 @@ class StateScopes:
         workflow_id: str | None = None,
         on_conflict: OnConflict = "merge",
     ) -> OutsideTurn:
-        """State outside any turn: ``async with states.unit_of_work(reference) as work``.
+        """Open state outside any turn: ``async with states.unit_of_work(reference) as work``.
 
         ``reference``: whose state, as ``TurnContext.get_conversation_reference`` gave it; or by
         ids. A scope that needs an id which is not given raises `StateKeyError` when it is used.
@@ -208,7 +208,7 @@ class StateScopes:
         )
 
     async def complete_conversation(self, turn: Any, *, only_user: bool = False) -> None:
-        """End the conversation: remove its document and its private ones, of all users; with
+        """End the conversation: delete its document and its private documents, of all users; with
         ``only_user`` nothing but this user's private one. What the user scope holds stays.
 
         It is done when the turn has been saved, after all that the bot does in it; where nothing
@@ -233,11 +233,11 @@ class StateScopes:
             work.ending = ending
 
     def view(self, turn: Any) -> StateView:
-        """The loaded scopes of this turn as plain mappings. See `StateView`."""
+        """Return the loaded scopes of this turn as plain mappings. See `StateView`."""
         return StateView(self, turn)
 
     async def query(self, turn: Any, query: Query) -> Any:
-        """What a JSONPath finds in all that this turn remembers, a tree of the scopes by name:
+        """Return what a JSONPath finds in the scopes of this turn, a tree by their names:
         ``{"user": {...}, "conversation": {...}, ..., "shared": {id: {...}}, "turn": activity}``.
 
         Shared documents that the path names are loaded in one batch; a path that names none sees
@@ -250,7 +250,7 @@ class StateScopes:
         return await ask_tree(as_query(query), self, turn)
 
     async def render(self, turn: Any, template: str, *, strict: bool = False) -> str:
-        """The template with each ``{@scope.name}`` replaced by what this turn remembers. See
+        """Render a template: replace each ``{@scope.name}`` by its value in this turn. See
         docs/templates.md for the syntax. A missing value is the empty text, or its ``|'default'``.
 
         :raises StateQueryError: the template is wrong; or, with ``strict``, a value is missing that
@@ -263,7 +263,7 @@ class StateScopes:
         return await Template.parse(template).render(documents, self._names(), strict=strict)
 
     def check_template(self, template: str) -> list[TemplateProblem]:
-        """What is wrong with a template, with positions; empty when nothing is. Needs no turn."""
+        """Return the problems of a template, with their positions. Needs no turn."""
         from ..templates.template import Template
 
         return Template.parse(template).check(self._names())
@@ -310,7 +310,7 @@ class StateScopes:
         dry_run: bool = False,
         on_progress: user_documents.OnProgress | None = None,
     ) -> dict[str, Any]:
-        """The same data as plain JSON, ready for ``json.dumps``.
+        """Return the data that `erase_user` would remove as plain JSON, ready for ``json.dumps``.
 
         ``{"channel_id", "user_id", "documents", "exported", "ambiguous", "failed"}``: each document
         with ``scope``, ``key``, ``conversation_id``, ``created``, ``updated``, ``tags`` and
@@ -352,7 +352,7 @@ class StateScopes:
         per_second: float = 500,
         on_progress: OnProgress | None = None,
     ) -> SweepReport:
-        """Remove what has expired, in all scopes, and run the handlers of what has one.
+        """Delete expired properties in all scopes and call their expiry handlers.
 
         Any number of processes may do so at once. A document that cannot be done is logged, counted
         and passed over. Cancelling stops it at once; what it had claimed for a handler is free for
@@ -433,8 +433,8 @@ class StateScopes:
         return await checker.run()
 
     async def read_document(self, key: str) -> DocumentRecord | None:
-        """One stored document with its properties as plain JSON in ``data``, by its key as a
-        listing tells it, in whatever scope; None if it is absent.
+        """Read one stored document of any scope by its key, as listings give it. Its ``data`` holds
+        the properties as plain JSON. None if it is absent.
 
         :raises StateDecodeError: it is not a document.
         :raises StateStorageError: the storage failed, or does not list.

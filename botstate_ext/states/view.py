@@ -44,32 +44,32 @@ class StateView:
 
     @property
     def user(self) -> dict[str, Any]:
-        """The user's properties."""
+        """Return the user's properties."""
         return self["user"]
 
     @property
     def conversation(self) -> dict[str, Any]:
-        """The conversation's properties."""
+        """Return the conversation's properties."""
         return self["conversation"]
 
     @property
     def private(self) -> dict[str, Any]:
-        """The user's properties in this conversation."""
+        """Return the user's properties in this conversation."""
         return self["private"]
 
     @property
     def bot(self) -> dict[str, Any]:
-        """The bot's own properties."""
+        """Return the bot's own properties."""
         return self["bot"]
 
     @property
     def workflow(self) -> dict[str, Any]:
-        """The properties of the workflow that is bound to the turn."""
+        """Return the properties of the workflow that is bound to the turn."""
         return self["workflow"]
 
     @property
     def shared(self) -> Mapping[str, dict[str, Any]]:
-        """The shared documents that this turn has used, by id."""
+        """Return the shared documents that this turn has used, by id."""
         return self["shared"]
 
     def __repr__(self) -> str:

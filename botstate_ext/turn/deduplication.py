@@ -1,4 +1,4 @@
-"""Deliveries: what a channel delivers again is not handled again."""
+"""Deliveries: an activity that a channel delivers again is not handled again."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ _LONGEST: Final = 64
 
 
 class Deliveries:
-    """The deliveries of activities to a bot. Which were handled is noted in the conversation's
-    document, for ``keep``; with None nothing is noted, and every delivery is handled.
+    """The deliveries of activities to a bot. A handled activity leaves a mark in the conversation's
+    document, for ``keep``. With None there are no marks, and every delivery is handled.
 
     :raises TypeError, ValueError: ``keep`` is not a duration, or not longer than zero.
     """
@@ -102,14 +102,14 @@ class MarkedDelivery(Delivery):
 
 
 def _mark(activity: Activity) -> str | None:
-    """What an activity is known by when it comes again; None if that cannot be told."""
+    """Return a mark that is the same each time an activity is delivered; None if it has none."""
     if not activity.id or activity.type in _NOT_ONCE or is_continuation(activity):
         return None
     return f"{_brief(str(activity.type))} {_brief(activity.id)}"
 
 
 def _brief(text: str) -> str:
-    """The text, or its hash: a client may send anything as type and id."""
+    """Return the text, or its hash: a client may send anything as type and id."""
     if len(text) <= _LONGEST and text.isprintable():
         return text
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

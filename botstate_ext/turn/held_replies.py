@@ -21,7 +21,7 @@ class ImmediateReplies:
         pass
 
     def release_on_exit(self) -> None:
-        """Nothing waits for it."""
+        """Do nothing: no reply is held."""
 
     async def __aenter__(self) -> ImmediateReplies:
         return self
@@ -51,7 +51,7 @@ class HeldReplies:
         self.is_open = False
 
     def release_on_exit(self) -> None:
-        """State is saved: the replies may be sent."""
+        """Let the replies be sent at the end of the block: state is saved."""
         self._state_is_saved = True
 
     async def __aenter__(self) -> HeldReplies:
@@ -116,7 +116,7 @@ class HeldReplies:
         self._waiting.append(Deletion(self._channel, context, reference))
 
     def real_id(self, activity_id: str | None) -> str | None:
-        """The channel's id of a message that was held, or the id itself."""
+        """Return the channel's id of a message that was held; any other id as it is."""
         response = self._responses.get(activity_id or "")
         real: str | None = activity_id if response is None else response.id
         return real

@@ -18,8 +18,8 @@ _ATTEMPT: Final = "botstate_ext.attempt"
 
 
 def turn_is_replay(turn_context: Context) -> bool:
-    """True when this turn runs for the second time or more, because what it read was changed by
-    someone else meanwhile (``StateMiddleware(on_conflict="replay")``)."""
+    """True if this turn runs again, because another turn changed the state that it had read
+    (``StateMiddleware(on_conflict="replay")``)."""
     attempt: int = turn_context.turn_state.get(_ATTEMPT, 1)
     return attempt > 1
 

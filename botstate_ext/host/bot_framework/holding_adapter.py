@@ -34,21 +34,21 @@ class HoldingAdapter:
     async def send_activities(
         self, context: TurnContext, activities: list[Activity]
     ) -> list[ResourceResponse]:
-        """As the adapter does, when the turn's state is saved; what passes at once, now."""
+        """Hold activities until the turn's state is saved; send at once what is not held."""
         if not self._replies.is_open or not activities:
             sent: list[ResourceResponse] = await self._adapter.send_activities(context, activities)
             return sent
         return [await self._replies.send(context, activity) for activity in activities]
 
     async def update_activity(self, context: TurnContext, activity: Activity) -> Any:
-        """As the adapter does, when the turn's state is saved."""
+        """Hold the change until the turn's state is saved."""
         if self._replies.is_open:
             return self._replies.update(context, activity)
         activity.id = self._replies.real_id(activity.id)
         return await self._adapter.update_activity(context, activity)
 
     async def delete_activity(self, context: TurnContext, reference: ConversationReference) -> None:
-        """As the adapter does, when the turn's state is saved."""
+        """Hold the deletion until the turn's state is saved."""
         if self._replies.is_open:
             self._replies.delete(context, reference)
             return

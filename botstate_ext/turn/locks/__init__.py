@@ -1,7 +1,8 @@
 """Turn locks: which turns run one after another.
 
-``base.py`` has the rules that all share, ``places.py`` the queues of one process, ``in_process.py``
-and ``blob_lease.py`` the two locks that come with the package.
+``base`` has the rules that all locks share, ``in_process`` and ``blob_lease`` are the two locks
+that come with the package. ``key_queue`` has the queues of one process, ``reentrancy`` knows which
+turn the running code is a part of.
 """
 
 from __future__ import annotations

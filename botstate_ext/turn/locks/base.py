@@ -45,7 +45,7 @@ class TurnLock(ABC):
     each user of a group chat apart. None from it means the conversation.
 
     These do not wait, and nobody waits for them: typing, reactions, ``continue_conversation`` (it
-    brings a skill's reply, for which the turn that holds the place may be waiting), a turn inside
+    brings a skill's reply, for which the turn that holds the lock may be waiting), a turn inside
     a turn of the same key, and an activity that names no conversation.
 
     :raises ValueError: ``wait`` or ``invoke_wait`` is negative, or ``on_timeout`` is none of these.
@@ -68,16 +68,16 @@ class TurnLock(ABC):
 
     @abstractmethod
     def hold(self, key: str, wait: timedelta) -> AbstractAsyncContextManager[bool]:
-        """Wait at most so long for the place of this key, and hold it for the block.
+        """Wait for the lock of this key, at most so long, and hold it for the block.
 
-        The block is given True when it holds the place, and False when it took too long: it runs
+        The block is given True if it holds the lock, and False if the wait took too long: it runs
         all the same. A block that is cancelled, while it waits or later, leaves nothing held.
 
         :raises StateStorageError: what the lock is kept in failed; the turn fails with it.
         """
 
     def turn(self, turn: Any) -> AbstractAsyncContextManager[None]:
-        """Run a block as this turn, after those before it."""
+        """Run a block as this turn, after the turns before it."""
         key = self._key(turn)
         if key is None:
             return nullcontext()
@@ -96,7 +96,7 @@ class TurnLock(ABC):
             return None
 
     def _wait_of(self, activity: Activity) -> timedelta | None:
-        """How long this activity waits; None if it does not take part."""
+        """Return how long this activity waits; None if it does not take part."""
         if activity.type in _NEVER_WAIT or is_continuation(activity):
             return None
         return self._invoke_wait if activity.type == INVOKE else self._wait

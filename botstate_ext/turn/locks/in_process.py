@@ -38,7 +38,7 @@ class InProcessTurnLock(TurnLock):
 
 
 class _Hold(AbstractAsyncContextManager[bool]):
-    """One place, taken for a block. A class and no generator, for it is in every turn's path."""
+    """Holds a key for a block. A class and no generator, for it is in every turn's path."""
 
     def __init__(self, queue: KeyQueue, key: str, seconds: float) -> None:
         self._queue, self._key, self._seconds = queue, key, seconds

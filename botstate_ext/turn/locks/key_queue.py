@@ -11,14 +11,14 @@ WaitFor: TypeAlias = Callable[["asyncio.Future[None]", "float | None"], Awaitabl
 """Returns when the future is done, or when so many seconds have gone by (None: never)."""
 
 
-async def wait_for(place: asyncio.Future[None], seconds: float | None) -> None:
-    """Not ``asyncio.wait_for``: before Python 3.12 that loses a place which is given in the very
-    moment of a time-out or a cancellation."""
-    await asyncio.wait((place,), timeout=seconds)
+async def wait_for(holds: asyncio.Future[None], seconds: float | None) -> None:
+    """Wait until the future is done, at most so long. Not ``asyncio.wait_for``: before Python 3.12
+    that loses a key which is given in the very moment of a time-out or a cancellation."""
+    await asyncio.wait((holds,), timeout=seconds)
 
 
 class KeyQueue:
-    """What nobody holds takes no memory."""
+    """A lock for each key, in order of arrival. A key that nobody holds takes no memory."""
 
     def __init__(self, wait_for: WaitFor = wait_for) -> None:
         self._wait_for = wait_for
@@ -29,29 +29,29 @@ class KeyQueue:
         return len(self._waiting)
 
     async def take(self, key: Hashable, seconds: float | None = None) -> bool:
-        """Wait for this key's place, and hold it until `pass_on`. False: it was not to be had
-        within so many seconds (None: without end), and is not held."""
+        """Wait for this key, and hold it until `pass_on`. False if it was not free within so many
+        seconds (None: wait without end): then it is not held."""
         queue = self._waiting.get(key)
         if queue is None:
             self._waiting[key] = deque()
             return True
-        place = asyncio.get_running_loop().create_future()
-        queue.append(place)
+        holds = asyncio.get_running_loop().create_future()
+        queue.append(holds)
         try:
-            await self._wait_for(place, seconds)
+            await self._wait_for(holds, seconds)
         except BaseException:
-            if place.done():
+            if holds.done():
                 self.pass_on(key)  # given to one who was cancelled before it knew
             else:
-                queue.remove(place)
+                queue.remove(holds)
             raise
-        if not place.done():
-            queue.remove(place)
+        if not holds.done():
+            queue.remove(holds)
             return False
         return True
 
     def pass_on(self, key: Hashable) -> None:
-        """Give up this key's place to the next who waits for it."""
+        """Release this key to the next in its queue."""
         queue = self._waiting[key]
         if queue:
             queue.popleft().set_result(None)
