@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -9,8 +10,9 @@ from contextlib import contextmanager
 class CircuitBreaker:
     """Opens when an operation failed and the storage answered nobody while it ran.
 
-    While it is open, requests are refused. After ``pause`` seconds one operation may try; the
-    others are refused until that one is answered. Any answer closes the breaker.
+    While it is open, operations are refused. After ``pause`` seconds one operation may try; the
+    others wait for it, since a turn that reads several documents at once needs all of them. Any
+    answer closes the breaker.
 
     ``clock`` returns seconds that never go back.
     """
@@ -18,8 +20,18 @@ class CircuitBreaker:
     def __init__(self, pause: float, clock: Callable[[], float]) -> None:
         self._pause, self._clock = pause, clock
         self._open_until: float | None = None
-        self._is_probing = False
+        self._is_probed = asyncio.Event()
+        self._is_probed.set()
         self._answers = 0
+
+    @property
+    def is_probing(self) -> bool:
+        """True while one operation tries for all."""
+        return not self._is_probed.is_set()
+
+    async def probed(self) -> None:
+        """Wait until the operation that tries for all has ended."""
+        await self._is_probed.wait()
 
     @contextmanager
     def admit(self) -> Iterator[int | None]:
@@ -27,14 +39,14 @@ class CircuitBreaker:
         is refused."""
         if self._open_until is None:
             yield self._answers
-        elif self._is_probing or self._clock() < self._open_until:
+        elif self.is_probing or self._clock() < self._open_until:
             yield None
         else:
-            self._is_probing = True
+            self._is_probed.clear()
             try:
                 yield self._answers
             finally:
-                self._is_probing = False
+                self._is_probed.set()
 
     def answered(self) -> None:
         """Close the breaker: the storage gave an answer, whatever it said."""

@@ -40,6 +40,7 @@ def test_it_refuses_for_its_pause_and_then_admits_one_at_a_time() -> None:
     clock.now = 5.0
     with breaker.admit() as probe:
         assert probe is not None
+        assert breaker.is_probing
         assert not admits(breaker)
         breaker.failed(probe)
     assert not admits(breaker)

@@ -62,7 +62,7 @@ class BlobStorage(StateStorage):
         container_client: Any = None,
         create_container: bool = True,
         parallel: int = 16,
-        deadline: timedelta = timedelta(seconds=8),
+        deadline: timedelta = Retries.deadline,
         close_within: timedelta = timedelta(seconds=5),
         types: Iterable[type] = (),
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,

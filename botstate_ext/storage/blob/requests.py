@@ -143,22 +143,30 @@ class _Operation:
     async def run(self, request: Request[T]) -> T:
         # Before the wait for a slot: of many that wait for a dead storage, the last fails in time.
         self.end = self.retries.clock() + self.retries.seconds
+        self.aborted = self.connection.enter()
+        try:
+            return await self._run_if_admitted(request)
+        except _Aborted:
+            raise self._failed(FailureKind.FINAL, _CLOSED) from self._last_error
+        finally:
+            self.connection.leave()
+
+    async def _run_if_admitted(self, request: Request[T]) -> T:
+        try:
+            while self.breaker.is_probing:
+                await self._wait(self.breaker.probed(), self._left)
+        except asyncio.TimeoutError:
+            raise self._failed(FailureKind.TRANSIENT, _REFUSED) from None
         with self.breaker.admit() as admitted:
             if admitted is None:
                 raise self._failed(FailureKind.TRANSIENT, _REFUSED)
-            self.aborted = self.connection.enter()
+            await self._take_slot()
+            # A request keeps its slot while it waits for its next attempt: a storage that
+            # throttles wants fewer requests, not other ones.
             try:
-                await self._take_slot()
-                # A request keeps its slot while it waits for its next attempt: a storage that
-                # throttles wants fewer requests, not other ones.
-                try:
-                    return await self._until_done(request, admitted)
-                finally:
-                    self.connection.slots.release()
-            except _Aborted:
-                raise self._failed(FailureKind.FINAL, _CLOSED) from self._last_error
+                return await self._until_done(request, admitted)
             finally:
-                self.connection.leave()
+                self.connection.slots.release()
 
     async def _take_slot(self) -> None:
         place = self.connection.slots.take()
