@@ -20,7 +20,7 @@ RESERVED: Final = "$state"
 """The one entry of a document that is not a property. Always the last."""
 
 UPSTREAM_ETAG: Final = "e_tag"
-"""What upstream's adapters leave in a body. Dropped when read, never written."""
+"""An entry that upstream's adapters leave in a body. Dropped when read, never written."""
 
 EXPIRES_AT: Final = "agentsstorageexpiresat"
 """Blob metadata: when the whole document ends. The successor SDK's proposal uses this name, for
@@ -28,15 +28,15 @@ items that end as a whole; so it is set only when every property of the document
 
 NEXT_EXPIRY: Final = "statenextexpiry"
 """Blob metadata: when the first property of the document ends, or the next handler is due: a time
-whose text sorts as times do; or `NEVER`. What has no such entry was written by someone else."""
+whose text sorts as times do; or `NEVER`. An item without it has another writer."""
 
 SCOPE: Final = "statescope"
 CREATED: Final = "statecreated"
 UPDATED: Final = "stateupdated"
 EXPIRES: Final = "stateexpires"
 TAGS: Final = "statetags"
-"""Blob metadata: what a listing tells. ``stateexpires``: when the last property ends, where all do.
-Beside these, ``statechannel``, ``stateuser`` and ``stateconversation``: whose it is."""
+"""Blob metadata, for listings. ``stateexpires``: when the last property expires, if all do. The
+owner is stored beside these, as ``statechannel``, ``stateuser`` and ``stateconversation``."""
 
 NEVER: Final = "never"
 """Sorts after every time."""

@@ -1,4 +1,4 @@
-"""Writes whose answers have not come, and which may be stored. Pure."""
+"""Writes without an answer yet, which may or may not be stored. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Changes: TypeAlias = Mapping[str, bytes | None]
 
 
 class Outcome(Enum):
-    """What a later read of a document tells about a write of it."""
+    """The outcome of a write, as a later read of the document tells it."""
 
     STORED = "it is stored"
     NOT_STORED = "it is not stored, and can no longer arrive"

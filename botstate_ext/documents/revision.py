@@ -1,4 +1,4 @@
-"""The next revision of a document: what is stored now with one unit of work's changes. Pure."""
+"""The next revision of a document: the stored texts with the changes of a unit of work. Pure."""
 
 from __future__ import annotations
 
