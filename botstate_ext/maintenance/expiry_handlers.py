@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, TypeAlias
 
@@ -29,29 +29,56 @@ _log: Final = logging.getLogger("botstate_ext.expiry")
 async def handle(
     work: UnitOfWork,
     document: Document,
-    claims: Collection[Expiring],
+    claims: Sequence[Expiring],
     sleep: Sleep,
     host: Host,
 ) -> list[bool]:
-    """Run the handlers of each claim, one after another, and take out those that ran to their end.
+    """Run the handlers of each claim, one after another, and remove the claims whose handlers ran
+    to their end. Return for each claim whether they did.
 
-    One that raises is logged, stays, and is free to be claimed again later.
+    A handler that raises is logged; its claim stays, and is free to be claimed again later.
     """
+    outcomes: list[bool] = []
     async with _renewed(work, document, claims, sleep):
-        return [await _handle_one(work, document, claim, host) for claim in claims]
+        end = 0
+        while end < len(claims):
+            # Each write costs the whole document. Batches that double keep the cost linear; a
+            # batch of one comes first, so that few claims are not handled twice after a crash.
+            start, end = end, end + max(1, min(end, len(claims) - end))
+            outcomes += await _handle_batch(work, document, claims[start:end], host)
+    return outcomes
 
 
-async def _handle_one(work: UnitOfWork, document: Document, claim: Expiring, host: Host) -> bool:
-    place = (claim.name, document.scope, document.key)
+async def _handle_batch(
+    work: UnitOfWork, document: Document, claims: Sequence[Expiring], host: Host
+) -> list[bool]:
+    """Run the handlers of some claims, and then write what became of all of them in one step."""
+    done: list[Expiring] = []
+    failed: list[Expiring] = []
+    try:
+        for claim in claims:
+            is_done = await _run_handlers(document, claim, host)
+            (done if is_done else failed).append(claim)
+    finally:  # also if this is cancelled: what was handled is not handled again
+        if done or failed:
+            await rewrite(work, document, lambda found: _concluded(work, found, done, failed))
+    ids = {claim.id for claim in done}
+    return [claim.id in ids for claim in claims]
+
+
+async def _run_handlers(document: Document, claim: Expiring, host: Host) -> bool:
     try:
         state = _expired_state(document, claim, host)
         for handler in document.policies.handlers_of(claim.name):
             await call_handler(handler, state)
     except Exception:  # noqa: BLE001 - logged, and what was to be handled is kept
-        _log.exception("The handler of the expired property %r (scope %r, key %r) failed.", *place)
-        await rewrite(work, document, lambda found: _postponed(work, found, claim))
+        _log.exception(
+            "The handler of the expired property %r (scope %r, key %r) failed.",
+            claim.name,
+            document.scope,
+            document.key,
+        )
         return False
-    await rewrite(work, document, lambda found: _without(found, claim))
     return True
 
 
@@ -117,19 +144,19 @@ def _prolonged(work: UnitOfWork, found: Document, ids: dict[str, int]) -> Plan |
     )
 
 
-def _postponed(work: UnitOfWork, found: Document, claim: Expiring) -> Plan | None:
-    entries = found.metadata.expiring
-    mine = [e for e in entries if (e.id, e.attempts) == (claim.id, claim.attempts)]
-    if not mine:
-        return None  # someone else has claimed it since, or has handled it
-    later = pending_expiry.postponed(claim, work.clock())
-    return _left(found, [later if entry is mine[0] else entry for entry in entries])
+def _concluded(
+    work: UnitOfWork, found: Document, done: Collection[Expiring], failed: Collection[Expiring]
+) -> Plan | None:
+    """Return the plan to remove the claims that are done, and to postpone those that failed.
 
-
-def _without(found: Document, claim: Expiring) -> Plan | None:
+    A failed one that someone else has claimed since is left alone.
+    """
+    ids, now = {claim.id for claim in done}, work.clock()
+    postponed = {(c.id, c.attempts): pending_expiry.postponed(c, now) for c in failed}
     entries = found.metadata.expiring
-    left = [entry for entry in entries if entry.id != claim.id]
-    return None if len(left) == len(entries) else _left(found, left)
+    left = [postponed.get((e.id, e.attempts), e) for e in entries if e.id not in ids]
+    is_same = len(left) == len(entries) and all(a is b for a, b in zip(left, entries, strict=True))
+    return None if is_same else _left(found, left)
 
 
 def _left(found: Document, entries: list[Expiring]) -> Plan:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import monotonic
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias, overload
 
 from ..documents.document import Document
 from ..documents.metadata import RESERVED
 from ..documents.policy import Policies
 from ..documents.schema_versions import FIRST
-from ..errors import StateError
+from ..errors import reason_of
 from ..keys.parse import parse
 from ..serialization import json_text, jsonpickle
 from ..storage.base import ItemInfo, StoredItem
-from ..storage.parallel import in_parallel
+from ..storage.parallel import for_each
 from ..unit_of_work.rewrite import MAX_ATTEMPTS
 from ..unit_of_work.workspace import Workspace
 from ..unit_of_work.write_loop import Plan, fill, refresh, write_until_stored
@@ -35,6 +34,26 @@ class Problem(NamedTuple):
 
     key: str
     reason: str
+
+
+class _Problems(Sequence[Problem]):
+    """The problems up to now, of a list that grows. A copy for each report would cost the square of
+    their number."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self._problems, self._length = problems, len(problems)
+
+    def __len__(self) -> int:
+        return self._length
+
+    @overload
+    def __getitem__(self, index: int) -> Problem: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Problem]: ...
+    def __getitem__(self, index: int | slice) -> Problem | Sequence[Problem]:
+        if isinstance(index, slice):
+            return self._problems[: self._length][index]
+        return self._problems[range(self._length)[index]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +73,7 @@ class MigrationReport:
     rewritten: int = 0
     unchanged: int = 0
     others: int = 0
-    problems: tuple[Problem, ...] = field(default=(), repr=False)
+    problems: Sequence[Problem] = field(default=(), repr=False)
     resume: str | None = None
     seconds: float = 0.0
 
@@ -91,7 +110,7 @@ class Migration:
         if before is not None and before.utcoffset() is None:
             raise ValueError("jsonpickle_1_before must be an aware time.")
         self._workspace, self._scopes, self._options = workspace, scopes, options
-        self._slots = asyncio.Semaphore(options.parallel)
+        self._problems: list[Problem] = []
         self._report = MigrationReport(resume=options.resume)
         self._started = monotonic()
 
@@ -100,21 +119,22 @@ class Migration:
         token = self._options.resume
         while True:
             page = await self._workspace.storage.list_page(limit=PAGE, continuation_token=token)
-            await in_parallel(self._in_turn(info) for info in page.items)
+            await for_each(page.items, self._in_turn, parallel=self._options.parallel)
             token = page.continuation_token
             self._note(resume=token)
             if token is None:
-                return self._report
+                return replace(self._report, problems=tuple(self._problems))
 
     async def _in_turn(self, info: ItemInfo) -> None:
-        async with self._slots:
-            outcome = "problems"
-            try:
-                outcome = await self._one(info)
-            except StateError as error:
-                self._add_problem(info.key, str(error))
-                _log.warning("A document was left as it was: %s", error)
-        counted = {} if outcome == "problems" else {outcome: getattr(self._report, outcome) + 1}
+        counted: dict[str, object] = {}
+        try:
+            outcome = await self._one(info)
+        except Exception as error:  # noqa: BLE001 - reported and logged; the others are still done
+            reason = reason_of(error)
+            self._add_problem(info.key, reason)
+            _log.warning("A document was left as it was (key %r): %s", info.key, reason)
+        else:
+            counted[outcome] = getattr(self._report, outcome) + 1
         self._note(seen=self._report.seen + 1, **counted)
 
     async def _one(self, info: ItemInfo) -> str:
@@ -153,8 +173,8 @@ class Migration:
         return "rewritten" if is_rewritten else "unchanged"
 
     def _add_problem(self, key: str, reason: str) -> None:
-        problems = (*self._report.problems, Problem(key, reason))
-        self._report = replace(self._report, problems=problems)
+        self._problems.append(Problem(key, reason))
+        self._report = replace(self._report, problems=_Problems(self._problems))
 
     def _expanded(self, item: StoredItem, info: ItemInfo) -> StoredItem:
         """The item without references, counted as the jsonpickle of that day did."""

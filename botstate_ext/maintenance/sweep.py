@@ -13,9 +13,9 @@ from ..documents import metadata, pending_expiry
 from ..documents.document import Document
 from ..documents.pending_expiry import Expiring
 from ..documents.policy import Policies
-from ..errors import StateDecodeError, StateError
+from ..errors import StateDecodeError, reason_of
 from ..storage.base import ItemInfo
-from ..storage.parallel import in_parallel
+from ..storage.parallel import for_each
 from ..unit_of_work.rewrite import remainder, rewrite
 from ..unit_of_work.work import UnitOfWork
 from ..unit_of_work.workspace import Workspace
@@ -73,7 +73,7 @@ class Sweep:
             raise ValueError("parallel must be at least 1, and per_second more than 0.")
         self._workspace, self._scopes, self._dry_run = workspace, scopes, dry_run
         self._read_before, self.unmarked = unmarked, Unmarked()
-        self._slots = asyncio.Semaphore(parallel)
+        self._parallel = parallel
         self._pause, self._next_start = 1 / per_second, 0.0
         self._on_progress, self._sleep = on_progress, sleep
         self._counts: dict[str, int] = {}
@@ -85,8 +85,8 @@ class Sweep:
         async for page in self._workspace.storage.list_due(metadata.NEXT_EXPIRY, self._until):
             self._count("seen", page.seen)
             due = [item for item in page.items if self._is_due(item)]
-            await in_parallel(self._in_turn(item) for item in due)
-            self._tell()
+            await for_each(due, self._in_turn, parallel=self._parallel)
+            self._report_progress()
         return self._report()
 
     def _is_due(self, item: ItemInfo) -> bool:
@@ -101,18 +101,18 @@ class Sweep:
         return False
 
     async def _in_turn(self, item: ItemInfo) -> None:
-        async with self._slots:
-            start = self._next_start = max(self._next_start + self._pause, monotonic())
-            if start > monotonic():
-                await self._sleep(start - monotonic())
-            try:
-                await self._one(item)
-            except StateDecodeError as error:
-                self._undecodable(item, error)
-            except StateError as error:
-                self._count("failed")
-                _log.warning("A sweep could not do a document, and went on: %s", error)
-            self._tell()
+        start = self._next_start = max(self._next_start + self._pause, monotonic())
+        if start > monotonic():
+            await self._sleep(start - monotonic())
+        try:
+            await self._one(item)
+        except StateDecodeError as error:
+            self._undecodable(item, error)
+        except Exception as error:  # noqa: BLE001 - counted and logged; the others are still swept
+            self._count("failed")
+            reason = reason_of(error)
+            _log.warning("A sweep could not do a document (key %r): %s", item.key, reason)
+        self._report_progress()
 
     async def _one(self, info: ItemInfo) -> None:
         work = self._workspace.outside()
@@ -162,7 +162,7 @@ class Sweep:
     def _count(self, name: str, number: int = 1) -> None:
         self._counts[name] = self._counts.get(name, 0) + number
 
-    def _tell(self) -> None:
+    def _report_progress(self) -> None:
         if self._on_progress is not None:
             self._on_progress(self._report())
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 
 async def in_parallel(operations: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
@@ -20,6 +21,23 @@ async def in_parallel(operations: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         raise
+
+
+async def for_each(
+    items: Iterable[Item],
+    operation: Callable[[Item], Coroutine[Any, Any, object]],
+    *,
+    parallel: int,
+) -> None:
+    """Run an operation for each item, ``parallel`` of them at a time, in as many tasks. The first
+    failure cancels the rest, waits for them and is raised."""
+    left = iter(items)
+
+    async def work() -> None:
+        for item in left:
+            await operation(item)
+
+    await in_parallel(work() for _ in range(parallel))
 
 
 async def all_outcomes(operations: Iterable[Coroutine[Any, Any, T]]) -> list[T | Exception]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, Final
 
@@ -18,11 +18,11 @@ class StagedWork(UnitOfWork):
     """Whatever is saved in it, by whichever call, stays in its staged storage until `commit`.
 
     A turn inside a turn takes part in the outer one: it sees what that one has saved so far, and is
-    committed with it. It must be closed by the task that made it.
+    committed with it. Another task than the one that made it may close it.
     """
 
     def __init__(self, storage: StateStorage, clock: Clock, **options: Any) -> None:
-        outer = _current.get()
+        outer = _open_work()
         self._outer = outer if outer is not None and outer.takes_part(storage) else None
         self._staged: StagedStorage = (
             StagedStorage(storage) if self._outer is None else self._outer._staged
@@ -33,7 +33,7 @@ class StagedWork(UnitOfWork):
             self.events = self._outer.events
         self._is_open = True
         self._read_inside: set[str] = set()
-        self._token: Token[StagedWork | None] = _current.set(self)
+        _current.set(self)
 
     def takes_part(self, storage: StateStorage) -> bool:
         """True when a turn over this storage, begun now, is a part of this one."""
@@ -63,7 +63,8 @@ class StagedWork(UnitOfWork):
     def close(self) -> None:
         """The attempt is over; what was not committed is given up."""
         self._is_open = False
-        _current.reset(self._token)
+        if _current.get() is self:
+            _current.set(self._outer)  # another task that entered the block still sees it: closed
         if self._outer is None:
             self._staged.give_up()
 
@@ -82,3 +83,11 @@ def _as_stored(staged: Iterable[WriteEvent], stored: Mapping[str, ETags]) -> lis
 
 
 _current: Final[ContextVar[StagedWork | None]] = ContextVar("botstate_ext.staged", default=None)
+
+
+def _open_work() -> StagedWork | None:
+    """Return the innermost unit of work that is open in this task."""
+    work = _current.get()
+    while work is not None and not work._is_open:
+        work = work._outer
+    return work

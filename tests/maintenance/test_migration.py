@@ -133,6 +133,23 @@ async def test_what_is_no_document_is_left_alone(
     assert item.data == data
 
 
+async def test_each_report_knows_the_problems_up_to_then(
+    storage: MemoryStorage, states: StateScopes
+) -> None:
+    for number in range(60):
+        await storage.put_if(f"test/users/{number}", CORRUPT, etag=None)
+    reports: list[MigrationReport] = []
+    last = await states.migrate(on_progress=reports.append)
+    assert last.failed == 60
+    assert isinstance(last.problems, tuple)
+    assert [len(r.problems) for r in reports] == [*range(1, 61), 60]
+    tenth = reports[9].problems
+    assert list(tenth) == list(last.problems[:10])
+    assert (tenth[-1], tenth[2:4]) == (last.problems[9], list(last.problems[2:4]))
+    with pytest.raises(IndexError):
+        tenth[10]
+
+
 async def test_what_the_code_cannot_read_is_reported_and_stays(
     storage: MemoryStorage, states: StateScopes
 ) -> None:

@@ -707,3 +707,107 @@ async def test_a_turn_that_may_run_again_leaves_it_to_the_sweep_once() -> None:
     assert (await world.states.sweep()).expired == 0
     assert handled.values == ["old"]
     assert await world.read(cart) == "new"
+
+
+async def test_many_claims_of_one_document_cost_few_writes() -> None:
+    """Each write costs the whole document: one a claim would cost the square of their number."""
+    world = World()
+    for number in range(300):
+        prop = world.states.conversation.create_property(f"p{number}", expires_after=HOUR)
+        prop.on_expired(lambda state: None)
+
+    async def all_of_them(turn: Any) -> None:
+        for number in range(300):
+            await world.states.conversation.create_property(f"p{number}").set(turn, number)
+
+    await world.bot.turn(all_of_them)
+    world.clock.advance(HOUR)
+    world.storage.reset()
+    report = await world.states.sweep()
+    assert (report.expired, report.removed, report.handlers_run) == (300, 300, 300)
+    assert world.storage.operations["put"] + world.storage.operations["delete"] <= 12
+    assert await world.body() is None
+
+
+async def test_what_was_handled_is_not_handled_again_after_a_cancellation() -> None:
+    world = World()
+    handled: list[str] = []
+    blocked = asyncio.Event()
+
+    async def handler(state: ExpiredState) -> None:
+        if len(handled) == 5:
+            blocked.set()
+            await asyncio.Event().wait()
+        handled.append(state.name)
+
+    names = [f"p{number}" for number in range(9)]
+    for name in names:
+        world.states.conversation.create_property(name, expires_after=HOUR).on_expired(handler)
+
+    async def all_of_them(turn: Any) -> None:
+        for name in names:
+            await world.states.conversation.create_property(name).set(turn, 1)
+
+    await world.bot.turn(all_of_them)
+    world.clock.advance(HOUR)
+    sweep = asyncio.ensure_future(world.states.sweep())
+    await blocked.wait()
+    sweep.cancel()
+    await asyncio.gather(sweep, return_exceptions=True)
+    body = await world.body()
+    assert body is not None
+    left = [entry["name"] for entry in body["$state"]["expiring"]]
+    assert sorted([*left, *handled]) == names
+
+
+@pytest.mark.parametrize(
+    "state", [b'{"v":1,"expiring":null}', b'{"v":1,"expiring":7}', b'{"v":1,"props":[]}', b"true"]
+)
+async def test_one_bad_document_stops_no_sweep_and_no_migration(state: bytes) -> None:
+    world = World()
+    cart = world.states.conversation.create_property("cart", expires_after=HOUR)
+    await world.write(cart, 1)
+    bad = b'{"a":1,"$state":' + state + b"}"
+    await world.memory.put_if("test/users/a", bad, etag=None, metadata={"statenextexpiry": "1"})
+    world.clock.advance(HOUR)
+    report = await world.states.sweep()
+    assert (report.removed, report.failed) == (1, 1)
+    migrated = await world.states.migrate()
+    assert [problem.key for problem in migrated.problems] == ["test/users/a"]
+
+
+async def test_whatever_a_document_raises_the_others_are_swept(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World()
+    for scope in (world.states.conversation, world.states.user):
+        await world.write(scope.create_property("cart", expires_after=HOUR), 1)
+    world.clock.advance(HOUR)
+    one = Sweep._one
+
+    async def breaks(sweep: Sweep, info: Any) -> None:
+        if info.key == KEY:
+            raise ZeroDivisionError("a secret")
+        await one(sweep, info)
+
+    monkeypatch.setattr(Sweep, "_one", breaks)
+    report = await world.states.sweep()
+    assert (report.removed, report.failed) == (1, 1)
+    assert "ZeroDivisionError" in caplog.text
+    assert "secret" not in caplog.text
+
+
+async def test_a_sweep_holds_no_more_tasks_than_it_runs_at_once() -> None:
+    world = World()
+    order = world.states.shared.create_property("order", expires_after=HOUR)
+    for number in range(100):
+        await world.write(order.at(str(number)), 1)
+    world.clock.advance(HOUR)
+    before, most = len(asyncio.all_tasks()), 0
+
+    def count(report: Any) -> None:
+        nonlocal most
+        most = max(most, len(asyncio.all_tasks()) - before)
+
+    await world.states.sweep(parallel=4, on_progress=count)
+    assert 1 <= most <= 4

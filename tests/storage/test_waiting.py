@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from botstate_ext.storage.parallel import for_each
 from botstate_ext.storage.waiting import BackOff, call_handler, maybe_await
 
 
@@ -58,3 +59,21 @@ async def test_who_cancels_a_call_waits_until_the_handler_has_cleaned_up(raises:
         await call
     assert seen == ["cleaned"]
     assert isinstance(caught.value.__cause__, ValueError) is raises
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 50])
+async def test_for_each_runs_so_many_at_once(count: int) -> None:
+    seen: list[int] = []
+    running = most = 0
+
+    async def operation(item: int) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0)
+        running -= 1
+        seen.append(item)
+
+    await for_each(range(count), operation, parallel=4)
+    assert sorted(seen) == list(range(count))
+    assert most == min(count, 4)

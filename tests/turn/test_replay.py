@@ -704,3 +704,18 @@ async def test_a_hundred_turns_at_once_on_one_shared_order(memory: MemoryStorage
 
     await asyncio.gather(*(turn(number) for number in range(100)))
     assert sorted(await order.get(context()) or ()) == list(range(100))
+
+
+async def test_a_unit_of_work_may_be_left_by_another_task(
+    states: StateScopes, others: Others
+) -> None:
+    items = states.shared.create_property("items").at("1")
+    work = states.unit_of_work(on_conflict="replay")
+    await asyncio.ensure_future(work.__aenter__())
+    await items.set(work, ["across"])
+    await asyncio.ensure_future(work.__aexit__(None, None, None))
+    assert await items.get(context()) == ["across"]
+    # It is over for everyone: what begins now takes part in nothing.
+    async with states.unit_of_work(on_conflict="replay") as later:
+        await items.set(later, ["later"])
+    assert await items.get(context()) == ["later"]

@@ -25,7 +25,7 @@ from botstate_ext import (
     UserState,
 )
 from botstate_ext import storage as storages
-from botstate_ext.testing import CountingStorage
+from botstate_ext.testing import CountingStorage, FaultyStorage
 from tests.turns import Bot, context, message
 
 
@@ -428,3 +428,24 @@ def test_a_wrong_option_says_what_is_right(states: StateScopes, name: str, value
 def test_the_middleware_takes_scopes_not_storage() -> None:
     with pytest.raises(TypeError, match="StateScopes"):
         StateMiddleware(MemoryStorage())
+
+
+async def test_a_save_that_fails_after_the_bot_does_not_hide_the_bots_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    faulty = FaultyStorage(storages.MemoryStorage())
+    states = StateScopes(faulty)
+    name = states.user.create_property("name")
+    bot = Bot(StateMiddleware(states, on_error="save", replies="after_save"))
+
+    async def logic(turn: TurnContext) -> None:
+        await name.set(turn, "Ann")
+        await turn.send_activity("saved")
+        raise RuntimeError("the bot's own")
+
+    faulty.fail("put")
+    with pytest.raises(RuntimeError, match="the bot's own"):
+        await bot.turn(logic)
+    assert "could not be saved" in caplog.text
+    assert [a.text for a in bot.adapter.activity_buffer] == []
+    assert await name.get(context()) is None
