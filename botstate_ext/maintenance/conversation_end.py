@@ -25,7 +25,7 @@ _log: Final = logging.getLogger("botstate_ext")
 
 
 class ConversationEnd:
-    """What a turn does when it is over, so that nothing of the conversation is left.
+    """Removes the documents of a conversation when the turn that ended it is over.
 
     :raises StateKeyError: the turn names no conversation, or with ``only_user`` no user.
     """
@@ -79,7 +79,7 @@ class ConversationEnd:
             await rewrite(self._workspace.outside(), document, _nothing_but_what_waits)
 
     async def _private_keys(self) -> AsyncIterator[str]:
-        """The keys of this conversation's private documents, and of no other's."""
+        """Yield the keys of this conversation's private documents, and of no other's."""
         storage = self._workspace.storage
         if not storage.lists:
             _log.warning(

@@ -1,4 +1,4 @@
-"""ExpiredState: what the handler of an expiry is given."""
+"""ExpiredState: the argument of an expiry handler."""
 
 from __future__ import annotations
 

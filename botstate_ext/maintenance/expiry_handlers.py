@@ -1,4 +1,4 @@
-"""Running the handlers of what has expired, under a claim that is renewed while they run."""
+"""Runs the handlers of expired properties, under a claim that is renewed while they run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..unit_of_work.write_loop import Plan
 from .expired import ExpiredState
 
 Sleep: TypeAlias = Callable[[float], Awaitable[object]]
-"""Waits for so many seconds."""
+"""Waits for this number of seconds."""
 
 _log: Final = logging.getLogger("botstate_ext.expiry")
 
@@ -101,7 +101,7 @@ def _expired_state(document: Document, claim: Expiring, host: Host) -> ExpiredSt
 async def _renewed(
     work: UnitOfWork, document: Document, claims: Collection[Expiring], sleep: Sleep
 ) -> AsyncIterator[None]:
-    """Claims that do not run out meanwhile."""
+    """Renew the claims as long as the block runs."""
     task = asyncio.ensure_future(
         _renew(work, document.key, document.scope, document.policies, claims, sleep)
     )

@@ -1,4 +1,4 @@
-"""A migration: a whole storage rewritten so that it holds plain JSON wherever that is enough."""
+"""A migration: rewrites a whole storage, so that it holds plain JSON wherever that is enough."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ..unit_of_work.write_loop import Plan, fill, refresh, write_until_stored
 from .storage_check import unread_properties
 
 PAGE: Final = 500
-"""Documents of a page: what is done again when a migration is interrupted and resumed."""
+"""Documents in a page. A migration that is interrupted and resumed does its last page again."""
 
 _log: Final = logging.getLogger("botstate_ext.migration")
 
@@ -58,7 +58,7 @@ class _Problems(Sequence[Problem]):
 
 @dataclass(frozen=True, slots=True)
 class MigrationReport:
-    """What a migration did.
+    """Counts and problems of one migration.
 
     - ``seen``: items in the storage. ``rewritten``: those that were (in a dry run: would be)
       rewritten. ``unchanged``: documents that needed nothing. ``others``: items that are no
@@ -84,7 +84,7 @@ class MigrationReport:
 
 
 OnMigrated: TypeAlias = Callable[[MigrationReport], object]
-"""Called with what was done so far."""
+"""Called with the report so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +177,7 @@ class Migration:
         self._report = replace(self._report, problems=_Problems(self._problems))
 
     def _expanded(self, item: StoredItem, info: ItemInfo) -> StoredItem:
-        """The item without references, counted as the jsonpickle of that day did."""
+        """Return the item without references, resolved as the jsonpickle of its time wrote them."""
         before = self._options.jsonpickle_1_before
         if before is None or not jsonpickle.has_references(item.data):
             return item
@@ -194,8 +194,8 @@ class Migration:
 
 
 def _plain_texts(document: Document) -> dict[str, bytes]:
-    """What to store of each property: a typed one as plain JSON, without a change of its version;
-    any other as it is.
+    """Return the text to store of each property: plain JSON, in its stored version, if its type is
+    declared; the stored text for any other.
 
     :raises StateDecodeError: the document, or a typed property of the code's version, is not what
         it should be.
@@ -215,7 +215,8 @@ def _plain_texts(document: Document) -> dict[str, bytes]:
 
 
 def _differs(data: bytes, texts: Mapping[str, bytes]) -> bool:
-    """True when these texts are not what is stored: also for references and an ``e_tag``."""
+    """Return True if the stored text holds anything else than these texts: other values, references
+    or an ``e_tag``."""
     stored = json_text.split(data)
     stored.pop(RESERVED, None)
     return stored != texts

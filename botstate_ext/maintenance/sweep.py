@@ -1,4 +1,4 @@
-"""A sweep: what has expired is found and removed without anyone asking for it."""
+"""A sweep: finds expired properties in the whole storage, runs their handlers, removes them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _log: Final = logging.getLogger("botstate_ext.expiry")
 
 @dataclass(frozen=True, slots=True)
 class SweepReport:
-    """What a sweep did.
+    """Counts of one sweep.
 
     - ``seen``: documents in the storage.
     - ``expired``: properties found expired, those included whose handlers are due again.
@@ -48,10 +48,10 @@ class SweepReport:
 
 
 OnProgress: TypeAlias = Callable[[SweepReport], object]
-"""Called with what was done so far."""
+"""Called with the counts so far."""
 
 Unmarked: TypeAlias = dict[str, tuple[str, str]]
-"""Documents without metadata of ours: the ETag they were read under, and when they are due."""
+"""For each document without our metadata: the ETag that it was read under, and when it is due."""
 
 
 class Sweep:
@@ -171,8 +171,8 @@ class Sweep:
 
 
 class _Step:
-    """What there is to do about one document as it is stored now. What has a handler that is not
-    here stays where it is, unless the document is written anyway."""
+    """Decides what a sweep does with one document. A property whose handler this process does not
+    have stays where it is, unless the document is written anyway."""
 
     def __init__(self, document: Document) -> None:
         now, policies = document.now, document.policies

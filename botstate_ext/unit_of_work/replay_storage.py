@@ -1,4 +1,4 @@
-"""StagedStorage: what one attempt of a turn reads and writes, until all of it is committed."""
+"""StagedStorage: keeps the reads and writes of one attempt of a turn until they are committed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .replay_write import OVERTAKEN, Overtaken, StagedWrite, etag_of, take_back,
 
 
 class ETags(NamedTuple):
-    """Of an item that was committed. ``after``: None if it was deleted, or if someone else has
-    written on top of it."""
+    """The ETags of a committed item. ``after``: None if it was deleted, or if someone else has
+    written it again."""
 
     before: str | None
     after: str | None
@@ -37,7 +37,8 @@ class StagedStorage(StateStorage):
         self._read: dict[str, StoredItem | None] = {}
         self._now: dict[str, StoredItem | None] = {}
         self.stored: dict[str, ETags] = {}
-        """What `commit` has left in the storage, also when it failed."""
+        """The ETags of the items that `commit` wrote and did not take back, by key; also if it
+        failed."""
         self._phase: Literal["open", "committed", "given up"] = "open"
 
     async def get_many(self, keys: Collection[str]) -> dict[str, StoredItem]:
@@ -91,21 +92,21 @@ class StagedStorage(StateStorage):
 
     @property
     def is_committed(self) -> bool:
-        """True when everything passes through."""
+        """True after a commit: everything passes through."""
         return self._phase == "committed"
 
     def give_up(self) -> None:
-        """Forget what was not committed."""
+        """Discard everything that was not committed."""
         if self._phase == "open":
             self._phase = "given up"
 
     async def commit(self, read: Iterable[str]) -> None:
-        """Write all that changed, if nobody wrote to any of it since it was read, nor to the keys
-        that were ``read``. If nothing changed, nothing is asked.
+        """Write all items that changed, if nobody else wrote any of them, or any of the keys in
+        ``read``, since they were read. Without a change, no request is made.
 
-        Everyone writes the first of several items in the order of their keys, so that of two who
-        write the same ones the slower has written nothing when it finds out. Deletions come last:
-        one is never taken back, as nothing tells whether someone else wants it to stay.
+        Everyone writes the first of several items alone, in the order of their keys: of two turns
+        that write the same items, the slower one finds out before it has written anything.
+        Deletions come last. A deletion is never taken back: someone else may want it by then.
 
         :raises Overtaken: someone else was faster; what had been written is taken back.
         :raises StateConflictError: the same, but it could not be taken back; ``saved`` names it.
@@ -154,7 +155,7 @@ class StagedStorage(StateStorage):
         written: dict[StagedWrite, str | None],
         all_: list[StagedWrite],
     ) -> Exception:
-        """The error to raise, after what was written has been put back as it was."""
+        """Put the written items back as they were, and return the error to raise."""
         outcomes = await all_outcomes(
             take_back(self.storage, write, etag) for write, etag in written.items()
         )
@@ -191,8 +192,8 @@ def _batches(writes: list[StagedWrite]) -> Iterator[list[StagedWrite]]:
 
 
 def _weight(error: Exception) -> int:
-    """Which of several errors to raise: one after which something may yet be written says most,
-    and a lost race least."""
+    """Return the weight of an error; of several, the heaviest is raised. A write that may still be
+    stored weighs most, a lost race least."""
     if isinstance(error, StateStorageError):
         return 2 + error.maybe_written
     return 0 if isinstance(error, StateConflictError) else 1

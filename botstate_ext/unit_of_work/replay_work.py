@@ -15,7 +15,7 @@ from .work import UnitOfWork
 
 
 class StagedWork(UnitOfWork):
-    """Whatever is saved in it, by whichever call, stays in its staged storage until `commit`.
+    """Keeps everything that is saved in it, by any call, in a staged storage until `commit`.
 
     A turn inside a turn takes part in the outer one: it sees what that one has saved so far, and is
     committed with it. Another task than the one that made it may close it.
@@ -36,7 +36,7 @@ class StagedWork(UnitOfWork):
         _current.set(self)
 
     def takes_part(self, storage: StateStorage) -> bool:
-        """True when a turn over this storage, begun now, is a part of this one."""
+        """Return True if a turn over this storage that begins now is a part of this one."""
         return self._is_open and self._staged.storage is storage
 
     async def commit(self) -> None:
@@ -56,12 +56,12 @@ class StagedWork(UnitOfWork):
             await self.events.handlers.emit(_as_stored(self.events.take(), self._staged.stored))
 
     async def emit(self) -> None:
-        """Nothing is stored before the commit."""
+        """Call the handlers once the attempt is committed; nothing is stored before that."""
         if self._staged.is_committed:
             await super().emit()
 
     def close(self) -> None:
-        """The attempt is over; what was not committed is given up."""
+        """Note that the attempt is over, and discard everything that was not committed."""
         self._is_open = False
         if _current.get() is self:
             _current.set(self._outer)  # another task that entered the block still sees it: closed
@@ -70,7 +70,7 @@ class StagedWork(UnitOfWork):
 
 
 def _as_stored(staged: Iterable[WriteEvent], stored: Mapping[str, ETags]) -> list[WriteEvent]:
-    """What the attempt wrote, one write a document, with the ETags that storage gave."""
+    """Return one event for each document that the attempt wrote, with the ETags of the storage."""
     whole: dict[DocumentLocation, WriteEvent] = {}
     for written in staged:
         before = whole.get(written.location)

@@ -1,4 +1,4 @@
-"""StagedWrite: one item of a commit. How it is written, and how it is taken back."""
+"""StagedWrite: one item of a replayed turn's commit; how it is written, and taken back."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ OVERTAKEN: Final = "someone else wrote it while this turn ran."
 
 
 class Overtaken(StateConflictError):
-    """Someone else wrote what this attempt read or wrote; nothing of it is stored."""
+    """Someone else wrote an item that this attempt read or wrote. Nothing of it is stored."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StagedWrite:
-    """One item, as it was and as it is to be; None is absent."""
+    """One item, as it was read and as it is to be written; None for absent."""
 
     key: str
     before: StoredItem | None
@@ -28,11 +28,11 @@ class StagedWrite:
 
 
 async def write_one(storage: StateStorage, write: StagedWrite) -> str | None:
-    """Write one item and return its new ETag; None where it is deleted, or someone has written on
-    top of it.
+    """Write one item and return its new ETag; None if it is deleted, or if someone else has
+    written it again.
 
     :raises Overtaken: someone else wrote it since it was read.
-    :raises StateStorageError: the storage failed.
+    :raises StateStorageError: the storage failed. With ``maybe_written`` the item may be written.
     """
     try:
         return await _send(storage, write)
@@ -61,7 +61,7 @@ async def write_one(storage: StateStorage, write: StagedWrite) -> str | None:
 async def take_back(
     storage: StateStorage, write: StagedWrite, etag: str | None
 ) -> StateError | None:
-    """Put one item back as it was; the error, if that is not possible.
+    """Put one item back as it was. Return the error if that is not possible, or not known.
 
     ``etag``: what `write_one` returned.
     """
@@ -116,7 +116,7 @@ def _write_ids(item: StoredItem | None) -> list[str]:
 
 
 def _unseen(again: StateStorageError, *, after: StateError) -> StateError:
-    """The error of a write of which nobody could see what became."""
+    """Return the error of a write whose outcome could not be read."""
     if isinstance(after, StateStorageError):
         return after
     # A lost race may be the trace of our own write, which the driver had sent twice.
@@ -125,7 +125,7 @@ def _unseen(again: StateStorageError, *, after: StateError) -> StateError:
 
 
 def etag_of(item: StoredItem | None) -> str | None:
-    """The ETag of what is stored; None where nothing is."""
+    """Return the ETag of an item; None if it is absent."""
     return None if item is None else item.etag
 
 

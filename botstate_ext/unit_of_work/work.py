@@ -25,13 +25,13 @@ _NOT_TRIED: Final = object()
 
 
 class Ending(Protocol):
-    """What is to be done when a turn is over."""
+    """Removes documents when a turn is over. Its class is in a package above this one."""
 
     def discard_changes(self) -> None:
         """Discard the turn's changes to the documents that `run` will remove; before the save."""
 
     async def run(self) -> None:
-        """Remove them; after the save."""
+        """Remove the documents; after the save."""
 
 
 class UnitOfWork:
@@ -65,7 +65,7 @@ class UnitOfWork:
         self._writing: dict[str, asyncio.Lock] = {}
 
     def document(self, key: str, scope: str, policies: Policies) -> Document:
-        """The document of this key, which may not be loaded yet."""
+        """Return the document of this key, the same one each time. It may not be loaded yet."""
         document = self._documents.get(key)
         if document is None:
             document = self._documents[key] = Document(key, scope, policies)
@@ -74,11 +74,11 @@ class UnitOfWork:
         return document
 
     def documents(self, scope: str | None = None) -> list[Document]:
-        """The documents that this unit of work knows, of one scope or of all."""
+        """Return the documents that were asked for so far, of one scope or of all."""
         return [d for d in self._documents.values() if scope is None or d.scope == scope]
 
     async def fetch(self, keys: Collection[str]) -> None:
-        """Read what these keys hold, in one batch. What nobody asks for is never looked at.
+        """Read the items of these keys in one batch. An item is parsed when its document is used.
 
         :raises StateStorageError: a read failed; nothing was read then.
         """
@@ -92,8 +92,8 @@ class UnitOfWork:
                 fill(document, items.get(key), now)
 
     async def load(self, documents: Iterable[Document], *, force: bool = False) -> None:
-        """Read these documents in one batch; those that are loaded already only with ``force``,
-        which forgets their unsaved changes.
+        """Read these documents in one batch. ``force`` reads those that are loaded already too, and
+        discards their unsaved changes.
 
         :raises StateStorageError: a read failed; none of them is loaded then.
         """
@@ -109,7 +109,7 @@ class UnitOfWork:
                 fill(document, items.get(key), now)
 
     async def load_together(self, document: Document) -> None:
-        """Read one document, in one batch with those that others ask for at the same moment."""
+        """Read one document, in one batch with those that other tasks ask for at the same time."""
         if document.is_loaded:
             return
         if self._batch is None:
@@ -123,9 +123,10 @@ class UnitOfWork:
     async def save(
         self, documents: Iterable[Document] | None = None, *, force: bool = False
     ) -> None:
-        """Write the documents that changed, in parallel, each under its ETag. Everything is encoded
-        before anything is written. One that says that the turn's activity was handled is written
-        when the others are, so that it never says so of a turn that failed.
+        """Write the documents that changed, in parallel, each under its ETag.
+
+        Everything is encoded before anything is written. The document that notes the turn's
+        activity as handled is written after the others, so that a turn that failed is not noted.
 
         :raises StateEncodeError: a value cannot be stored; nothing was written.
         :raises StateTooLargeError: a change goes over a limit; nothing was written. Only where it
@@ -152,19 +153,19 @@ class UnitOfWork:
             _raise_first([document.key for document, _ in (*others, *marked)], outcomes)
 
     async def _commit_all(self, plans: list[_Plan], *, force: bool) -> list[Any]:
-        """What became of each: None, or its error."""
+        """Return the outcome of each commit: None, or its error."""
         commits = (commit(self, *plan, force=force) for plan in plans)
         return list(await asyncio.gather(*commits, return_exceptions=True))
 
     async def commit(self) -> None:
-        """Save everything, at the turn's end. It raises what `save` does."""
+        """Save everything at the turn's end. Raises the errors of `save`."""
         await self.save()
 
     def close(self) -> None:
-        """The turn is over."""
+        """Note that the turn is over."""
 
     async def delete(self, document: Document) -> None:
-        """Remove a document from storage at once, whatever it holds, and forget its changes."""
+        """Remove a document from storage at once, whatever is stored, and discard its changes."""
         async with self.writing(document):
             document.forget()
             etag = document.etag
@@ -177,23 +178,25 @@ class UnitOfWork:
                 )
 
     def writing(self, document: Document) -> Writing:
-        """Held while a document is written and what was written is noted. Tasks of one turn would
-        otherwise note their answers in another order than the storage gave them. What was noted is
-        told when it is free again, so that a handler may do with the document what it likes."""
+        """Return the lock of a document, to be held while it is written and the answer is noted.
+
+        Without it, tasks of one turn could note their answers in another order than the storage
+        gave them. Events are emitted after the lock is released, so that a handler may write the
+        document."""
         return Writing(self._writing.setdefault(document.key, asyncio.Lock()), self)
 
     async def emit(self) -> None:
-        """Tell the handlers of ``on_saved`` what was written."""
+        """Call the handlers of ``on_saved`` with the events of the writes so far."""
         await self.events.emit()
 
     def discard(self) -> None:
-        """Forget every unsaved change."""
+        """Discard all unsaved changes."""
         for document in self._documents.values():
             document.forget()
 
 
 class Writing:
-    """A lock; when it is free again, what was written under it is told."""
+    """A document's lock. Events are emitted when it is released."""
 
     __slots__ = ("_lock", "_work")
 
@@ -209,7 +212,7 @@ class Writing:
 
 
 class _Batch:
-    """The documents that were asked for together, and the task that reads them."""
+    """Documents that are read together, and the task that reads them."""
 
     def __init__(self, load: Callable[[Iterable[Document]], Awaitable[None]]) -> None:
         self._load = load
@@ -230,7 +233,9 @@ def _raise_first(keys: Sequence[str], outcomes: Sequence[Any]) -> None:
     failures = [o for o in outcomes if isinstance(o, BaseException)]
     if not failures:
         return
-    first = next((f for f in failures if not isinstance(f, StateError)), failures[0])
+    # Of several, the one after which something may be stored that is not known to be.
+    worst = max(failures, key=lambda f: getattr(f, "maybe_written", False))
+    first = next((f for f in failures if not isinstance(f, StateError)), worst)
     if isinstance(first, StateError):
         first.saved = tuple(k for k, o in zip(keys, outcomes, strict=True) if o is None)
         first.not_saved = tuple(k for k, o in zip(keys, outcomes, strict=True) if o is not None)
