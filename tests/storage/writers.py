@@ -12,12 +12,21 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from botstate_ext import StateScopes
-from botstate_ext.storage import ANY, SQLiteStorage, StateStorage
+from botstate_ext.storage import ANY, PostgresStorage, SQLiteStorage, StateStorage
 from botstate_ext.storage.base import ItemWrite
 
 ROOT = Path(__file__).parents[2]
 
-KINDS: dict[str, Callable[[str], StateStorage]] = {"sqlite": SQLiteStorage}
+
+def open_postgres(location: str) -> StateStorage:
+    url, _, table = location.partition(" ")
+    return PostgresStorage(url, table=table)
+
+
+KINDS: dict[str, Callable[[str], StateStorage]] = {
+    "sqlite": SQLiteStorage,
+    "postgres": open_postgres,
+}
 TURN = ("one", "two", "three")
 
 

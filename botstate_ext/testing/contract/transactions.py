@@ -66,8 +66,9 @@ class TransactionContract:
         ]
         with pytest.raises(StateConflictError, match="Etag conflict") as caught:
             await storage.write_many(writes)
-        assert set(caught.value.keys) == {exists, stale, gone}
-        assert set(caught.value.not_saved) == {exists, stale, gone, fine}
+        assert caught.value.keys == (exists, stale, gone), "in the order of the writes"
+        assert caught.value.key == exists
+        assert caught.value.not_saved == (fine, exists, stale, gone)
         assert await storage.get_many([exists, stale, gone, fine]) == before
 
     async def test_a_batch_that_no_storage_takes_writes_nothing(
