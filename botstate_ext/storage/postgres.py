@@ -80,7 +80,7 @@ class PostgresStorage(StateStorage):
         *,
         table: str = "botstate_items",
         parallel: int = 16,
-        deadline: timedelta = timedelta(seconds=30),
+        deadline: timedelta = timedelta(seconds=8),
         types: Iterable[type] = (),
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         random: Callable[[], float] = _random.random,

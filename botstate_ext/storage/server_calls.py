@@ -46,10 +46,10 @@ class ServerCalls:
 
         :raises StateStorageError: it failed for good, or until the deadline.
         """
-        now = asyncio.get_running_loop().time
+        now = self._retries.clock
         end = now() + self._retries.seconds
         maybe_done = False
-        waits = self._retries.waits()
+        pauses = self._retries.pauses()
         while True:
             try:
                 left = max(end - now(), 0.001)
@@ -67,7 +67,7 @@ class ServerCalls:
                     raise StateStorageError(
                         operation, key, failure.reason, maybe_written=maybe_written
                     ) from error
-            await self._retries.sleep(min(next(waits), max(end - now(), 0.0)))
+            await self._retries.sleep(min(next(pauses), max(end - now(), 0.0)))
 
     def _meaning(self, error: Exception) -> CallFailure | None:
         if isinstance(error, asyncio.TimeoutError):

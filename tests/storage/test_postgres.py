@@ -55,7 +55,7 @@ async def test_four_processes_update_one_number_exactly_once(
 async def test_a_server_that_is_killed_and_comes_back(postgres_url: str) -> None:
     """It loses nothing that was acknowledged, leaves whole turns, and the next turn works."""
     with servers.running_postgres() as server:
-        storage = PostgresStorage(server.url)
+        storage = PostgresStorage(server.url, deadline=timedelta(minutes=2))
         await storage.put_if("before", b"{}", etag=None)
         async with writer("postgres", f"{server.url} botstate_items", "turn", 1_000_000) as process:
             assert process.stdout is not None

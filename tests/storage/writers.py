@@ -9,6 +9,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 from botstate_ext import StateScopes
@@ -20,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 def open_postgres(location: str) -> StateStorage:
     url, _, table = location.partition(" ")
-    return PostgresStorage(url, table=table)
+    return PostgresStorage(url, table=table, deadline=timedelta(minutes=2))
 
 
 KINDS: dict[str, Callable[[str], StateStorage]] = {
