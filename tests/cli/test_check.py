@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -19,7 +20,10 @@ NAME = f"{checked_app.__name__}.Profile"
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(main, arguments)
+    # In a thread: a command runs an event loop of its own, and would drop the one that the
+    # asynchronous tests of this process have left in the main thread, unclosed.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(CliRunner().invoke, main, arguments).result()
 
 
 def test_what_the_app_would_not_read_is_listed_with_the_lines_to_paste() -> None:
