@@ -248,7 +248,8 @@ async def _half_closed(request: web.Request, forward: _Forward) -> web.StreamRes
     await forward()
     assert request.transport is not None
     request.transport.write_eof()
-    return web.Response(status=500)
+    await asyncio.sleep(0.05)  # the client sees the end before the connection is gone
+    return _abort(request)
 
 
 async def _storm(request: web.Request, forward: _Forward) -> web.StreamResponse:

@@ -300,3 +300,40 @@ def test_what_is_left_open_would_be_seen(azurite: str, container_name: str) -> N
     )
     ran = run_python(code, "-X", "dev", "-W", "default::ResourceWarning")
     assert "Unclosed client session" in ran.stderr
+
+
+CLOSED_EARLY = """
+import asyncio, gc
+from datetime import timedelta
+from botstate_ext import BlobLeaseLock
+from botstate_ext.storage import BlobStorage
+
+async def main():
+    storage = BlobStorage(
+        connection_string={connection!r},
+        container_name={container!r},
+        close_within=timedelta(0),
+    )
+    lock = BlobLeaseLock(storage)
+    async with lock.hold("conversation", timedelta(seconds=10)):
+        reads = [asyncio.ensure_future(storage.get(str(number))) for number in range(40)]
+        await asyncio.sleep(0)
+        await storage.aclose()
+        await asyncio.wait(reads)
+        failed = {{type(read.exception()).__name__ for read in reads if read.exception()}}
+        print(failed)
+    gc.collect()
+    print([task for task in asyncio.all_tasks() if task is not asyncio.current_task()])
+
+asyncio.run(main())
+"""
+
+
+def test_closing_with_requests_and_a_lease_under_way_leaves_nothing(
+    azurite: str, container_name: str
+) -> None:
+    code = CLOSED_EARLY.format(connection=azurite, container=container_name)
+    ran = run_python(code, "-X", "dev", "-W", "default::ResourceWarning")
+    assert ran.stdout.splitlines() == ["{'StateStorageError'}", "[]"], ran.stderr
+    for trace in ("nclosed", "never retrieved", "was destroyed", "Traceback"):
+        assert trace not in ran.stderr

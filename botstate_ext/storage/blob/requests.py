@@ -21,6 +21,8 @@ from .source import BlobSource
 T = TypeVar("T")
 
 _BREAKER_PAUSE: Final = 5.0  # seconds
+_ABORT_SECONDS: Final = 1.0
+"""How long requests that were cut off may take to end, before their session is closed."""
 _CLIENTS: Final = 512
 """The most blob clients that are kept, of some 30 KB each."""
 
@@ -108,7 +110,7 @@ class Connection:
         finally:
             if self._running and self._aborted is not None and not self._aborted.done():
                 self._aborted.set_result(None)
-                await _done_within(self._is_idle.wait(), seconds)
+                await _done_within(self._is_idle.wait(), max(seconds, _ABORT_SECONDS))
             if self.is_ours:
                 await self.container.close()
 
@@ -210,6 +212,9 @@ class _Operation:
 
         :raises RequestFailed: the request would fail again.
         """
+        if self.aborted.done():
+            self.maybe_done = self.maybe_done or attempt.may_be_sent
+            raise _Aborted from failure.error
         if not failure.is_known:
             raise failure.error
         if attempt.was_resent or (failure.may_be_done and attempt.may_be_sent):
