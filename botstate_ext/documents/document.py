@@ -654,6 +654,6 @@ class Document:
 def _rewritten(policy: PropertyPolicy, text: bytes) -> bytes | None:
     """Return a stored text as this code would write it; None if it cannot be read."""
     try:
-        return policy.codec.normal(text)
+        return policy.codec.reencode(text)
     except (StateDecodeError, StateEncodeError):
         return None

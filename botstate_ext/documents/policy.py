@@ -9,7 +9,8 @@ from typing import Any, Final, TypeAlias
 
 from ..errors import StateDecodeError
 from ..serialization import json_text
-from ..serialization.codecs import NULL, Codec, JsonCodec
+from ..serialization.codec import NULL, Codec
+from ..serialization.json_codec import JsonCodec
 from . import merge
 from .limits import Limits
 from .quarantine import MARK, OnUndecodable

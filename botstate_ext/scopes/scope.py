@@ -29,7 +29,7 @@ from ..jsonpath import JsonPath
 from ..keys.parse import id_of_key, is_own_key
 from ..keys.scopes import ScopeRow
 from ..serialization import json_text
-from ..serialization.codecs import Codec
+from ..serialization.codec import Codec
 from ..unit_of_work.commit import MAX_ATTEMPTS
 from ..unit_of_work.work import UnitOfWork
 from ..unit_of_work.workspace import Workspace

@@ -10,8 +10,8 @@ from ..documents.plain_view import plain_properties
 from ..errors import StateEncodeError
 from ..serialization import json_text
 from ..serialization.allow_list import AllowList
+from ..serialization.codec import Codec
 from ..serialization.codec_choice import codec_for
-from ..serialization.codecs import Codec
 from ..storage.base import ANY
 
 _BUILTINS: Final = (str, int, float, bool, type(None))

@@ -13,7 +13,7 @@ from ..documents.document import ABSENT
 from ..documents.plain_view import Query, as_query, query_property
 from ..documents.policy import ExpiryHandler, PropertyPolicy, UserHandler
 from ..host.bases import StatePropertyAccessor
-from ..serialization.codecs import type_from_default
+from ..serialization.codec_choice import type_from_default
 from ..storage.waiting import maybe_await
 from ..unit_of_work.update import update
 

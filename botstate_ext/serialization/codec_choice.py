@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from . import json_text, jsonpickle
-from .codecs import AllowListSource, Codec, TypedCodec, UntypedCodec
+from .codec import AllowListSource, Codec
 from .plain_classes import classes_in
+from .typed_codec import TypedCodec
+from .untyped_codec import UntypedCodec
+
+_BUILTIN_TYPES: Final = frozenset({dict, list, str, int, float, bool, object, type(None)})
 
 
 class TaggedCodec(TypedCodec):
@@ -33,3 +37,13 @@ def codec_for(type_: Any, allowed: AllowListSource, *, tagged: bool = False) -> 
     if type_ is None or type_ is Any or type_ in (dict, list, object):
         return UntypedCodec(allowed)
     return TaggedCodec(type_, allowed) if tagged else TypedCodec(type_, allowed)
+
+
+def type_from_default(default: object) -> Any:
+    """The class that a default names, as in ``get(turn, UserProfile)``; None if it names none.
+
+    Builtins name none: ``get(turn, dict)`` may hold anything a dict can.
+    """
+    if not isinstance(default, type) or default in _BUILTIN_TYPES:
+        return None
+    return default if default.__module__ != "builtins" else None

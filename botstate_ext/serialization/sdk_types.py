@@ -59,6 +59,7 @@ _TABLE: Final[dict[str, str]] = {
     f"{_QNA}.models.query_results": "QueryResults",
     f"{_QNA}.qna_dialog_response_options": "QnADialogResponseOptions",
     f"{_QNA}.qnamaker_options": "QnAMakerOptions",
+    "botframework.connector.channels": "Channels",
     "botframework.connector.token_api.models._models_py3": """
         SignInUrlResponse TokenExchangeRequest TokenExchangeResource TokenPostResource TokenResponse
         TokenStatus

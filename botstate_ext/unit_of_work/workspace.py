@@ -17,8 +17,8 @@ from ..host.default import default_host
 from ..host.protocol import Host
 from ..host.reference import no_reference
 from ..serialization.allow_list import AllowList, Types, allow_list
+from ..serialization.codec import Codec
 from ..serialization.codec_choice import codec_for
-from ..serialization.codecs import Codec
 from ..storage.adapt import as_state_storage
 from .save_events import SaveHandlers
 from .work import UnitOfWork

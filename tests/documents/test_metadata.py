@@ -17,7 +17,7 @@ from botstate_ext.documents.document_tags import MAX_BYTES, MAX_TAGS
 from botstate_ext.documents.metadata import RESERVED, parse_document, storage_metadata
 from botstate_ext.documents.policy import Policies, PropertyPolicy
 from botstate_ext.documents.revision import apply_changes, build_revision
-from botstate_ext.serialization.codecs import JsonCodec
+from botstate_ext.serialization.json_codec import JsonCodec
 from botstate_ext.storage import MemoryStorage
 from botstate_ext.storage.keycheck import check_metadata
 from tests.backends import read_all

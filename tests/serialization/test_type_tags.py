@@ -19,8 +19,8 @@ from botstate_ext import StateDecodeError, StateEncodeError, StateMiddleware, St
 from botstate_ext import storage as storages
 from botstate_ext.serialization.allow_list import AllowList
 from botstate_ext.serialization.codec_choice import TaggedCodec
-from botstate_ext.serialization.codecs import TypedCodec
 from botstate_ext.serialization.jsonpickle import expand_references
+from botstate_ext.serialization.typed_codec import TypedCodec
 from tests.serialization import strategies
 from tests.serialization.models import Frozen, FrozenSlotted, Plain, Slotted
 from tests.turns import Bot, context

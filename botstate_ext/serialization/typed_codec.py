@@ -1,20 +1,18 @@
-"""A property's value to and from its JSON text. Pure.
+"""TypedCodec: values of properties with a type. Pure.
 
-A typed property is plain JSON, and its type comes from the property, never from the data. An
-untyped value is plain JSON when it holds JSON builtins only; anything else carries jsonpickle's
-tags and comes back through the allow-list (see jsonpickle.py).
+They are plain JSON, and their type comes from the property, never from the data.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any
 
 import msgspec
 
 from ..errors import StateDecodeError, StateEncodeError
 from . import json_text, jsonpickle
-from .allow_list import AllowList, name_of
+from .allow_list import name_of
+from .codec import NULL, AllowListSource
 from .decode_problems import lost_name, no_type, refusal
 from .plain_classes import (
     attributes,
@@ -28,103 +26,6 @@ from .plain_classes import (
     validate_pydantic,
     without_tags,
 )
-
-NULL: Final = b"null"
-"""A double of MessagePack whose exponent is all ones."""
-
-_BUILTIN_TYPES: Final = frozenset({dict, list, str, int, float, bool, object, type(None)})
-
-AllowListSource: TypeAlias = Callable[[], AllowList]
-
-
-class Codec(Protocol):
-    """How one property's value is written and read."""
-
-    keeps_tags: bool
-    """Tags of jsonpickle are a part of what it writes."""
-
-    def encode(self, value: object, base: bytes | None = None) -> bytes:
-        """The text of a value; ``base`` itself where that is the very text it has.
-
-        :raises StateEncodeError: the value cannot be stored so that it comes back.
-        """
-
-    def decode(self, text: bytes) -> Any:
-        """:raises StateDecodeError: the text is not a value of this property."""
-
-    def normal(self, text: bytes) -> bytes:
-        """A stored text as `encode` would have written it.
-
-        :raises StateDecodeError: the text is not a value of this property.
-        """
-
-    def plain(self, text: bytes) -> Any:
-        """A stored text as JSON builtins, whatever the property's type, for a migration.
-
-        :raises StateDecodeError: the text is not what is stored.
-        """
-
-
-class JsonCodec:
-    """For what is kept as the JSON that it is, tags of jsonpickle's included."""
-
-    keeps_tags = True
-
-    def encode(self, value: object, base: bytes | None = None) -> bytes:
-        try:
-            text = msgspec.json.encode(value)
-        except (TypeError, ValueError, RecursionError):
-            text = json_text.dumps(value)
-        return base if text == base else text
-
-    def decode(self, text: bytes) -> Any:
-        return json_text.loads(text)
-
-    def normal(self, text: bytes) -> bytes:
-        return self.encode(self.decode(text))
-
-    plain = decode
-
-
-class UntypedCodec:
-    """For properties without a type."""
-
-    keeps_tags = True
-
-    def __init__(self, allowed: AllowListSource) -> None:
-        self._allowed = allowed
-
-    def encode(self, value: object, base: bytes | None = None) -> bytes:
-        try:
-            text = msgspec.json.encode(value)
-        except (TypeError, ValueError, RecursionError):
-            pass  # it holds what only flatten() can write, or can refuse by name
-        else:
-            # Equal text is taken for an equal value: a date in place of its own text is not seen.
-            # But null may stand for NaN.
-            if (
-                text == base
-                and not jsonpickle.has_tags(text)
-                and not json_text.may_hide_nan(text, value)
-            ):
-                return base
-            if json_text.is_plain(value):
-                return base if text == base else text
-        text = json_text.dumps(jsonpickle.flatten(value, self._allowed()))
-        return base if text == base else text
-
-    def decode(self, text: bytes) -> Any:
-        value = json_text.loads(text)
-        return jsonpickle.restore(value, self._allowed()) if jsonpickle.has_tags(text) else value
-
-    def normal(self, text: bytes) -> bytes:
-        # Usually our own text: reading and writing it again would double the cost of a change.
-        if json_text.is_own_spelling(text) and not jsonpickle.has_tags(text):
-            return text
-        return self.encode(self.decode(text))
-
-    def plain(self, text: bytes) -> Any:
-        return json_text.loads(text)
 
 
 class TypedCodec:
@@ -175,7 +76,7 @@ class TypedCodec:
         # Outside of the handler: what led to it may show the value, so nothing is chained.
         raise StateDecodeError(problem)
 
-    def normal(self, text: bytes) -> bytes:
+    def reencode(self, text: bytes) -> bytes:
         value = self.decode(text)
         return NULL if value is None else self._encode(value)
 
@@ -278,16 +179,6 @@ class TypedCodec:
         if is_plain_class(type_):
             return rebuild(type_, value, self._allowed())
         return value
-
-
-def type_from_default(default: object) -> Any:
-    """The class that a default names, as in ``get(turn, UserProfile)``; None if it names none.
-
-    Builtins name none: ``get(turn, dict)`` may hold anything a dict can.
-    """
-    if not isinstance(default, type) or default in _BUILTIN_TYPES:
-        return None
-    return default if default.__module__ != "builtins" else None
 
 
 def _name(type_: Any) -> str:

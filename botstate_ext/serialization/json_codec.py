@@ -1,0 +1,30 @@
+"""JsonCodec: values that are kept as the JSON that they are. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from . import json_text
+
+
+class JsonCodec:
+    """For what is kept as the JSON that it is, tags of jsonpickle's included."""
+
+    keeps_tags = True
+
+    def encode(self, value: object, base: bytes | None = None) -> bytes:
+        try:
+            text = msgspec.json.encode(value)
+        except (TypeError, ValueError, RecursionError):
+            text = json_text.dumps(value)
+        return base if text == base else text
+
+    def decode(self, text: bytes) -> Any:
+        return json_text.loads(text)
+
+    def reencode(self, text: bytes) -> bytes:
+        return self.encode(self.decode(text))
+
+    plain = decode
