@@ -13,6 +13,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import pydantic
 from botbuilder.core import TurnContext
 
 from . import report, turns
@@ -37,6 +38,28 @@ class Profile:
     visits: int = 0
 
 
+class ModelItem(pydantic.BaseModel):
+    name: str
+    number: int
+    price: float
+    tags: list[str]
+    active: bool = True
+    note: str | None = None
+
+
+class ModelProfile(pydantic.BaseModel):
+    items: list[ModelItem] = pydantic.Field(default_factory=list)
+    visits: int = 0
+
+
+class PlainProfile:
+    """An ordinary class with attributes, as the SDK's samples have it."""
+
+    def __init__(self) -> None:
+        self.items: list[dict[str, Any]] = []
+        self.visits = 0
+
+
 def nested_dict(size: int) -> dict[str, Any]:
     return asdict(nested_dataclass(size))
 
@@ -49,32 +72,64 @@ def nested_dataclass(size: int) -> Profile:
     return profile
 
 
-class Case:
-    """One kind of turn, as both bots run it."""
+def nested_model(size: int) -> ModelProfile:
+    return ModelProfile.model_validate(nested_dict(size))
 
-    def __init__(self, title: str, floor: int | None, make: Any, size: int, kind: str) -> None:
+
+def plain_class(size: int) -> PlainProfile:
+    profile = PlainProfile()
+    profile.items = nested_dict(size)["items"]
+    return profile
+
+
+CLASSES: dict[Any, type] = {
+    nested_dataclass: Profile,
+    nested_model: ModelProfile,
+    plain_class: PlainProfile,
+}
+
+
+class Case:
+    """One kind of turn, as both bots run it. ``way``: how our bot names the class of the value:
+    "declared", as the "default" of ``get``, or declared with "tags" written."""
+
+    def __init__(
+        self,
+        title: str,
+        floor: int | None,
+        make: Any,
+        size: int,
+        kind: str,
+        way: str = "declared",
+    ) -> None:
         self.title, self.floor = title, floor
-        self.make, self.size, self.kind = make, size, kind
+        self.make, self.size, self.kind, self.way = make, size, kind, way
 
     async def prepare(self, bot: turns.Bot) -> turns.Logic:
-        declared = (Profile,) if self.make is nested_dataclass and bot.is_ours else ()
-        properties = [s.create_property("value", *declared) for s in (bot.user, bot.conversation)]
+        cls = CLASSES.get(self.make)
+        declared: Any = cls if bot.is_ours and self.way != "default" else None
+        options = {"write_type_tags": True} if bot.is_ours and self.way == "tags" else {}
+        args = () if declared is None else (declared,)
+        properties = [
+            s.create_property("value", *args, **options) for s in (bot.user, bot.conversation)
+        ]
 
         async def store(turn: TurnContext) -> None:
             for one in properties:
+                await one.get(turn, cls)  # the class that a default names counts for the write
                 await one.set(turn, self.make(self.size))
 
         async def read(turn: TurnContext) -> None:
             for one in properties:
-                await one.get(turn)
+                await one.get(turn, cls)
 
         async def change(turn: TurnContext) -> None:
-            value = await properties[0].get(turn)
-            if isinstance(value, Profile):
-                value.visits += 1
-            else:
+            value = await properties[0].get(turn, cls)
+            if isinstance(value, dict):
                 value["visits"] += 1
-            await properties[1].get(turn)
+            else:
+                value.visits += 1
+            await properties[1].get(turn, cls)
 
         async def leave(turn: TurnContext) -> None:
             """Upstream loads what it is asked for; this package has loaded it already."""
@@ -95,7 +150,17 @@ CASES = (
     Case("dictionaries, 10 KB, not touched", 50, nested_dict, 10_000, "leave"),
     Case("dictionaries, 80 KB, not touched", 50, nested_dict, 80_000, "leave"),
     Case("dataclasses, 10 KB, both read", 20, nested_dataclass, 10_000, "read"),
-    Case("dataclasses, 10 KB, one value changed", None, nested_dataclass, 10_000, "change"),
+    *(
+        Case(f"{name}, {way}, {size / 1000:g} KB, {title}", None, make, size, kind, way)
+        for name, make in (
+            ("dataclasses", nested_dataclass),
+            ("plain class", plain_class),
+            ("pydantic", nested_model),
+        )
+        for way in ("declared", "default", "tags")
+        for size in (700, 10_000, 80_000)
+        for title, kind in (("one value changed", "change"), ("both read", "read"))
+    ),
 )
 
 

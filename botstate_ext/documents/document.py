@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from ..errors import StateDecodeError, StateEncodeError
+from ..serialization.unknown_fields import UnknownFields
 from . import document_tags
 from .lifetimes import ExpiredProperty, PropertyLifetimes
 from .merge import differ
@@ -72,6 +73,7 @@ class _Detached(NamedTuple):
     name: str
     value: Any
     text: bytes
+    unknown: UnknownFields | None
 
 
 class Document:
@@ -108,6 +110,7 @@ class Document:
         self._live: dict[str, Any] = LiveProperties()
         self._base: dict[str, bytes | None] = {}
         self._base_versions: dict[str, int] = {}
+        self._unknown: dict[str, UnknownFields] = {}
         self._defaults: dict[str, bytes] = {}
         self._detached: list[_Detached] = []
         self._lost_changes: list[str] = []
@@ -328,6 +331,7 @@ class Document:
         for touched in [name] if name is not None else [*self._base, *self._live]:
             self._base.pop(touched, None)
             self._base_versions.pop(touched, None)
+            self._unknown.pop(touched, None)
             self._live.pop(touched, None)
             self._defaults.pop(touched, None)
             self.lifetimes.forget(touched)
@@ -519,8 +523,9 @@ class Document:
 
         :raises StateDecodeError: it does not fit the property, or newer code stored it.
         """
+        unknown = self._unknown[name] = UnknownFields()
         try:
-            return self.policy(name).decode(text, version)
+            return self.policy(name).decode(text, version, unknown)
         except StateDecodeError as error:
             located = self._located(name, error)
         # Outside of the handler: the cause may show the value, so nothing is chained.
@@ -555,15 +560,23 @@ class Document:
         """Return the text of a live value, None if it is absent; ``base`` itself if the value says
         the same."""
         value = self._live.get(name, ABSENT)
-        return None if value is ABSENT else self._encode(name, value, base)
+        if value is ABSENT:
+            return None
+        unknown = self._unknown.get(name)
+        text = self._encode(name, value, base, unknown)
+        if text is not base and unknown:
+            self._warn_of_lost_fields(name, unknown)
+        return text
 
-    def _encode(self, name: str, value: Any, base: bytes | None) -> bytes:
+    def _encode(
+        self, name: str, value: Any, base: bytes | None, unknown: UnknownFields | None
+    ) -> bytes:
         policy = self.policy(name)
         # A class that only a default named binds its own instances and nothing else.
         if policy.hinted_type is not None and not isinstance(value, policy.hinted_type):
             policy = self.policies.of(name)
         try:
-            mine = policy.codec.encode(value, base)
+            mine = policy.codec.encode(value, base, unknown)
         except StateEncodeError as error:
             reason = error.reason
         else:
@@ -574,6 +587,19 @@ class Document:
             return base if _rewritten(policy, base) == mine else mine
         raise self._cannot_store(name, reason)
 
+    def _warn_of_lost_fields(self, name: str, unknown: UnknownFields) -> None:
+        lost = unknown.newly_lost()
+        if lost is not None:
+            _log.warning(
+                "Newer code stored fields that this code does not know, and their object, of the "
+                "class %s, was replaced or removed: they are not stored any more (property %r, "
+                "scope %r, key %r). Change the object in place to keep them.",
+                lost.__name__,
+                name,
+                self.scope,
+                self.key,
+            )
+
     def _detach(self, name: str) -> None:
         """Forget a property that the bot did not change, and watch the value it was handed out."""
         self._watch(name, self._base.get(name) or self._defaults.get(name))
@@ -583,7 +609,7 @@ class Document:
         value = self._live.get(name, ABSENT)
         if text is None or value is ABSENT or isinstance(value, _UNCHANGEABLE):
             return
-        self._detached.append(_Detached(name, value, text))
+        self._detached.append(_Detached(name, value, text, self._unknown.get(name)))
         if len(self._detached) > MAX_DETACHED:
             oldest = self._detached.pop(0)
             if self._was_changed(oldest):

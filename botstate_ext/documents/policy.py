@@ -11,6 +11,7 @@ from ..errors import StateDecodeError
 from ..serialization import json_text
 from ..serialization.codec import NULL, Codec
 from ..serialization.json_codec import JsonCodec
+from ..serialization.unknown_fields import UnknownFields
 from . import merge
 from .limits import Limits
 from .quarantine import MARK, OnUndecodable
@@ -69,7 +70,9 @@ class PropertyPolicy:
         if self.merge is None:
             raise merge.Unmergeable
         if callable(self.merge):
-            return self._trimmed(self.merge(*map(self._value, (base, mine, theirs))))
+            unknown = UnknownFields()
+            values = [self._value(text, unknown) for text in (base, mine, theirs)]
+            return self._trimmed(self.merge(*values), unknown)
         if mine is None or theirs is None:
             raise merge.Unmergeable  # removed by one side, changed by the other
         rule = merge.merge_fields if self.merge == "fields" else merge.merge_append
@@ -79,20 +82,22 @@ class PropertyPolicy:
         except RecursionError:
             raise merge.Unmergeable from None  # nested too deeply to be walked
         try:
-            value = self.codec.decode(text)
+            unknown = UnknownFields()
+            value = self.codec.decode(text, unknown)
         except StateDecodeError:
             raise merge.Unmergeable from None
-        return text if self.trim is None else self._trimmed(value)
+        return text if self.trim is None else self._trimmed(value, unknown)
 
-    def decode(self, text: bytes, version: int) -> Any:
-        """Return the value of a text that is stored in this version.
+    def decode(self, text: bytes, version: int, unknown: UnknownFields | None = None) -> Any:
+        """Return the value of a text that is stored in this version. ``unknown`` keeps the fields
+        that this code does not know.
 
         :raises NewerVersionError: newer code stored it.
         :raises StateDecodeError: it does not fit the property.
         """
         if version != self.versions.current:
             text = self.current_text(text, version)
-        return self.codec.decode(text)
+        return self.codec.decode(text, unknown)
 
     def current_text(self, text: bytes, version: int) -> bytes:
         """Return a text that is stored in this version in the version that this code knows.
@@ -105,13 +110,13 @@ class PropertyPolicy:
         self.versions.check(version)
         return text if text == NULL else self.versions.forward(self.codec.plain(text), version)
 
-    def _value(self, text: bytes | None) -> Any:
-        return None if text is None or text == NULL else self.codec.decode(text)
+    def _value(self, text: bytes | None, unknown: UnknownFields) -> Any:
+        return None if text is None or text == NULL else self.codec.decode(text, unknown)
 
-    def _trimmed(self, value: Any) -> bytes | None:
+    def _trimmed(self, value: Any, unknown: UnknownFields) -> bytes | None:
         if value is not None and self.trim is not None:
             value = self.trim(value)
-        return None if value is None else self.codec.encode(value)
+        return None if value is None else self.codec.encode(value, None, unknown)
 
 
 class Policies:

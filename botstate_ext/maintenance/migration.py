@@ -208,9 +208,11 @@ def _plain_texts(document: Document) -> dict[str, bytes]:
             continue
         times = document.metadata.props.get(name)
         version = FIRST if times is None else times.version
-        texts[name] = json_text.dumps(policy.codec.plain(text))
         if version == policy.versions.current:
-            document.decode(name, texts[name], version)
+            document.decode(name, text, version)
+            texts[name] = policy.codec.reencode(text)
+        else:
+            texts[name] = json_text.dumps(policy.codec.plain(text))
     return texts
 
 

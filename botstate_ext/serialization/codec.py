@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol, TypeAlias
 
 from .allow_list import AllowList
+from .unknown_fields import UnknownFields
 
 NULL: Final = b"null"
 
@@ -18,14 +19,20 @@ class Codec(Protocol):
     keeps_tags: bool
     """Tags of jsonpickle are a part of what it writes."""
 
-    def encode(self, value: object, base: bytes | None = None) -> bytes:
-        """The text of a value; ``base`` itself where that is the very text it has.
+    def encode(
+        self, value: object, base: bytes | None = None, unknown: UnknownFields | None = None
+    ) -> bytes:
+        """Return the text of a value; ``base`` itself where that is the very text it has.
+
+        ``unknown``: what `decode` kept of the value, which is written again.
 
         :raises StateEncodeError: the value cannot be stored so that it comes back.
         """
 
-    def decode(self, text: bytes) -> Any:
-        """:raises StateDecodeError: the text is not a value of this property."""
+    def decode(self, text: bytes, unknown: UnknownFields | None = None) -> Any:
+        """Return the value of a text. ``unknown`` keeps the fields that its classes do not know.
+
+        :raises StateDecodeError: the text is not a value of this property."""
 
     def reencode(self, text: bytes) -> bytes:
         """A stored text as `encode` would have written it.

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from . import json_text
+from .unknown_fields import UnknownFields
 
 
 class JsonCodec:
@@ -14,17 +15,20 @@ class JsonCodec:
 
     keeps_tags = True
 
-    def encode(self, value: object, base: bytes | None = None) -> bytes:
+    def encode(
+        self, value: object, base: bytes | None = None, unknown: UnknownFields | None = None
+    ) -> bytes:
         try:
             text = msgspec.json.encode(value)
         except (TypeError, ValueError, RecursionError):
             text = json_text.dumps(value)
         return base if text == base else text
 
-    def decode(self, text: bytes) -> Any:
+    def decode(self, text: bytes, unknown: UnknownFields | None = None) -> Any:
         return json_text.loads(text)
 
     def reencode(self, text: bytes) -> bytes:
         return self.encode(self.decode(text))
 
-    plain = decode
+    def plain(self, text: bytes) -> Any:
+        return json_text.loads(text)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from functools import lru_cache
@@ -15,11 +13,18 @@ import msgspec
 from ..errors import StateDecodeError, StateEncodeError
 from . import json_text, jsonpickle
 from .allow_list import AllowList, name_of
+from .constructors import is_pydantic
+from .named_classes import fresh_attributes
 
 _MAY_BE_FLOAT: Final = (
     msgspec.inspect.AnyType,
     msgspec.inspect.CustomType,
     msgspec.inspect.FloatType,
+)
+_WITH_FIELDS: Final = (
+    msgspec.inspect.DataclassType,
+    msgspec.inspect.StructType,
+    msgspec.inspect.TypedDictType,
 )
 _CONTAINERS: Final = frozenset((dict, list))
 
@@ -65,13 +70,25 @@ def classes_in(type_: Any) -> frozenset[type]:
     )
 
 
+def has_fields(type_: Any) -> bool:
+    """True if a value of this type can hold an object of which only declared fields are read."""
+    return any(
+        isinstance(node, _WITH_FIELDS)
+        or (isinstance(node, msgspec.inspect.CustomType) and is_pydantic(node.cls))
+        for node in _nodes(msgspec.inspect.type_info(type_), set())
+    )
+
+
 def field_names_in(type_: Any) -> dict[str, tuple[str, ...]]:
-    """The fields of every dataclass that a type annotation reaches, by the name of the class."""
-    return {
-        name_of(cls): tuple(field.name for field in fields(cls))
-        for cls in classes_in(type_)
-        if is_dataclass(cls)
-    }
+    """The fields of every dataclass and Struct that a type annotation reaches, by the name of the
+    class."""
+    return {name_of(cls): names for cls in classes_in(type_) if (names := _field_names(cls))}
+
+
+def _field_names(cls: Any) -> tuple[str, ...]:
+    if is_dataclass(cls):
+        return tuple(field.name for field in fields(cls))
+    return tuple(getattr(cls, "__struct_fields__", ()))
 
 
 def attributes(instance: object) -> dict[str, Any]:
@@ -86,17 +103,15 @@ def _holds_attributes_only(cls: type) -> bool:
 
 
 def rebuild(cls: Any, stored: Any, allowed: AllowList, *, tagged: bool = False) -> Any:
-    """An instance of a plain class from its stored attributes.
+    """Return an instance of a plain class, made of its stored attributes without ``__init__``.
 
-    Made by ``cls()`` where that needs no argument, so that an attribute which a newer version of
-    the class adds has its default; otherwise without calling ``__init__``. ``tagged``: the
-    attributes may hold jsonpickle's tags.
+    ``tagged``: the attributes may hold jsonpickle's tags.
 
     :raises StateDecodeError: what is stored is not a JSON object of attributes.
     """
     if not isinstance(stored, dict):
         raise StateDecodeError(f"Expected `object`, got `{type(stored).__name__}`")
-    instance = cls() if _needs_no_argument(cls) else cls.__new__(cls)
+    instance = jsonpickle.new(cls, (), {})
     if isinstance(stored, jsonpickle.Instance):
         stored, tagged = stored.stored, True
     for name, item in without_tags(stored).items():
@@ -104,14 +119,29 @@ def rebuild(cls: Any, stored: Any, allowed: AllowList, *, tagged: bool = False) 
             raise StateDecodeError(f"it holds an attribute {name!r}, which is not allowed")
         value = jsonpickle.restore(item, allowed) if tagged and type(item) in _CONTAINERS else item
         jsonpickle.set_attribute(instance, name, value)
+    complete(instance)
     return instance
 
 
-def is_pydantic(type_: Any) -> bool:
-    """True for a pydantic model. A model exists only when pydantic has been imported already."""
-    pydantic = sys.modules.get("pydantic")
-    model: Any = getattr(pydantic, "BaseModel", None)
-    return model is not None and isinstance(type_, type) and issubclass(type_, model)
+def complete(instance: Any) -> None:
+    """Set the attributes that a class has gained since an instance of it was stored, to those of an
+    instance that ``cls()`` makes. It is made only if one is missing."""
+    cls: Any = type(instance)
+    names = fresh_names(cls)
+    if not names:
+        return
+    missing = names - attributes(instance).keys()
+    if missing:
+        fresh = attributes(cls())
+        for name in missing & fresh.keys():
+            jsonpickle.set_attribute(instance, name, fresh[name])
+
+
+@lru_cache(maxsize=1024)
+def fresh_names(cls: Any) -> frozenset[str]:
+    """Return the names of the attributes of an instance that ``cls()`` makes; empty where it needs
+    arguments."""
+    return frozenset(fresh_attributes(cls))
 
 
 def dump_pydantic(model: Any) -> bytes:
@@ -138,15 +168,6 @@ def _field(model: Any, place: Sequence[Any]) -> str:
     name = str(place[0]) if place else ""
     declared = {field.alias or own for own, field in model.model_fields.items()}
     return f"field {name!r}" if name in declared else "the model"
-
-
-@lru_cache(maxsize=1024)
-def _needs_no_argument(cls: Any) -> bool:
-    try:
-        inspect.signature(cls).bind()
-    except (TypeError, ValueError):
-        return False
-    return True
 
 
 def without_tags(stored: Any) -> Any:

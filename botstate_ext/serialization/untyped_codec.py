@@ -10,8 +10,12 @@ from typing import Any
 
 import msgspec
 
+from ..errors import StateDecodeError, StateEncodeError
 from . import json_text, jsonpickle
+from .allow_list import AllowList
 from .codec import AllowListSource
+from .comparison import difference
+from .unknown_fields import UnknownFields
 
 
 class UntypedCodec:
@@ -21,12 +25,15 @@ class UntypedCodec:
 
     def __init__(self, allowed: AllowListSource) -> None:
         self._allowed = allowed
+        self._source: AllowList | None = None
 
-    def encode(self, value: object, base: bytes | None = None) -> bytes:
+    def encode(
+        self, value: object, base: bytes | None = None, unknown: UnknownFields | None = None
+    ) -> bytes:
         try:
             text = msgspec.json.encode(value)
         except (TypeError, ValueError, RecursionError):
-            pass  # it holds what only flatten() can write, or can refuse by name
+            pass  # it holds what only a flattener can write, or can refuse by name
         else:
             # Equal text is taken for an equal value: a date in place of its own text is not seen.
             # But null may stand for NaN.
@@ -38,15 +45,43 @@ class UntypedCodec:
                 return base
             if json_text.is_plain(value):
                 return base if text == base else text
-        text = json_text.dumps(jsonpickle.flatten(value, self._allowed()))
-        return base if text == base else text
+        text = self._tagged(value, unknown or None)
+        if text == base:
+            return base
+        if not self._flattener.is_sure:
+            self._check(value, text)
+        return text
 
-    def decode(self, text: bytes) -> Any:
+    def _tagged(self, value: object, unknown: UnknownFields | None) -> bytes:
+        source = self._allowed()
+        if self._source is not source:
+            self._source, self._flattener = source, jsonpickle.Flattener(source)
+        if unknown is None:
+            return json_text.dumps(self._flattener.flatten(value))
+        unknown.start_writing()
+        return json_text.dumps(self._flattener.flatten(value, unknown.members_of))
+
+    def _check(self, value: object, text: bytes) -> None:
+        try:
+            problem = difference(value, self.decode(text))
+        except StateDecodeError as error:
+            problem = error.reason
+        if problem is not None:
+            raise StateEncodeError(f"it would not be read back as it is: {problem}")
+
+    def decode(self, text: bytes, unknown: UnknownFields | None = None) -> Any:
         value = json_text.loads(text)
-        return jsonpickle.restore(value, self._allowed()) if jsonpickle.has_tags(text) else value
+        if not jsonpickle.has_tags(text):
+            return value
+        return jsonpickle.restore(value, self._allowed(), None if unknown is None else unknown.keep)
 
     def reencode(self, text: bytes) -> bytes:
-        return self.encode(self.decode(text))
+        # Usually our own text: reading and writing it again would double the cost of a change.
+        if json_text.is_own_spelling(text) and not jsonpickle.has_tags(text):
+            return text
+        unknown = UnknownFields()
+        value = self.decode(text, unknown)
+        return self.encode(value, None, unknown)
 
     def plain(self, text: bytes) -> Any:
         return json_text.loads(text)

@@ -51,7 +51,7 @@ class Workspace:
         self.has_middleware = False
         self.is_saved_by_hand = False
         self._allowed = allow_list(types)
-        self._codecs: dict[tuple[Any, bool], Codec] = {}
+        self._codecs: dict[tuple[Any, bool, bool], Codec] = {}
         self._turn_key = f"botstate_ext.work.{id(self):x}"
 
     def work_of(self, turn: Any) -> UnitOfWork:
@@ -121,18 +121,19 @@ class Workspace:
             reference=no_reference if activity is None else lambda: dump(activity),
         )
 
-    def codec(self, type_: Any, *, tagged: bool = False) -> Codec:
-        """The codec of a type, made once. ``tagged``: it writes jsonpickle's tags.
+    def codec(self, type_: Any, *, tagged: bool = False, is_hint: bool = False) -> Codec:
+        """The codec of a type, made once. ``tagged``: it writes jsonpickle's tags. ``is_hint``: a
+        default named the class, so that values need not be what its annotations say.
 
         :raises TypeError: values of this type cannot be stored.
         """
         try:
-            found = self._codecs.get((type_, tagged))
+            found = self._codecs.get((type_, tagged, is_hint))
         except TypeError:  # an annotation that cannot be hashed
-            return codec_for(type_, lambda: self._allowed, tagged=tagged)
+            return codec_for(type_, lambda: self._allowed, tagged=tagged, is_hint=is_hint)
         if found is None:
-            found = codec_for(type_, lambda: self._allowed, tagged=tagged)
-            self._codecs[type_, tagged] = found
+            found = codec_for(type_, lambda: self._allowed, tagged=tagged, is_hint=is_hint)
+            self._codecs[type_, tagged, is_hint] = found
         return found
 
     def default_codec(self, cls: type, *, tagged: bool = False) -> Codec | None:
@@ -145,7 +146,7 @@ class Workspace:
         if _SDK_CLASSES.allows(cls):
             return None
         try:
-            return self.codec(cls, tagged=tagged)
+            return self.codec(cls, tagged=tagged, is_hint=True)
         except TypeError:
             return None
 

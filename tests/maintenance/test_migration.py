@@ -81,7 +81,7 @@ async def test_typed_properties_are_plain_and_others_keep_their_tags(
     stored = await body(storage, "test/users/ann")
     assert stored["profile"] == {"name": "Ann", "size": "small", "since": "2024-01-02T00:00:00Z"}
     assert stored["older"]["name"] == "Ann"
-    assert "py/object" not in stored["older"]
+    assert "py/object" not in stored["older"]  # its property names the class
     assert stored["dialogs"]["py/object"].endswith("DialogState")
     assert (stored["a"], stored["b"]) == ([1, 2], [1, 2])
     assert "e_tag" not in stored

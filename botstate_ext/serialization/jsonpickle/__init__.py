@@ -14,21 +14,28 @@ jsonpickle itself is not used: its decoder imports and calls what the data names
 
 from __future__ import annotations
 
-from .flatten import flatten
-from .instances import attributes_of, set_attribute
+from .defaults import add_defaults
+from .flatten import Flattener, flatten
+from .instances import attributes_of, new, set_attribute
+from .parts import find
 from .plain import Instance, to_plain, to_tree
 from .references import expand_references
 from .restore import restore
-from .tags import OBJECT, has_references, has_tags
+from .tags import OBJECT, has_references, has_tags, may_write_tags
 
 __all__ = [
     "OBJECT",
+    "Flattener",
     "Instance",
+    "add_defaults",
     "attributes_of",
     "expand_references",
+    "find",
     "flatten",
     "has_references",
     "has_tags",
+    "may_write_tags",
+    "new",
     "restore",
     "set_attribute",
     "to_plain",

@@ -32,6 +32,35 @@ def new(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         raise StateDecodeError(f"{shown(name_of(cls))} cannot be made again.") from error
 
 
+def new_struct(cls: Any, members: dict[str, Any]) -> Any:
+    """An instance of a Struct, for which no ``__post_init__`` is called.
+
+    :raises TypeError: a field without a default is missing.
+    """
+    if not hasattr(cls, "__post_init__"):
+        return cls(**members)
+    struct = _without_post_init(cls)(**members)
+    struct.__class__ = cls
+    return struct
+
+
+@lru_cache(maxsize=1024)
+def _without_post_init(cls: Any) -> Any:
+    # A Struct can be made by its constructor only, so by that of a subclass of the same layout.
+    return type(cls)(cls.__name__, (cls,), {"__post_init__": lambda self: None})
+
+
+@lru_cache(maxsize=1024)
+def has_settable_dict(cls: Any) -> bool:
+    """Whether every attribute of an instance goes to its ``__dict__``: nothing in the class, such
+    as a property or a slot, has a say in it."""
+    if not cls.__dictoffset__:
+        return False
+    members = [(n, m) for base in cls.__mro__[:-1] for n, m in vars(base).items()]
+    own = (m for name, m in members if name not in ("__dict__", "__weakref__"))
+    return not any(hasattr(type(member), "__set__") for member in own)
+
+
 def set_attribute(instance: Any, name: str, value: Any) -> None:
     """Set an attribute whatever the class says: frozen, in a slot, or behind a property's setter.
 

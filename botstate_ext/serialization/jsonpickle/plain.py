@@ -10,7 +10,19 @@ import msgspec
 
 from ...errors import StateDecodeError
 from .reading import Reader
-from .tags import NEWARGS, OBJECT, PREFIX, SEQ, STATE, TYPE, items_of, malformed, shown, too_deep
+from .tags import (
+    NEWARGS,
+    OBJECT,
+    PREFIX,
+    REDUCE,
+    SEQ,
+    STATE,
+    TYPE,
+    items_of,
+    malformed,
+    shown,
+    too_deep,
+)
 
 _SCALARS: Final = frozenset((str, int, float, bool, type(None)))
 
@@ -92,8 +104,16 @@ class Plainer(Reader):
     def make_class(self, name: str) -> object:
         raise StateDecodeError(f"it holds the class {shown(name)}, which is not data.")
 
-    def make_member(self, name: str, value: Any) -> object:
-        return value
+    def make_positional(self, name: str, args: list[Any]) -> object:
+        fields = self._fields.get(name)
+        if fields is not None and len(args) <= len(fields):
+            return dict(zip(fields, args, strict=False))
+        if len(args) != 1:
+            raise malformed(REDUCE)
+        return args[0]  # an enumeration's member
+
+    def make_struct(self, name: str, members: Any) -> object:
+        return members
 
     def make_named_member(self, enumeration: Any, member: Any) -> object:
         # Its class, the first argument, was read before: make_class has refused it.

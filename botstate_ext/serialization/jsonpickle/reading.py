@@ -12,7 +12,15 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ...errors import StateDecodeError
-from .standard import REDUCED, ZONE_FUNCTIONS, ZONE_TYPES, build_clock, build_reduced, build_zone
+from .standard import (
+    REBUILD,
+    REDUCED,
+    ZONE_FUNCTIONS,
+    ZONE_TYPES,
+    build_clock,
+    build_reduced,
+    build_zone,
+)
 from .tags import (
     B64,
     B85,
@@ -22,6 +30,7 @@ from .tags import (
     NEWARGS,
     OBJECT,
     REDUCE,
+    SCALARS,
     SET,
     TUPLE,
     TYPE,
@@ -52,12 +61,16 @@ class Reader(ABC):
         """The class itself, as a value."""
 
     @abstractmethod
-    def make_member(self, name: str, value: Any) -> object:
-        """The member with this value of the enumeration of that name."""
-
-    @abstractmethod
     def make_named_member(self, enumeration: Any, member: Any) -> object:
         """The member with this name of this enumeration."""
+
+    @abstractmethod
+    def make_struct(self, name: str, members: Any) -> object:
+        """An instance of the Struct of that name, of its fields by name."""
+
+    @abstractmethod
+    def make_positional(self, name: str, args: list[Any]) -> object:
+        """An instance of the class of that name, which is an enumeration or a Struct, of these."""
 
     @abstractmethod
     def make_object(self, name: str, value: dict[str, Any], depth: int) -> object:
@@ -84,6 +97,8 @@ class Reader(ABC):
     # Loops, not comprehensions, which would be one more frame for each of MAX_DEPTH levels.
 
     def read_items(self, items: list[Any], depth: int) -> list[Any]:
+        if SCALARS.issuperset(map(type, items)):
+            return [*items]
         result = []
         for item in items:
             result.append(self.read(item, depth + 1))  # noqa: PERF401 - see above
@@ -137,7 +152,7 @@ class Reader(ABC):
     def _reduced(self, value: dict[str, Any], depth: int) -> object:
         parts = items_of(value, REDUCE)
         tag, name = _head(parts)
-        args = self.read_tuple(parts[1], depth + 2)
+        args = self._args(name, parts[1], depth + 2)
         state, items, pairs = (*self.read_items(parts[2:5], depth + 1), None, None, None)[:3]
         if name in (ZONE_TYPES if tag == TYPE else ZONE_FUNCTIONS):
             return build_zone(name, args, state)
@@ -146,14 +161,31 @@ class Reader(ABC):
         if tag == FUNCTION:
             if name == GETATTR and len(args) == 2:
                 return self.make_named_member(*args)
+            if name == REBUILD:
+                return self.make_struct(_struct_name(parts), args[-1])
             raise StateDecodeError(f"it calls {shown(name)}, which is not data.")
+        if name == "builtins.dict" and (args or items):
+            raise malformed(REDUCE)
         if name == "builtins.frozenset" and [*map(type, args)] == [list]:
             return self.make_set(args[0], frozenset)
         if name in REDUCED:
             return build_reduced(name, args, items or (), pairs or ())
-        if len(args) != 1 or items or pairs:
+        if items or pairs:
             raise malformed(REDUCE)
-        return self.make_member(name, args[0])
+        return self.make_positional(name, args)
+
+    def _args(self, name: str, value: Any, depth: int) -> list[Any]:
+        if name == REBUILD:
+            # The class is the first: its name is looked at, and nothing is made of it.
+            match value:
+                case {"py/tuple": [{"py/type": str()}, dict() as members]} if len(value) == 1:
+                    return [self.read(members, depth + 2)]
+            raise malformed(REDUCE)
+        return self.read_tuple(value, depth)
+
+
+def _struct_name(parts: list[Any]) -> str:
+    return str(parts[1][TUPLE][0][TYPE])
 
 
 def _are_items(items: Any) -> bool:

@@ -18,6 +18,7 @@ from ...errors import StateDecodeError, StateEncodeError
 from .tags import malformed, shown
 
 REDUCED: Final[Mapping[str, type]] = {
+    "builtins.dict": dict,
     "builtins.frozenset": frozenset,
     "collections.Counter": Counter,
     "collections.OrderedDict": OrderedDict,
@@ -32,6 +33,9 @@ FACTORIES: Final[Mapping[str, type]] = {
     f"builtins.{cls.__name__}": cls for cls in (dict, float, int, list, set, str)
 }
 """What a defaultdict may be given to make what is missing."""
+
+REBUILD: Final = "msgspec._utils.rebuild"
+"""How msgspec pickles a Struct whose fields are given by name: with its class and its fields."""
 
 ZONE_INFO: Final = "zoneinfo.ZoneInfo._unpickle"
 
@@ -50,8 +54,9 @@ def build_reduced(
     try:
         if name == "collections.deque":
             return deque(items, *args[1:])
-        if name == "collections.OrderedDict":
-            return OrderedDict(pairs)
+        if name in ("builtins.dict", "collections.OrderedDict"):
+            # Written of a dictionary whose keys are not all text.
+            return REDUCED[name](pairs)
         return REDUCED[name](*args)
     except (TypeError, ValueError, ArithmeticError):
         raise StateDecodeError(f"what it holds is not a {name}.") from None
@@ -131,8 +136,10 @@ _ZONES: Final[Mapping[str, _Zone]] = {**ZONE_TYPES, **ZONE_FUNCTIONS}
 
 
 def portable_zone(zone: tzinfo, moment: datetime | None) -> tzinfo:
-    """The zone to write: isodate's, which not every reader has, as the standard library's."""
-    if f"{type(zone).__module__}.{type(zone).__qualname__}" not in ZONE_TYPES:
+    """The zone to write: isodate's and pydantic's, which not every reader has, as the standard
+    library's."""
+    name = f"{type(zone).__module__}.{type(zone).__qualname__}"
+    if name not in ZONE_TYPES and name != "pydantic_core._pydantic_core.TzInfo":
         return zone
     offset = zone.utcoffset(moment)
     if not offset:

@@ -25,6 +25,8 @@ STATE: Final = "py/state"
 TUPLE: Final = "py/tuple"
 TYPE: Final = "py/type"
 
+SCALARS: Final = frozenset((str, int, float, bool, type(None)))
+
 CLOCKS: Final = frozenset(("datetime.datetime", "datetime.date", "datetime.time"))
 """Written as an object with one attribute, ``__reduce__``: [type, [base64 of its bytes, zone]]."""
 
@@ -44,6 +46,14 @@ def has_tags(raw: bytes) -> bool:
     if b"/" not in raw and b"\\" not in raw and b"\0" not in raw:
         return False
     return b'"py/' in raw or _may_escape(raw, _ESCAPES)
+
+
+def may_write_tags(text: bytes) -> bool:
+    """Return True if this text, which msgspec wrote, may hold a "py/..." key. Never a false no.
+
+    msgspec writes UTF-8 and escapes neither letters nor slashes, so there is one spelling only.
+    """
+    return b"/" in text and b'"py/' in text
 
 
 def has_references(raw: bytes) -> bool:
