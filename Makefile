@@ -49,7 +49,7 @@ help:
 $(VENV)/.sample: pyproject.toml
 	@echo "Installing the sample and what it needs into $(VENV), about a minute. Only this once."
 	@$(PYTHON) -m venv $(VENV)
-	@$(VENV)/bin/pip install -q -e '.[sample,azure]'
+	@$(VENV)/bin/pip install -q -e '.[sample,azure,postgres,redis]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml

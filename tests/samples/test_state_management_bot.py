@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,21 @@ def test_without_settings_the_state_is_in_a_file_beside_the_bot() -> None:
     assert "/.state/" in (REPOSITORY / ".gitignore").read_text().splitlines()
 
 
+@pytest.mark.parametrize("kind", ["postgres", "redis"])
+async def test_on_a_server_a_restart_remembers(kind: str, request: pytest.FixtureRequest) -> None:
+    url = request.getfixturevalue(f"{kind}_url")
+    user = f"ann-{uuid.uuid4().hex}"
+    state = {"STATE_STORAGE": kind, "STATE_URL": url}
+    async with running_bot(**state) as bot, Channel(bot.url, user=user) as channel:
+        await introduce(channel)
+        assert url not in "".join(bot.greeting)
+    async with (
+        running_bot(TZ=TWO_HOURS_EAST, **state) as bot,
+        Channel(bot.url, user=user) as channel,
+    ):
+        assert await channel.say("Hello") == ANN_SAYS_HELLO
+
+
 async def test_on_blob_a_restart_remembers(azurite: str, container_name: str) -> None:
     storage = {
         "STATE_STORAGE": "blob",
@@ -147,7 +163,10 @@ async def test_a_taken_port_is_one_line_with_the_fix() -> None:
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"STATE_STORAGE": "disk"}, "STATE_STORAGE is one of memory, sqlite and blob.\n"),
+        (
+            {"STATE_STORAGE": "disk"},
+            "STATE_STORAGE is one of memory, sqlite, blob, postgres and redis.\n",
+        ),
         (
             {"STATE_STORAGE": "blob"},
             "STATE_STORAGE=blob needs AZURE_STORAGE_CONNECTION_STRING.\n",

@@ -13,6 +13,7 @@ from botstate_ext.storage import (
     BlobStorage,
     MemoryStorage,
     PostgresStorage,
+    RedisStorage,
     RoutedStorage,
     SQLiteStorage,
     StateStorage,
@@ -39,6 +40,13 @@ class TestPostgres(StorageContract):
     @pytest.fixture
     async def storage(self, postgres_url: str, table_name: str) -> AsyncIterator[StateStorage]:
         async with PostgresStorage(postgres_url, table=table_name) as storage:
+            yield storage
+
+
+class TestRedis(StorageContract):
+    @pytest.fixture
+    async def storage(self, redis_url: str, table_name: str) -> AsyncIterator[StateStorage]:
+        async with RedisStorage(redis_url, prefix=table_name) as storage:
             yield storage
 
 

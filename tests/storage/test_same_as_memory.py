@@ -16,6 +16,7 @@ from botstate_ext.storage import (
     ItemWrite,
     MemoryStorage,
     PostgresStorage,
+    RedisStorage,
     SQLiteStorage,
     StateStorage,
 )
@@ -37,11 +38,14 @@ STEPS = st.lists(
 Write: TypeAlias = tuple[str, bytes | None, str | None, dict[str, str]]
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", "postgres", "redis"])
 async def storage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StateStorage]:
     if request.param == "postgres":
         url, table = request.getfixturevalue("postgres_url"), request.getfixturevalue("table_name")
         made: StateStorage = PostgresStorage(url, table=table)
+    elif request.param == "redis":
+        url, prefix = request.getfixturevalue("redis_url"), request.getfixturevalue("table_name")
+        made = RedisStorage(url, prefix=prefix)
     else:
         made = SQLiteStorage(tmp_path / "bot.db")
     async with made as storage:

@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from botstate_ext import StateScopes
-from botstate_ext.storage import ANY, PostgresStorage, SQLiteStorage, StateStorage
+from botstate_ext.storage import ANY, PostgresStorage, RedisStorage, SQLiteStorage, StateStorage
 from botstate_ext.storage.base import ItemWrite
 
 ROOT = Path(__file__).parents[2]
@@ -24,9 +24,15 @@ def open_postgres(location: str) -> StateStorage:
     return PostgresStorage(url, table=table, deadline=timedelta(minutes=2))
 
 
+def open_redis(location: str) -> StateStorage:
+    url, _, prefix = location.partition(" ")
+    return RedisStorage(url, prefix=prefix, deadline=timedelta(minutes=2))
+
+
 KINDS: dict[str, Callable[[str], StateStorage]] = {
     "sqlite": SQLiteStorage,
     "postgres": open_postgres,
+    "redis": open_redis,
 }
 TURN = ("one", "two", "three")
 

@@ -1,0 +1,355 @@
+"""RedisStorage: items in Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import random as _random
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from datetime import datetime, timedelta, timezone
+from typing import Any, Final
+from uuid import uuid4
+
+from .backend import (
+    OpenOnce,
+    check_etag,
+    check_key,
+    check_put,
+    check_writes,
+    conflict_of,
+    frozen_metadata,
+    page_of,
+    page_size,
+    prefix_end,
+)
+from .base import ANY, DueItems, ItemInfo, ItemPage, ItemWrite, StateStorage, StoredItem
+from .due_index import NEXT_EXPIRY
+from .keycheck import may_start_a_key
+from .retry import Retries
+from .server_calls import CallFailure, ServerCalls
+
+try:
+    import redis.asyncio
+    from redis import exceptions
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+except ImportError as missing:
+    raise ImportError('RedisStorage needs redis-py: pip install "botstate-ext[redis]"') from missing
+
+_log: Final = logging.getLogger("botstate_ext")
+
+_DUE_AT_ONCE: Final = 1000
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+# An item is a hash: e its ETag, d its data, m its metadata, u when it was written, x its due entry.
+# Two sorted sets, all scores 0, so ordered by their bytes: the keys; and "due entry, NUL, key".
+# A script runs alone, so its conditions hold. Arguments: seven for each write: its
+# key, "put" or "delete", the ETag it needs ("" for none), its new ETag, its data, its metadata, its
+# due entry. A write that finds its own new ETag is one that is sent again.
+_WRITE: Final = """
+local keys, due = KEYS[1], KEYS[2]
+local lost, gone, time = {}, 0, redis.call('TIME')
+local now = time[1] .. string.format('%06d', time[2])
+for i = 3, #KEYS do
+  local a = (i - 3) * 7
+  local etag, wanted = redis.call('HGET', KEYS[i], 'e'), ARGV[a + 3]
+  local is_repeated = etag == ARGV[a + 4]
+  local is_gone = ARGV[a + 2] == 'delete' and not etag
+  local holds = wanted == '*' or (wanted == '' and not etag) or (etag and wanted == etag)
+  if not (holds or is_repeated or is_gone) then lost[#lost + 1] = i - 3 end
+end
+if #lost > 0 then return {'lost', lost} end
+for i = 3, #KEYS do
+  local a, item = (i - 3) * 7, KEYS[i]
+  local key = ARGV[a + 1]
+  local before = redis.call('HGET', item, 'x')
+  if before then redis.call('ZREM', due, before .. '\\0' .. key) end
+  if ARGV[a + 2] == 'delete' then
+    gone = gone + redis.call('DEL', item)
+    redis.call('ZREM', keys, key)
+  else
+    redis.call('HSET', item, 'e', ARGV[a + 4], 'd', ARGV[a + 5], 'm', ARGV[a + 6],
+      'x', ARGV[a + 7], 'u', now)
+    redis.call('ZADD', keys, 0, key)
+    redis.call('ZADD', due, 0, ARGV[a + 7] .. '\\0' .. key)
+  end
+end
+return {'done', gone}
+"""
+# Arguments: what comes before an item's key, the range, the most members. An item that Redis
+# evicted is left out.
+_LIST: Final = """
+local found = {}
+local members = redis.call('ZRANGEBYLEX', KEYS[1], ARGV[2], ARGV[3], 'LIMIT', 0, ARGV[4])
+for _, member in ipairs(members) do
+  local key = string.match(member, '%z(.*)$') or member
+  local item = ARGV[1] .. key
+  local values = redis.call('HMGET', item, 'e', 'u', 'm')
+  if values[1] then
+    local size = redis.call('HSTRLEN', item, 'd')
+    found[#found + 1] = {member, key, values[1], size, values[2], values[3]}
+  else
+    found[#found + 1] = {member}
+  end
+end
+return found
+"""
+
+
+class RedisStorage(StateStorage):
+    """Items in one Redis database, 6 or newer, or in one slot of a cluster.
+
+    ``url``: as ``redis.asyncio.from_url`` takes it, for a client that this storage opens and
+    closes; or a ``redis.asyncio.Redis`` of the app's, which stays the app's and must not have
+    ``decode_responses``.
+    ``prefix``: what the names of all keys begin with. All have one hash tag, ``{prefix}``, so that
+    they can be written in one step.
+    ``parallel``: the most connections of the own client. ``deadline``: for one operation with all
+    its attempts; a lost connection and a server that restarts are tried again until then.
+    ``types``: see StateStorage. ``sleep`` and ``random`` are asyncio's and random's, for tests.
+
+    Redis keeps what it answered only if it writes a log of it (``appendonly yes``), and may drop
+    items under ``maxmemory`` with an ``allkeys`` policy: either is warned of when it is opened.
+
+    :raises ImportError: redis-py is not installed; the text says what to install.
+    :raises ValueError: ``url`` is not one, or ``prefix`` is empty or holds a brace.
+    """
+
+    transactional = True
+
+    def __init__(
+        self,
+        url: str | redis.asyncio.Redis,
+        *,
+        prefix: str = "botstate",
+        parallel: int = 16,
+        deadline: timedelta = timedelta(seconds=8),
+        types: Iterable[type] = (),
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        random: Callable[[], float] = _random.random,
+    ) -> None:
+        super().__init__(types=types)
+        if parallel < 1:
+            raise ValueError("parallel must be at least 1.")
+        if not prefix or "{" in prefix or "}" in prefix:
+            raise ValueError("prefix must be a text without braces that is not empty.")
+        self._prefix = prefix
+        self._keys, self._due = f"{{{prefix}}}:keys", f"{{{prefix}}}:due"
+        self._item = f"{{{prefix}}}:item:"
+        retries = Retries(deadline, sleep, random)
+        self._calls = ServerCalls(retries, _failure_of)
+        self._url = url if isinstance(url, str) else ""
+        self._app_client = None if isinstance(url, str) else url
+        self._parallel, self._seconds = parallel, retries.seconds_an_attempt
+        if self._app_client is None:
+            self._new_client()  # it opens nothing yet: a wrong URL fails here
+        elif self._app_client.connection_pool.connection_kwargs.get("decode_responses"):
+            raise ValueError("the client must not have decode_responses: items are bytes.")
+        self._client = OpenOnce(self._open, self._close)
+
+    async def get_many(self, keys: Collection[str]) -> dict[str, StoredItem]:
+        for key in keys:
+            check_key(key)
+        wanted = list(dict.fromkeys(keys))
+        if not wanted:
+            return {}
+
+        async def read() -> list[Any]:
+            # A transaction: all are of one moment.
+            async with (await self._client.get()).pipeline(transaction=True) as pipeline:
+                for key in wanted:
+                    pipeline.hmget(self._item + key, "e", "d", "m")
+                rows: list[Any] = await pipeline.execute()
+                return rows
+
+        only = wanted[0] if len(wanted) == 1 else None
+        rows = await self._calls.run("read", only, read)
+        return {
+            key: StoredItem(data, etag.decode(), frozen_metadata(json.loads(metadata)))
+            for key, (etag, data, metadata) in zip(wanted, rows, strict=True)
+            if etag is not None
+        }
+
+    async def put_if(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        etag: str | None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> str:
+        check_put(key, etag, metadata)
+        etags, _ = await self._write("put", key, [ItemWrite(key, data, etag, metadata)])
+        return etags[key]
+
+    async def delete_if(self, key: str, *, etag: str = ANY) -> bool:
+        check_key(key)
+        check_etag(etag)
+        _, gone = await self._write("delete", key, [ItemWrite(key, None, etag)])
+        return gone > 0
+
+    async def write_many(self, writes: Sequence[ItemWrite]) -> dict[str, str]:
+        check_writes(writes)
+        etags, _ = await self._write("put", None, writes) if writes else ({}, 0)
+        return etags
+
+    async def list_page(
+        self, prefix: str = "", *, limit: int | None = None, continuation_token: str | None = None
+    ) -> ItemPage:
+        size = page_size(limit)
+        if not may_start_a_key(prefix + (continuation_token or "")):
+            return ItemPage(())
+        start = f"[{prefix}"
+        if continuation_token is not None and continuation_token >= prefix:
+            start = f"({continuation_token}"
+        end = prefix_end(prefix)
+        rows = await self._list(self._keys, start, "+" if end is None else f"({end}", size + 1)
+        infos = {row[1].decode() if len(row) > 1 else row[0].decode(): _info(row) for row in rows}
+        page = page_of(infos, size, lambda key: infos[key] or _EVICTED)
+        items = tuple(item for item in page.items if item is not _EVICTED)
+        return ItemPage(items, page.continuation_token)
+
+    async def list_due(self, entry: str, until: str) -> AsyncIterator[DueItems]:
+        if entry != NEXT_EXPIRY:
+            async for page in super().list_due(entry, until):
+                yield page
+            return
+        end = f"({until}\1".encode()  # after every key of this entry, before the next entry
+
+        async def count() -> int:
+            number: int = await (await self._client.get()).zlexcount(self._due, end, b"+")
+            return number
+
+        not_due = await self._calls.run("list", None, count)
+        start: str | bytes = "-"
+        while True:
+            rows = await self._list(self._due, start, end, _DUE_AT_ONCE)
+            is_last = len(rows) < _DUE_AT_ONCE
+            due = tuple(info for info in map(_info, rows) if info is not None)
+            yield DueItems(due, len(due) + (not_due if is_last else 0))
+            if is_last:
+                return
+            start = b"(" + rows[-1][0]
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    def __repr__(self) -> str:
+        return f"<RedisStorage with prefix {self._prefix!r}>"
+
+    async def _write(
+        self, operation: str, key: str | None, writes: Sequence[ItemWrite]
+    ) -> tuple[dict[str, str], int]:
+        """Write, and return the new ETags and how many items were deleted."""
+        etags = {write.key: uuid4().hex for write in writes if write.data is not None}
+        names = [self._keys, self._due, *(self._item + write.key for write in writes)]
+        values = [value for write in writes for value in _values(write, etags.get(write.key, ""))]
+
+        async def run() -> int:
+            client = await self._client.get()
+            told, found = await client.register_script(_WRITE)(names, values)
+            if told == b"lost":
+                raise conflict_of(writes, [writes[number] for number in found])
+            gone: int = found
+            return gone
+
+        return etags, await self._calls.run(operation, key, run)
+
+    async def _list(self, name: str, start: str | bytes, end: str | bytes, limit: int) -> list[Any]:
+        async def run() -> list[Any]:
+            client = await self._client.get()
+            values = [self._item, start, end, limit]
+            rows: list[Any] = await client.register_script(_LIST)([name], values)
+            return rows
+
+        return await self._calls.run("list", None, run)
+
+    def _new_client(self) -> redis.asyncio.Redis:
+        try:
+            pool = redis.asyncio.BlockingConnectionPool.from_url(
+                self._url,
+                max_connections=self._parallel,
+                timeout=self._seconds,
+                socket_connect_timeout=self._seconds,
+                retry=Retry(NoBackoff(), 0),  # ServerCalls does that, and knows of every attempt
+            )
+        except ValueError:
+            # Without the cause: it may quote the URL, and so the password.
+            raise ValueError(
+                'url is not one of Redis: for example "redis://localhost:6379/0".'
+            ) from None
+        if pool.connection_kwargs.get("decode_responses"):
+            raise ValueError("the URL must not have decode_responses: items are bytes.")
+        return redis.asyncio.Redis.from_pool(pool)
+
+    async def _open(self) -> redis.asyncio.Redis:
+        client = self._app_client if self._app_client is not None else self._new_client()
+        await _warn_of_losses(client)
+        return client
+
+    async def _close(self, client: redis.asyncio.Redis) -> None:
+        if client is not self._app_client:
+            await client.aclose()
+
+
+async def _warn_of_losses(client: redis.asyncio.Redis) -> None:
+    told = await client.info("all")
+    if not told.get("aof_enabled"):
+        _log.warning(
+            "Redis keeps no log of what is written (appendonly no): a crash loses the last turns,"
+            " or all. Set appendonly yes; with appendfsync always no acknowledged turn is lost."
+        )
+    if told.get("maxmemory") and str(told.get("maxmemory_policy")).startswith("allkeys"):
+        _log.warning(
+            "Redis drops state when its memory is full (maxmemory-policy %s): set noeviction.",
+            told["maxmemory_policy"],
+        )
+
+
+def _values(write: ItemWrite, new_etag: str) -> tuple[str | bytes, ...]:
+    if write.data is None:
+        return (write.key, "delete", write.etag or "", "", "", "", "")
+    metadata = dict(write.metadata or {})
+    text = json.dumps(metadata, separators=(",", ":"))
+    due = metadata.get(NEXT_EXPIRY, "")
+    return (write.key, "put", write.etag or "", new_etag, bytes(write.data), text, due)
+
+
+_EVICTED: Final = ItemInfo("", "", 0, _EPOCH)
+
+
+def _info(row: Sequence[Any]) -> ItemInfo | None:
+    """None for an item that was evicted."""
+    if len(row) == 1:
+        return None
+    _, key, etag, size, updated, metadata = row
+    when = _EPOCH + timedelta(microseconds=int(updated))
+    return ItemInfo(key.decode(), etag.decode(), size, when, frozen_metadata(json.loads(metadata)))
+
+
+def _failure_of(error: Exception) -> CallFailure | None:
+    """Return what an error means; None if it is not redis-py's. Its own text may name addresses."""
+    if isinstance(error, exceptions.AuthenticationError):
+        return CallFailure("the server refuses the password. Check the URL.")
+    if isinstance(error, exceptions.BusyLoadingError):
+        return CallFailure("the server is starting.", is_transient=True)
+    if isinstance(error, (exceptions.ConnectionError, exceptions.TimeoutError)):
+        return CallFailure("the connection was lost.", is_transient=True, may_be_done=True)
+    if isinstance(error, exceptions.ReadOnlyError):
+        return CallFailure("the server is a replica, which is read-only. Name the primary one.")
+    if isinstance(error, exceptions.NoPermissionError):
+        return CallFailure("the user may not run scripts or use these keys: see its ACL.")
+    if isinstance(error, exceptions.OutOfMemoryError):
+        return CallFailure("the server's memory is full. Give it more, or store less.")
+    if isinstance(error, exceptions.RedisError):
+        return CallFailure(f"Redis failed ({type(error).__name__}).")
+    return None
