@@ -12,6 +12,7 @@ from .routed import RoutedStorage
 
 if TYPE_CHECKING:
     from .blob.blob import BlobStorage
+    from .cosmos import CosmosStorage
     from .postgres import PostgresStorage
     from .redis import RedisStorage
     from .sqlite import SQLiteStorage
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ANY",
     "BlobStorage",
+    "CosmosStorage",
     "DueItems",
     "ItemInfo",
     "ItemPage",
@@ -37,6 +39,7 @@ __all__ = [
 # Imported when first named: a bot pays only for the storage that it uses.
 _LAZY = {
     "BlobStorage": ".blob.blob",
+    "CosmosStorage": ".cosmos",
     "PostgresStorage": ".postgres",
     "RedisStorage": ".redis",
     "SQLiteStorage": ".sqlite",

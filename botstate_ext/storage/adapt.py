@@ -25,6 +25,7 @@ def as_state_storage(storage: Storage) -> StateStorage:
 
     - Upstream's ``MemoryStorage``: one that shares its dictionary.
     - Upstream's ``BlobStorage``: one with a client of its own for the same container.
+    - Upstream's ``CosmosDbPartitionedStorage``: an asynchronous one for the same container.
     - Any other, subclasses of those included since they may read and write in their own way: one
       that does what it can with three methods. Its repr says what it cannot promise.
 
@@ -76,8 +77,31 @@ def _wrap_blob(storage: Any) -> StateStorage:
     )
 
 
+def _wrap_cosmos(storage: Any) -> StateStorage:
+    from .cosmos import CosmosStorage
+
+    config = storage.config
+    options = dict(config.cosmos_client_options or {})
+    policy = options.get("connection_policy")
+    if policy is not None:
+        options["connection_verify"] = not policy.DisableSSLVerification
+    return CosmosStorage(
+        config.cosmos_db_endpoint,
+        config.auth_key,
+        database=config.database_id,
+        container=config.container_id,
+        key_suffix=config.key_suffix or "",
+        throughput=config.container_throughput,
+        client_options=options,
+    )
+
+
 # By name: importing a class to compare with it costs what its whole package costs.
 _WRAPPERS: Final[dict[tuple[str, str], _Wrap]] = {
     ("botbuilder.core.memory_storage", "MemoryStorage"): _wrap_memory,
     ("botbuilder.azure.blob_storage", "BlobStorage"): _wrap_blob,
+    (
+        "botbuilder.azure.cosmosdb_partitioned_storage",
+        "CosmosDbPartitionedStorage",
+    ): _wrap_cosmos,
 }

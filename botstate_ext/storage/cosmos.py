@@ -1,0 +1,284 @@
+"""CosmosStorage: items in a container of Azure Cosmos DB (SQL API)."""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64decode
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
+
+from azure.core import MatchConditions
+from azure.core.exceptions import ServiceRequestError
+from azure.cosmos import PartitionKey, exceptions
+from azure.cosmos.aio import ContainerProxy, CosmosClient
+
+from ..clock import positive
+from ..errors import StateError, StateStorageError
+from .backend import OpenOnce, check_etag, check_key, check_put, conflict, page_size
+from .base import ANY, DueItems, ItemInfo, ItemPage, StateStorage, StoredItem
+from .cosmos_items import item_id, to_info, to_item, to_stored
+from .keycheck import may_start_a_key
+from .parallel import in_parallel
+
+T = TypeVar("T")
+
+_PARALLEL: Final = 16
+_TIMEOUT: Final = timedelta(seconds=6)
+_DUE_PAGE: Final = 500
+_ROW: Final = 'c.realId, c._etag, c._ts, c.size, c["metadata"]'
+_LIST: Final = (
+    f"SELECT TOP @size {_ROW} FROM c WHERE STARTSWITH(c.realId, @prefix) AND c.realId > @after"
+    " ORDER BY c.realId"
+)
+_IS_DUE: Final = 'NOT IS_DEFINED(c["metadata"][@entry]) OR c["metadata"][@entry] <= @until'
+_DUE: Final = f"SELECT {_ROW} FROM c WHERE {_IS_DUE}"
+_COUNT: Final = "SELECT VALUE COUNT(1) FROM c"
+_NOT_TRANSIENT: Final = MappingProxyType(
+    {
+        400: "the request was refused: check the endpoint, the database and the container",
+        401: "the key or the credential was refused: check `credential`, and this machine's clock",
+        403: "access was refused: check `credential`, its roles and the account's firewall",
+        413: "the item is larger than Cosmos DB takes",
+    }
+)
+
+
+class CosmosStorage(StateStorage):
+    """Items in one container, in the format of the SDK's ``CosmosDbPartitionedStorage``: what that
+    stored is found, and what this stores it reads.
+
+    - ``endpoint``, ``credential``: the account's URI, and its key or a credential of
+      ``azure.identity.aio``.
+    - ``database``, ``container``: made if they are missing. The container's partition key is
+      ``/id``. ``throughput``: of a container that is made, in request units.
+    - ``key_suffix``: as the SDK's. Long keys are shortened as in its ``compatibility_mode``.
+    - ``timeout``: of one operation, all its attempts included.
+    - ``client_options``: passed on to ``azure.cosmos.aio.CosmosClient``.
+
+    Numbers are doubles in Cosmos DB: a whole number over 2**53 raises `StateEncodeError`, and so do
+    NaN and the infinities. An item has at most 2 MB. Several items are never written in one step.
+    """
+
+    any_bytes = False
+
+    def __init__(
+        self,
+        endpoint: str,
+        credential: Any,
+        *,
+        database: str,
+        container: str,
+        key_suffix: str = "",
+        throughput: int | None = None,
+        timeout: timedelta = _TIMEOUT,
+        client_options: Mapping[str, Any] | None = None,
+        types: Iterable[type] = (),
+    ) -> None:
+        super().__init__(types=types)
+        for name, value in {
+            "endpoint": endpoint,
+            "credential": credential,
+            "database": database,
+            "container": container,
+        }.items():
+            if not value:
+                raise ValueError(f"CosmosStorage needs {name}, and it is empty.")
+        if isinstance(credential, str) and not _is_base64(credential):
+            raise ValueError("credential is no key of a Cosmos DB account: copy it as a whole.")
+        positive(timeout, "timeout")
+        self._endpoint, self._credential = endpoint, credential
+        self._database, self._container_name = database, container
+        self._key_suffix = key_suffix
+        self._throughput, self._seconds = throughput, timeout.total_seconds()
+        self._client_options = dict(client_options or {})
+        self._client: CosmosClient | None = None
+        self._container = OpenOnce(self._open, self._close)
+        self._slots = asyncio.Semaphore(_PARALLEL)
+
+    async def get_many(self, keys: Collection[str]) -> dict[str, StoredItem]:
+        for key in keys:
+            check_key(key)
+        unique = tuple(dict.fromkeys(keys))
+        items = await in_parallel(self._get(key) for key in unique)
+        return {key: item for key, item in zip(unique, items, strict=True) if item is not None}
+
+    async def put_if(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        etag: str | None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> str:
+        check_put(key, etag, metadata)
+        item = to_item(key, self._id(key), data, metadata)
+
+        async def put(container: ContainerProxy) -> Any:
+            if etag is None:
+                return await container.create_item(item)
+            if etag == ANY:
+                return await container.upsert_item(item)
+            return await container.replace_item(item["id"], item, **_if_unchanged(etag))
+
+        try:
+            written = await self._run("put", key, put)
+            return str(written["_etag"])
+        except (
+            exceptions.CosmosResourceExistsError,
+            exceptions.CosmosAccessConditionFailedError,
+            exceptions.CosmosResourceNotFoundError,
+        ):
+            # The driver tries again by itself, so an attempt of this write may have been made.
+            raise conflict(key, etag, maybe_written=True) from None
+
+    async def delete_if(self, key: str, *, etag: str = ANY) -> bool:
+        check_key(key)
+        check_etag(etag)
+        id_, condition = self._id(key), {} if etag == ANY else _if_unchanged(etag)
+        try:
+            await self._run("delete", key, lambda c: c.delete_item(id_, id_, **condition))
+        except exceptions.CosmosResourceNotFoundError:
+            return False
+        except exceptions.CosmosAccessConditionFailedError:
+            raise conflict(key, etag) from None
+        return True
+
+    async def list_page(
+        self, prefix: str = "", *, limit: int | None = None, continuation_token: str | None = None
+    ) -> ItemPage:
+        size = page_size(limit)
+        if not may_start_a_key(prefix):
+            return ItemPage(())
+        after = continuation_token or ""
+        # One more than the page holds tells if there is a next page.
+        rows = await self._query(_LIST, size=size + 1, prefix=prefix, after=after)
+        items = tuple(to_info(row) for row in rows[:size])
+        return ItemPage(items, items[-1].key if len(rows) > size else None)
+
+    async def list_due(self, entry: str, until: str) -> AsyncIterator[DueItems]:
+        due = sorted(
+            (to_info(row) for row in await self._query(_DUE, entry=entry, until=until)),
+            key=lambda info: info.key,
+        )
+        [total] = await self._query(_COUNT)
+        passed_over = max(0, int(total) - len(due))
+        for start in range(0, max(len(due), 1), _DUE_PAGE):
+            page: tuple[ItemInfo, ...] = tuple(due[start : start + _DUE_PAGE])
+            yield DueItems(page, len(page) + passed_over)
+            passed_over = 0
+
+    async def aclose(self) -> None:
+        await self._container.aclose()
+
+    def __repr__(self) -> str:
+        return f"<CosmosStorage {self._database!r}, {self._container_name!r}>"
+
+    def _id(self, key: str) -> str:
+        return item_id(key, self._key_suffix)
+
+    async def _get(self, key: str) -> StoredItem | None:
+        id_ = self._id(key)
+        try:
+            item = await self._run("get", key, lambda c: c.read_item(id_, id_))
+            return to_stored(item)
+        except exceptions.CosmosResourceNotFoundError:
+            return None
+        except (KeyError, TypeError, AttributeError):
+            problem = StateStorageError("get", key, "the answer is no item of a bot's state")
+        raise problem
+
+    async def _query(self, query: str, **parameters: Any) -> list[Any]:
+        named = [{"name": f"@{name}", "value": value} for name, value in parameters.items()]
+
+        async def rows(container: ContainerProxy) -> list[Any]:
+            return [row async for row in container.query_items(query, parameters=named)]
+
+        return await self._run("list", None, rows)
+
+    async def _run(
+        self, operation: str, key: str | None, call: Callable[[ContainerProxy], Awaitable[T]]
+    ) -> T:
+        """Call the driver within the timeout, which includes waiting for a free slot.
+
+        Not found, exists and precondition failed come out as the driver's own errors.
+        """
+        writes = operation == "put"
+        try:
+            return await asyncio.wait_for(self._in_slot(call), self._seconds)
+        except StateError:
+            raise
+        except (
+            exceptions.CosmosResourceNotFoundError,
+            exceptions.CosmosResourceExistsError,
+            exceptions.CosmosAccessConditionFailedError,
+        ):
+            raise
+        except exceptions.CosmosHttpResponseError as error:
+            raise _refused(operation, key, error, writes=writes) from error
+        except asyncio.TimeoutError as error:
+            reason = f"no answer within {self._seconds:g} s"
+            raise StateStorageError(operation, key, reason, maybe_written=writes) from error
+        except ServiceRequestError as error:
+            reason = "the account cannot be reached: check `endpoint` and the network"
+            raise StateStorageError(operation, key, reason) from error
+        except Exception as error:  # the driver, and what it is built on, raise of all kinds
+            reason = f"no usable answer ({type(error).__name__})"
+            raise StateStorageError(operation, key, reason, maybe_written=writes) from error
+
+    async def _in_slot(self, call: Callable[[ContainerProxy], Awaitable[T]]) -> T:
+        async with self._slots:
+            return await call(await self._container.get())
+
+    async def _open(self) -> ContainerProxy:
+        client = CosmosClient(self._endpoint, self._credential, **self._client_options)
+        try:
+            database = await client.create_database_if_not_exists(self._database)
+            options: dict[str, Any] = (
+                {} if self._throughput is None else {"offer_throughput": self._throughput}
+            )
+            container = await database.create_container_if_not_exists(
+                self._container_name, PartitionKey(path="/id"), **options
+            )
+            await self._check_partition_key(container)
+        except BaseException:
+            await client.close()
+            raise
+        self._client = client
+        return container
+
+    async def _check_partition_key(self, container: ContainerProxy) -> None:
+        partition_key = (await container.read()).get("partitionKey") or {}
+        if partition_key.get("paths") != ["/id"]:
+            raise StateStorageError(
+                "open",
+                None,
+                f"the container {self._container_name!r} is not partitioned by /id. Use another "
+                "container, or keep the SDK's own storage for this one",
+            )
+
+    async def _close(self, _container: ContainerProxy) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        return bool(b64decode(text, validate=True))
+    except ValueError:
+        return False
+
+
+def _if_unchanged(etag: str) -> dict[str, Any]:
+    return {"etag": etag, "match_condition": MatchConditions.IfNotModified}
+
+
+def _refused(
+    operation: str, key: str | None, error: exceptions.CosmosHttpResponseError, *, writes: bool
+) -> StateStorageError:
+    status = error.status_code
+    reason = _NOT_TRANSIENT.get(status or 0) or f"Cosmos DB answered {status}"
+    maybe_written = writes and status not in _NOT_TRANSIENT and status != 429
+    return StateStorageError(operation, key, reason, status=status, maybe_written=maybe_written)
