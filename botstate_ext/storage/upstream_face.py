@@ -99,8 +99,8 @@ def _to_body(key: str, item: Any, types: tuple[type, ...]) -> bytes:
         body = flatten(item, _allowed(types))
         if not isinstance(body, dict):
             raise StateEncodeError("an item must be a dictionary or an object")
-        body.pop("e_tag", None)
-        return json_text.dumps(body)
+        # What is plain JSON already is not copied by `flatten`, so it is the app's own object.
+        return json_text.dumps({name: part for name, part in body.items() if name != "e_tag"})
     except StateEncodeError as error:
         raise error.located(scope=None, key=key) from error
 
