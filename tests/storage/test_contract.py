@@ -9,11 +9,10 @@ import pytest
 from botbuilder.core import MemoryStorage as UpstreamMemoryStorage
 from botbuilder.core import Storage
 
+from botstate_ext import storage as storages
 from botstate_ext.storage import (
     BlobStorage,
     MemoryStorage,
-    PostgresStorage,
-    RedisStorage,
     RoutedStorage,
     SQLiteStorage,
     StateStorage,
@@ -39,14 +38,14 @@ class TestSQLite(StorageContract):
 class TestPostgres(StorageContract):
     @pytest.fixture
     async def storage(self, postgres_url: str, table_name: str) -> AsyncIterator[StateStorage]:
-        async with PostgresStorage(postgres_url, table=table_name) as storage:
+        async with storages.PostgresStorage(postgres_url, table=table_name) as storage:
             yield storage
 
 
 class TestRedis(StorageContract):
     @pytest.fixture
     async def storage(self, redis_url: str, table_name: str) -> AsyncIterator[StateStorage]:
-        async with RedisStorage(redis_url, prefix=table_name) as storage:
+        async with storages.RedisStorage(redis_url, prefix=table_name) as storage:
             yield storage
 
 

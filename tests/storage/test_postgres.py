@@ -13,12 +13,14 @@ import pytest
 
 from botstate_ext import StateScopes
 from botstate_ext.errors import StateConflictError, StateStorageError
-from botstate_ext.storage import ANY, ItemWrite, PostgresStorage
+from botstate_ext.storage import ANY, ItemWrite
 from botstate_ext.storage.due_index import NEXT_EXPIRY
 from tests import servers
 from tests.storage.writers import TURN, updates_at_once, writer
 
-psycopg = pytest.importorskip("psycopg", reason='pip install "botstate-ext[postgres]"')
+psycopg = pytest.importorskip("psycopg", reason="the extra postgres")
+
+from botstate_ext.storage import PostgresStorage  # noqa: E402 - it needs that
 
 
 @pytest.fixture

@@ -10,13 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from botstate_ext import storage as storages
 from botstate_ext.errors import StateConflictError
 from botstate_ext.storage import (
     ANY,
     ItemWrite,
     MemoryStorage,
-    PostgresStorage,
-    RedisStorage,
     SQLiteStorage,
     StateStorage,
 )
@@ -42,10 +41,10 @@ Write: TypeAlias = tuple[str, bytes | None, str | None, dict[str, str]]
 async def storage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StateStorage]:
     if request.param == "postgres":
         url, table = request.getfixturevalue("postgres_url"), request.getfixturevalue("table_name")
-        made: StateStorage = PostgresStorage(url, table=table)
+        made: StateStorage = storages.PostgresStorage(url, table=table)
     elif request.param == "redis":
         url, prefix = request.getfixturevalue("redis_url"), request.getfixturevalue("table_name")
-        made = RedisStorage(url, prefix=prefix)
+        made = storages.RedisStorage(url, prefix=prefix)
     else:
         made = SQLiteStorage(tmp_path / "bot.db")
     async with made as storage:

@@ -13,7 +13,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from botstate_ext import StateScopes
-from botstate_ext.storage import ANY, PostgresStorage, RedisStorage, SQLiteStorage, StateStorage
+from botstate_ext import storage as storages
+from botstate_ext.storage import ANY, SQLiteStorage, StateStorage
 from botstate_ext.storage.base import ItemWrite
 
 ROOT = Path(__file__).parents[2]
@@ -21,12 +22,12 @@ ROOT = Path(__file__).parents[2]
 
 def open_postgres(location: str) -> StateStorage:
     url, _, table = location.partition(" ")
-    return PostgresStorage(url, table=table, deadline=timedelta(minutes=2))
+    return storages.PostgresStorage(url, table=table, deadline=timedelta(minutes=2))
 
 
 def open_redis(location: str) -> StateStorage:
     url, _, prefix = location.partition(" ")
-    return RedisStorage(url, prefix=prefix, deadline=timedelta(minutes=2))
+    return storages.RedisStorage(url, prefix=prefix, deadline=timedelta(minutes=2))
 
 
 KINDS: dict[str, Callable[[str], StateStorage]] = {
