@@ -523,7 +523,9 @@ class Document:
 
         :raises StateDecodeError: it does not fit the property, or newer code stored it.
         """
-        unknown = self._unknown[name] = UnknownFields()
+        # One for all values of the property: one that was handed out before is compared as well.
+        unknown = self._unknown.setdefault(name, UnknownFields())
+        unknown.start_reading()
         try:
             return self.policy(name).decode(text, version, unknown)
         except StateDecodeError as error:

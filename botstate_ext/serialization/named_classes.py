@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import typing
 from collections.abc import Iterator
 from enum import Enum
@@ -33,8 +34,11 @@ def named_classes(type_: Any) -> frozenset[type]:
 
 
 def _is_known(cls: type) -> bool:
-    if cls.__module__ in ("builtins", "typing", "types", "abc", "collections.abc"):
+    if cls.__module__ == "builtins":
         return True
+    # A class that was made by a function, as make_dataclass does, may say that it is of "types".
+    if getattr(sys.modules.get(cls.__module__), cls.__name__, None) is cls:
+        return cls.__module__ in ("typing", "types", "abc", "collections.abc")
     return _ALWAYS_ALLOWED.knows(name_of(cls))
 
 

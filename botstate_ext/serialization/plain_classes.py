@@ -147,7 +147,8 @@ def fresh_names(cls: Any) -> frozenset[str]:
 def dump_pydantic(model: Any) -> bytes:
     """:raises StateEncodeError: pydantic cannot write the model."""
     try:
-        return bytes(model.model_dump_json(by_alias=True).encode())
+        # Its warnings show values; what it writes otherwise is found by reading it again.
+        return bytes(model.model_dump_json(by_alias=True, warnings=False).encode())
     except ValueError as error:
         raise StateEncodeError(f"pydantic refused it: {type(error).__name__}") from None
 

@@ -24,6 +24,7 @@ class UnknownFields:
     def __init__(self) -> None:
         # The object is held too, so that its id stays its own.
         self._held: dict[int, tuple[Any, dict[str, Any]]] = {}
+        self._last_read: set[int] = set()
         self._written: set[int] = set()
         self._was_said = False
 
@@ -34,6 +35,11 @@ class UnknownFields:
         """Keep these stored members with an object."""
         _, held = self._held.setdefault(id(instance), (instance, {}))
         held.update(members)
+        self._last_read.add(id(instance))
+
+    def start_reading(self) -> None:
+        """Begin with another value of the property: objects of an earlier one are not missed."""
+        self._last_read.clear()
 
     def members_of(self, instance: Any) -> Mapping[str, Any] | None:
         """Return the stored members to write with an object; None if there are none."""
@@ -50,7 +56,7 @@ class UnknownFields:
     def newly_lost(self) -> type | None:
         """Return the class of an object that was not written with the value, so that its unknown
         fields are lost; None if there is none, or if that was returned before."""
-        lost = self._held.keys() - self._written
+        lost = self._last_read - self._written
         if not lost or self._was_said:
             return None
         self._was_said = True

@@ -149,3 +149,20 @@ async def test_update_and_a_merge_function_carry_them() -> None:
     assert item is not None
     stored = json.loads(item.data)["order"]
     assert (stored["visits"], stored["coupon"]) == (7, 2)
+
+
+async def test_a_value_that_was_replaced_by_a_patch_is_no_lost_change(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    storage = MemoryStorage()
+    await storage.put_if(KEY, b'{"order":{"visits":1,"coupon":2}}', etag=None)
+    states = StateScopes(storage)
+    order: Any = states.user.create_property("order", Order)
+    async with states.unit_of_work(channel_id="test", user_id="ann") as work:
+        await order.get(work)
+        await states.user.patch_state(work, "order", {"visits": 9})
+    item = await storage.get(KEY)
+    assert item is not None
+    stored = json.loads(item.data)["order"]
+    assert (stored["visits"], stored["coupon"]) == (9, 2)
+    assert caplog.records == []
