@@ -25,8 +25,8 @@ def _no_deadline_that_a_busy_machine_breaks() -> None:
 
 
 @pytest.fixture(scope="session")
-def azurite_endpoint() -> Iterator[str]:
-    """The address of one Azurite for all tests, each of which takes a container of its own."""
+def shared_azurite() -> Iterator[str]:
+    """The address of one Azurite for all tests of this process."""
     program = azurite_process.find_azurite()
     if program is None:
         reason = "no Azurite: `make azurite` installs it, or name its azurite-blob in AZURITE"
@@ -37,7 +37,16 @@ def azurite_endpoint() -> Iterator[str]:
         yield endpoint
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
+def azurite_endpoint(request: pytest.FixtureRequest) -> str:
+    """The address of Azurite, where each test takes a container of its own."""
+    # `-m "not blob"` is for machines without Azurite.
+    assert request.node.get_closest_marker("blob"), "mark it blob: it asks for Azurite as it runs"
+    endpoint: str = request.getfixturevalue("shared_azurite")
+    return endpoint
+
+
+@pytest.fixture
 def azurite(azurite_endpoint: str) -> str:
     """The connection string of that Azurite."""
     return azurite_process.connection_string(azurite_endpoint)

@@ -249,7 +249,7 @@ async def test_how_storage_is_reached(key: bytes) -> None:
     ]
     with watched() as seen:
         for source in sources:
-            blob = BlobStorage(container_name="c", **source)
+            blob = BlobStorage(container_name="state", **source)
             states = StateScopes(RoutedStorage({"test": blob}, default=MemoryStorage()))
             seen.show(blob, states.storage, states, BlobLeaseLock(blob), CountingStorage(blob))
             seen.show(StateMiddleware(states, serialize_turns=BlobLeaseLock(blob)))
@@ -276,7 +276,7 @@ async def _misfit(data: StateData) -> None:
 
 
 async def _made(connection: str) -> None:
-    BlobStorage(connection_string=connection, container_name="c")
+    BlobStorage(connection_string=connection, container_name="state")
 
 
 async def _conflict(states: StateScopes, secret: str) -> None:

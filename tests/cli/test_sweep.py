@@ -143,17 +143,17 @@ async def test_a_dry_run_a_bar_and_a_handler_that_fails(shell: Shell) -> None:
     ("arguments", "env", "told"),
     [
         ((), {}, "either --app or --container"),
-        (("--app", "a:b", "--container", "c"), {}, "either --app or --container"),
+        (("--app", "a:b", "--container", "state"), {}, "either --app or --container"),
         (("--app", "swept_app"), {}, "MODULE:STATES"),
         (("--app", "no_such_module:STATES"), {}, "no module 'no_such_module'"),
         (("--app", "json:dumps"), {}, "'json:dumps' is no StateScopes"),
-        (("--container", "c"), {"AZURE_STORAGE_CONNECTION_STRING": ""}, "in the environment"),
+        (("--container", "state"), {"AZURE_STORAGE_CONNECTION_STRING": ""}, "in the environment"),
         (
-            ("--container", "c"),
+            ("--container", "state"),
             {"AZURE_STORAGE_CONNECTION_STRING": "AccountKey=secret"},
             "is no connection string",
         ),
-        (("--container", "c", "--parallel", "0"), {}, "parallel"),
+        (("--container", "state", "--parallel", "0"), {}, "parallel"),
     ],
 )
 def test_a_wrong_command_line_says_what_is_right(
@@ -183,7 +183,7 @@ async def test_a_container_that_is_not_there_is_one_line(shell: Shell) -> None:
 
 async def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
     (tmp_path / "click.py").write_text("raise ModuleNotFoundError(name='click')\n")
-    shell = Shell(StateScopes(BlobStorage(connection_string=_NOWHERE, container_name="c")))
+    shell = Shell(StateScopes(BlobStorage(connection_string=_NOWHERE, container_name="state")))
     finished = await shell.run("sweep", PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
     assert finished.code == 1
     assert 'pip install "botstate-ext[cli]"' in finished.err

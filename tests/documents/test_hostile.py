@@ -303,6 +303,7 @@ async def test_what_is_odd_leaves_the_rest_usable(case: str) -> None:
 
 
 # The driver hands a body to aiohttp in one piece, which aiohttp advises against.
+@pytest.mark.blob
 @pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
 async def test_ten_megabytes_from_a_blob(request: pytest.FixtureRequest) -> None:
     storage = make("blob", request)  # noqa: F811

@@ -330,7 +330,7 @@ async def test_object_path_assigns_into_the_live_mapping(memory_states: StateSco
     await states.user.load(turn)
     cached = states.user.get_cached_state(turn)
     assert cached is not None
-    assert type(cached.state) is dict
+    assert isinstance(cached.state, dict)  # ObjectPath assigns into nothing else
     copied = ObjectPath.assign(cached.state, {"profile": {"name": "Ann"}})
     assert copied == {"profile": {"name": "Ann"}}
     cached.state.update(copied)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -45,8 +46,9 @@ def free_port() -> int:
 
 
 async def run_to_its_end(script: Path, *arguments: str, typed: str = "", **env: str) -> Finished:
-    process = await _start(script, *arguments, **env)
-    stdout, stderr = await process.communicate(typed.encode())
+    with tempfile.TemporaryDirectory() as folder:
+        process = await _start(folder, script, *arguments, **env)
+        stdout, stderr = await process.communicate(typed.encode())
     return Finished(process.returncode, stdout.decode(), stderr.decode())
 
 
@@ -54,7 +56,8 @@ async def run_to_its_end(script: Path, *arguments: str, typed: str = "", **env: 
 async def running_bot(sample: Path = SAMPLE, /, **env: str) -> AsyncIterator[RunningBot]:
     """A sample, from its greeting until it has stopped cleanly."""
     port = free_port()
-    process = await _start(sample / "app.py", PORT=str(port), **env)
+    folder = tempfile.TemporaryDirectory()
+    process = await _start(folder.name, sample / "app.py", PORT=str(port), **env)
     assert process.stdout is not None
     try:
         greeting: list[str] = []
@@ -67,13 +70,17 @@ async def running_bot(sample: Path = SAMPLE, /, **env: str) -> AsyncIterator[Run
         if process.returncode is None:
             process.terminate()
         told = (await process.communicate())[1].decode()
+        folder.cleanup()
         # pytest shows it when the test fails.
         sys.stderr.write(told)
     assert process.returncode == 0
     assert "Unclosed" not in told
 
 
-async def _start(script: Path, *arguments: str, **env: str) -> asyncio.subprocess.Process:
+async def _start(
+    folder: str, script: Path, *arguments: str, **env: str
+) -> asyncio.subprocess.Process:
+    """Start it in a folder of its own: the file that it keeps state in by default is there."""
     # On memory as its user runs it; on Blob with a deadline that a busy machine does not reach.
     programs = [PATIENCE, script] if env.get("STATE_STORAGE") == "blob" else [script]
     inherited = {name: value for name, value in os.environ.items() if name not in SETTINGS}
@@ -84,5 +91,6 @@ async def _start(script: Path, *arguments: str, **env: str) -> asyncio.subproces
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        cwd=folder,
         env=inherited | FORGETFUL | env,
     )

@@ -21,7 +21,7 @@ StorageBaseTests = pytest.importorskip("botbuilder.testing.storage_base_tests").
 TESTS = [name for name, test in vars(StorageBaseTests).items() if isinstance(test, staticmethod)]
 
 
-@pytest.fixture(params=["memory", "shared memory", "sqlite", "blob", "upstream's blob"])
+@pytest.fixture(params=["memory", "shared memory", "sqlite", "blob", "upstream blob"])
 async def storage(
     request: pytest.FixtureRequest, container_name: str, tmp_path: Path
 ) -> AsyncIterator[StateStorage]:
