@@ -1,7 +1,7 @@
-"""AllowList: the exact classes that stored data may name. Nothing else is ever looked up.
+"""AllowList: the exact classes that stored data may name. No other name is ever looked up.
 
-A name is never a prefix and never a path that is walked: what is stored says "module.Name", and
-either that very text is in a table or the answer is None and nothing was imported.
+A name is never a prefix, and never a path to walk. Stored data says "module.Name". If a table has
+exactly this text, its class is found; if not, the answer is None and nothing is imported.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Types: TypeAlias = Iterable[type] | Mapping[str, type]
 
 
 def name_of(cls: type) -> str:
-    """The class as jsonpickle writes it: "module.QualifiedName"."""
+    """Return the class's name as jsonpickle writes it: "module.QualifiedName"."""
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
@@ -40,11 +40,13 @@ STANDARD_TYPES: Final[Mapping[str, type]] = {
 
 
 class AllowList:
-    """The classes that untyped values may hold: the app's, the SDK's data, Python's value types.
+    """Lists the classes that untyped values may hold.
 
-    ``types`` are the app's classes, each allowed as itself, not its subclasses; of two with one
-    name the later counts. ``aliases`` maps a name under which a class was once stored (it moved, or
-    ran as ``__main__``) to the class that it is now.
+    They are the app's classes, the SDK's data classes and Python's value types.
+
+    ``types``: the app's classes. Subclasses are not allowed with them. If two have the same name,
+    the later one counts. ``aliases``: maps an old stored name to the class of today, for a class
+    that has moved or that ran as ``__main__``.
     """
 
     def __init__(
@@ -60,7 +62,7 @@ class AllowList:
         return f"AllowList({', '.join(sorted(self._types))})"
 
     def knows(self, name: str) -> bool:
-        """Whether the name is in a table. Imports nothing."""
+        """Return True if a table has this name. Imports nothing."""
         if name in self._found:
             return True
         name = _modern(name)
@@ -74,9 +76,9 @@ class AllowList:
         )
 
     def find(self, name: str) -> type | None:
-        """The class of that name, or None if it is not allowed or its package is not installed.
+        """Return the class with this name; None if it is not allowed or its package is absent.
 
-        Imports at most the one module of the SDK that the name, found in the table, names.
+        Imports at most one module: the module of the SDK that the table has for this name.
         """
         if name not in self._found:
             # Only what is known is remembered: a stored name must not fill the memory.
@@ -92,7 +94,7 @@ class AllowList:
         return _sdk_class(name)
 
     def allows(self, cls: type) -> bool:
-        """Whether instances of exactly this class may be stored."""
+        """Return True if instances of exactly this class may be stored."""
         if cls in self._allowed:
             return True
         if self.find(name_of(cls)) is not cls:
@@ -101,17 +103,19 @@ class AllowList:
         return True
 
     def name_of(self, cls: type) -> str:
-        """The name under which the class is written, whether it is allowed or not."""
+        """Return the name under which the class is written, allowed or not."""
         return name_of(cls)
 
     def extended(self, *types: type) -> AllowList:
-        """A list that also allows these classes; this one stays as it is."""
+        """Return a list that also allows these classes. Does not change this one."""
         return AllowList((*self._types.values(), *types), self._aliases)
 
 
 def allow_list(types: Types) -> AllowList:
-    """The list of what ``StateScopes(types=...)`` was given: classes, or classes by the names under
-    which they are or once were stored."""
+    """Return the allow-list for the ``types`` of `StateScopes`.
+
+    ``types``: classes, or a mapping of classes by the names under which they are or were stored.
+    """
     if isinstance(types, Mapping):
         return AllowList(types.values(), types)
     if isinstance(types, type):

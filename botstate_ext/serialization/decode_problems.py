@@ -1,4 +1,4 @@
-"""Why a stored value does not fit its type, or would not come back, without showing it. Pure."""
+"""Says why a stored value does not fit its type, or would not come back. Shows no value. Pure."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ _PATH: Final = re.compile(r" - at `[^`]*`$")
 
 
 def refusal(error: Exception) -> str:
-    """What is wrong with a stored value, of the error that reading it raised. Shows no value: what
-    an app's own class said of it is left out."""
+    """Return the problem of a stored value, from the error that reading it raised.
+
+    Shows no value: the message of an error from an app's own class is left out.
+    """
     found = _PATH.search(str(error))
     where = "" if found is None else found[0]
     cause = error.__cause__
@@ -27,7 +29,10 @@ def refusal(error: Exception) -> str:
 
 
 def lost_name(before: Any, after: Any) -> str | None:
-    """A name of an object, at any depth, that is in the JSON before and not in that after."""
+    """Return the name of an object's member, at any depth, that only the JSON ``before`` has.
+
+    None if there is none.
+    """
     if isinstance(before, dict) and isinstance(after, dict):
         # A name that only changed, as a number's may, is not lost.
         if len(after) < len(before):
@@ -45,7 +50,7 @@ def lost_name(before: Any, after: Any) -> str | None:
 
 
 def no_type(given: object, error: Exception) -> str:
-    """Why ``given`` cannot be the type of a property."""
+    """Return the reason why ``given`` cannot be the type of a property."""
     kind = type(given)
     if isinstance(given, type) or kind.__module__ in ("types", "typing", "typing_extensions"):
         name = getattr(given, "__name__", None) or repr(given)

@@ -1,6 +1,7 @@
-"""JSON text to and from builtins: msgspec, and the standard library for what msgspec refuses. Pure.
+"""Converts JSON text to builtins and back. Pure.
 
-msgspec refuses NaN, infinities and lone surrogates, all of which upstream writes.
+msgspec does it. The standard library does it for NaN, infinities and lone surrogates: msgspec
+refuses them, and the SDK writes all of them.
 """
 
 from __future__ import annotations
@@ -40,9 +41,9 @@ DecodingFailure: Final = (ValueError, RecursionError)
 
 
 def loads(text: bytes) -> Any:
-    """The value of a JSON text, as builtins.
+    """Return the value of a JSON text, as builtins.
 
-    :raises StateDecodeError: it is not JSON, or is nested too deeply.
+    :raises StateDecodeError: the text is not JSON, or is nested too deeply.
     """
     try:
         return _loads(text)
@@ -51,11 +52,11 @@ def loads(text: bytes) -> Any:
 
 
 def dumps(value: Any) -> bytes:
-    """The JSON text of a value that holds JSON builtins only, without spaces.
+    """Return the JSON text of a value that holds JSON builtins only, without spaces.
 
-    NaN and the infinities are written as upstream writes them, by name.
+    NaN and the infinities are written by name, as the SDK writes them.
 
-    :raises StateEncodeError: it holds something else, or is nested too deeply.
+    :raises StateEncodeError: the value holds another type, or is nested too deeply.
     """
     try:
         encoded = msgspec.json.encode(value)
@@ -67,8 +68,10 @@ def dumps(value: Any) -> bytes:
 
 
 def may_hide_nan(text: bytes, value: Any) -> bool:
-    """Whether a null in msgspec's text of this value may stand for NaN or an infinity, for which it
-    writes null too. Never a false no."""
+    """Return True if a null in msgspec's text of this value may stand for NaN or an infinity.
+
+    msgspec writes null for them too. Never a false no.
+    """
     if b"null" not in text:
         return False
     try:
@@ -78,8 +81,11 @@ def may_hide_nan(text: bytes, value: Any) -> bool:
 
 
 def packs_non_finite(packed: bytes) -> bool:
-    """Whether a MessagePack text may hold NaN or an infinity: 0xCB, then a sign and an exponent of
-    ones. Never a false no. By far the fastest way to look at every float of a value."""
+    """Return True if a MessagePack text may hold NaN or an infinity. Never a false no.
+
+    Such a float is the byte 0xCB, then a sign and an exponent of ones. This is by far the fastest
+    way to look at every float of a value.
+    """
     # One byte is looked for much faster than a pattern, and most values hold neither.
     if b"\x7f" not in packed and b"\xff" not in packed:
         return False
@@ -87,11 +93,12 @@ def packs_non_finite(packed: bytes) -> bool:
 
 
 def is_plain(value: Any, *, with_tags: bool = False) -> bool:
-    """True when a value holds exactly the JSON builtins, so that its JSON text is all of it: dict
-    with str names (none like a tag of jsonpickle's, but ``with_tags``), list, str, int, finite
-    float, bool and None.
+    """Return True if a value holds JSON builtins of exactly these types only.
 
-    The value must not hold itself; a value that was encoded does not.
+    They are dict with str names, list, str, int, finite float, bool and None. Then the JSON text
+    loses nothing. A name like a tag of jsonpickle's gives False, unless ``with_tags``.
+
+    The value must not contain itself. A value that was encoded never does.
     """
     # Level by level, so that most of the work is done by a few calls for many values at once.
     level = [value]
@@ -117,9 +124,9 @@ def is_plain(value: Any, *, with_tags: bool = False) -> bool:
 
 
 def split(text: bytes) -> dict[str, bytes]:
-    """The raw text of each entry of a JSON object, undecoded.
+    """Return the raw text of each entry of a JSON object, undecoded.
 
-    :raises StateDecodeError: it is not a JSON object, or is nested too deeply.
+    :raises StateDecodeError: the text is not a JSON object, or is nested too deeply.
     """
     try:
         return {name: bytes(raw) for name, raw in _split(text).items()}
@@ -131,7 +138,7 @@ def split(text: bytes) -> dict[str, bytes]:
 
 
 def join(entries: Mapping[str, bytes]) -> bytes:
-    """The JSON object of these raw entries, in their order."""
+    """Return the JSON object of these raw entries, in their order."""
     try:
         return msgspec.json.encode({name: msgspec.Raw(raw) for name, raw in entries.items()})
     except UnicodeEncodeError:  # a lone surrogate in a name, which upstream writes escaped
@@ -140,9 +147,9 @@ def join(entries: Mapping[str, bytes]) -> bytes:
 
 
 def same(one: bytes, other: bytes) -> bool:
-    """True when both texts say the same JSON, whatever their spaces and the order of names.
+    """Return True if both texts are the same JSON, whatever their spaces and the order of names.
 
-    1 and 1.0 and true are three different things. A text that cannot be read is only itself.
+    1, 1.0 and true are three different values. A text that cannot be read equals only itself.
     """
     if one == other:
         return True
@@ -153,7 +160,7 @@ def same(one: bytes, other: bytes) -> bool:
 
 
 def canonical(value: Any) -> bytes:
-    """One text for all builtins that say the same JSON: the names of each object are sorted."""
+    """Return one text for all builtins that are the same JSON: each object's names are sorted."""
     try:
         text = _sorted(value)
     except UnicodeEncodeError:
@@ -165,8 +172,8 @@ def canonical(value: Any) -> bytes:
 def is_own_spelling(text: bytes) -> bool:
     """Return True if `dumps` would write this JSON text again exactly as it is.
 
-    False for some such texts too, where only reading them would tell. Reads the text up to its
-    first separator only: one text has one writer, and so one way to write separators.
+    It reads the text only up to the first separator: a text has one writer, and so one way to write
+    separators. For some such texts it returns False.
     """
     if _NO_SPACE_AT_SEPARATOR.match(text) is None:
         return False
@@ -174,7 +181,7 @@ def is_own_spelling(text: bytes) -> bool:
 
 
 def reason(error: BaseException) -> str:
-    """What is wrong with a text or a value, without showing the value."""
+    """Return the reason why a text or a value was refused, without the value."""
     if isinstance(error, RecursionError):
         return "it is nested too deeply, or holds itself"
     if isinstance(error, UnicodeError):

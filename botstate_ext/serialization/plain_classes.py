@@ -1,4 +1,4 @@
-"""Ordinary classes: stored as attributes, rebuilt as the class that the property names. Pure."""
+"""Stores ordinary classes as attributes, and rebuilds them as the property's class. Pure."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _CONTAINERS: Final = frozenset((dict, list))
 
 @lru_cache(maxsize=1024)
 def is_plain_class(type_: Any) -> bool:
-    """True for a class that msgspec leaves to us, and that is no builtin and no pydantic model."""
+    """Return True for a class that msgspec cannot decode, except builtins and pydantic models."""
     if not isinstance(type_, type) or type_.__module__ == "builtins" or is_pydantic(type_):
         return False
     return isinstance(msgspec.inspect.type_info(type_), msgspec.inspect.CustomType)
 
 
 def plain_classes_in(type_: Any) -> frozenset[type]:
-    """Every plain class that a type annotation reaches: itself, its fields' types, their items'."""
+    """Return the plain classes in a type annotation, in its fields' and items' types too."""
     classes = frozenset(
         node.cls
         for node in _nodes(msgspec.inspect.type_info(type_), set())
@@ -54,14 +54,14 @@ def plain_classes_in(type_: Any) -> frozenset[type]:
 
 
 def may_hold_floats(type_: Any) -> bool:
-    """True when a value of this type can hold a float: where it says so, and where it says Any."""
+    """Return True if a value of this type can hold a float. ``Any`` can."""
     return any(
         isinstance(node, _MAY_BE_FLOAT) for node in _nodes(msgspec.inspect.type_info(type_), set())
     )
 
 
 def classes_in(type_: Any) -> frozenset[type]:
-    """Every class of an app's own that a type annotation reaches."""
+    """Return the app's own classes that a type annotation reaches."""
     return frozenset(
         node.cls
         for node in _nodes(msgspec.inspect.type_info(type_), set())
@@ -71,7 +71,10 @@ def classes_in(type_: Any) -> frozenset[type]:
 
 
 def has_fields(type_: Any) -> bool:
-    """True if a value of this type can hold an object of which only declared fields are read."""
+    """Return True if a value of this type can hold an object with declared fields.
+
+    Reading such an object drops its other members.
+    """
     return any(
         isinstance(node, _WITH_FIELDS)
         or (isinstance(node, msgspec.inspect.CustomType) and is_pydantic(node.cls))
@@ -80,8 +83,10 @@ def has_fields(type_: Any) -> bool:
 
 
 def field_names_in(type_: Any) -> dict[str, tuple[str, ...]]:
-    """The fields of every dataclass and Struct that a type annotation reaches, by the name of the
-    class."""
+    """Return the field names of each dataclass and Struct that a type annotation reaches.
+
+    The keys are the names of the classes.
+    """
     return {name_of(cls): names for cls in classes_in(type_) if (names := _field_names(cls))}
 
 
@@ -92,12 +97,12 @@ def _field_names(cls: Any) -> tuple[str, ...]:
 
 
 def attributes(instance: object) -> dict[str, Any]:
-    """What an instance of a plain class holds, from its ``__dict__`` and its ``__slots__``."""
+    """Return the attributes of an instance, from its ``__dict__`` and its ``__slots__``."""
     return dict(jsonpickle.attributes_of(instance))
 
 
 def _holds_attributes_only(cls: type) -> bool:
-    """False for containers, numbers and text, and for what else is made by code in C."""
+    """Return False for containers, numbers, text, and other classes that are made by C code."""
     new: Any = cls.__new__
     return new is object.__new__ or isinstance(new, FunctionType)
 
@@ -107,7 +112,7 @@ def rebuild(cls: Any, stored: Any, allowed: AllowList, *, tagged: bool = False) 
 
     ``tagged``: the attributes may hold jsonpickle's tags.
 
-    :raises StateDecodeError: what is stored is not a JSON object of attributes.
+    :raises StateDecodeError: the stored value is not a JSON object of attributes.
     """
     if not isinstance(stored, dict):
         raise StateDecodeError(f"Expected `object`, got `{type(stored).__name__}`")
@@ -124,8 +129,10 @@ def rebuild(cls: Any, stored: Any, allowed: AllowList, *, tagged: bool = False) 
 
 
 def complete(instance: Any) -> None:
-    """Set the attributes that a class has gained since an instance of it was stored, to those of an
-    instance that ``cls()`` makes. It is made only if one is missing."""
+    """Set the attributes that a class has gained since an instance of it was stored.
+
+    Their values are those of an instance that ``cls()`` makes. It is made only if one is missing.
+    """
     cls: Any = type(instance)
     names = fresh_names(cls)
     if not names:
@@ -139,13 +146,15 @@ def complete(instance: Any) -> None:
 
 @lru_cache(maxsize=1024)
 def fresh_names(cls: Any) -> frozenset[str]:
-    """Return the names of the attributes of an instance that ``cls()`` makes; empty where it needs
-    arguments."""
+    """Return the attribute names of an instance made by ``cls()``; empty if it needs arguments."""
     return frozenset(fresh_attributes(cls))
 
 
 def dump_pydantic(model: Any) -> bytes:
-    """:raises StateEncodeError: pydantic cannot write the model."""
+    """Return the JSON text of a pydantic model.
+
+    :raises StateEncodeError: pydantic cannot write the model.
+    """
     try:
         # Its warnings show values; what it writes otherwise is found by reading it again.
         return bytes(model.model_dump_json(by_alias=True, warnings=False).encode())
@@ -154,7 +163,10 @@ def dump_pydantic(model: Any) -> bytes:
 
 
 def validate_pydantic(model: Any, value: Any) -> Any:
-    """:raises StateDecodeError: the value is not a model of this class. No input is shown."""
+    """Return the pydantic model of a stored value.
+
+    :raises StateDecodeError: the value is not a model of this class. The message shows no input.
+    """
     try:
         return model.model_validate_json(json_text.dumps(value))
     except ValueError as error:
@@ -165,14 +177,17 @@ def validate_pydantic(model: Any, value: Any) -> Any:
 
 
 def _field(model: Any, place: Sequence[Any]) -> str:
-    """The model's own field in which it is. What is below may be keys of stored data."""
+    """Return the model's own field in an error's location.
+
+    Deeper parts of the location are left out: they may be keys of stored data.
+    """
     name = str(place[0]) if place else ""
     declared = {field.alias or own for own, field in model.model_fields.items()}
     return f"field {name!r}" if name in declared else "the model"
 
 
 def without_tags(stored: Any) -> Any:
-    """The attributes beside the class name that upstream wrote; which class it is, is not asked."""
+    """Return the attributes without the class name that the SDK wrote. The name is not checked."""
     if not isinstance(stored, dict):
         return stored
     state = stored.get("py/state")

@@ -1,15 +1,15 @@
-"""What upstream wrote with jsonpickle, read and written as data. Nothing stored is ever executed.
+"""Reads and writes the jsonpickle format of the SDK as data. Stored data is never executed.
 
-In the order in which a document goes through it:
+A document goes through these steps, in this order:
 
-1. :func:`has_tags` and :func:`has_references` tell from the bytes whether any of this is needed.
-2. :func:`expand_references` undoes ``py/id`` over a whole document           (references.py)
+1. :func:`has_tags` and :func:`has_references` look at the bytes: is any of this needed?
+2. :func:`expand_references` replaces each ``py/id`` of a document by a copy   (references.py)
 3. :func:`to_plain` makes plain JSON of a typed property's value              (plain.py)
 4. :func:`restore` makes the objects of an untyped value, by an allow-list    (restore.py)
-5. :func:`flatten` writes such a value so that upstream reads it too          (flatten.py)
+5. :func:`flatten` writes such a value so that the SDK can read it too        (flatten.py)
 
 ``tags.py`` holds the names and the shape of every tag, ``standard.py`` Python's own value types.
-jsonpickle itself is not used: its decoder imports and calls what the data names.
+jsonpickle itself is not used: its decoder imports and calls every name in the data.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Flattener: a value as JSON with jsonpickle's tags, for restore and for upstream's own decoder."""
+"""Writes a value as JSON with jsonpickle's tags, for `restore` and for the SDK's own decoder."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ _is_tag: Final = methodcaller("startswith", PREFIX)
 
 
 def flatten(value: Any, allowed: AllowList) -> Any:
-    """Return the value as JSON; what JSON has no form for gets jsonpickle's tags.
+    """Return the value as JSON. Types that JSON does not have get jsonpickle's tags.
 
     :func:`restore`, and jsonpickle's own decoder, give an equal value of the same classes back.
-    What is shared is written twice, never as ``py/id``.
+    An object that is in the value twice is written twice, never as ``py/id``.
 
     :raises StateEncodeError: a class that is not allowed, a cycle, more than 200 levels.
     """
@@ -64,7 +64,7 @@ def _flattener(allowed: AllowList) -> Flattener:
 
 
 class Flattener:
-    """Flattens values whose classes one allow-list has. How to write a class is decided once."""
+    """Flattens values of the classes in an allow-list. Chooses the writer of each class once."""
 
     def __init__(self, allowed: AllowList) -> None:
         self._allowed = allowed
@@ -105,7 +105,7 @@ class Flattener:
         return writer(value, depth)
 
     def _writer(self, kind: Any) -> Writer:
-        """Return how instances of exactly this class are written."""
+        """Return the function that writes instances of exactly this class."""
         writer = _STANDARD_WRITERS.get(kind)
         if writer is not None:
             return partial(writer, self)
@@ -166,7 +166,7 @@ class Flattener:
         return flat
 
     def _pairs(self, members: Any, depth: int) -> dict[str, Any]:
-        """A dictionary whose keys are not all text, or look like tags, by its pairs."""
+        """Write a dictionary as pairs: its keys are not all text, or one looks like a tag."""
         pairs = self._flatten(tuple(members.items()), depth + 2)
         return {REDUCE: [{TYPE: "builtins.dict"}, {TUPLE: []}, None, None, pairs]}
 
@@ -226,7 +226,7 @@ class Flattener:
         return {REDUCE: [{FUNCTION: REBUILD}, {TUPLE: [{TYPE: name_of(kind)}, flat]}]}
 
     def _model(self, value: Any, depth: int) -> Any:
-        """A pydantic model, by the state that it gives to be pickled."""
+        """Write a pydantic model from the state that its ``__getstate__`` returns."""
         state = value.__getstate__()
         flat = {**self._members(state, depth + 1)}
         own = flat["__dict__"] = self._carry(value, flat["__dict__"])
@@ -235,7 +235,7 @@ class Flattener:
         return {OBJECT: name_of(type(value)), STATE: flat}
 
     def _carry(self, value: Any, flat: dict[str, Any]) -> dict[str, Any]:
-        """Return the members of an object with those that are carried for it."""
+        """Return the members of an object, with the members that are carried for it."""
         carried = None if self._carried is None else self._carried(value)
         return {**flat, **{n: m for n, m in (carried or {}).items() if n not in flat}}
 
@@ -272,7 +272,7 @@ class Flattener:
         return flat
 
     def _dictionary(self, value: dict[Any, Any], depth: int) -> dict[str, Any]:
-        """The items and attributes of an instance of a subclass of dict."""
+        """Return the items and attributes of an instance of a subclass of dict."""
         members = {_key(name): member for name, member in value.items()}
         if len(members) < len(value):
             raise StateEncodeError("two keys of a dictionary in it are the same text in JSON.")
@@ -318,7 +318,7 @@ class Flattener:
 
 
 def _simple_writer(flattener: Flattener, kind: type) -> Writer:
-    """Return the writer of a class whose ``__dict__`` is all of its instances."""
+    """Return the writer of a class that keeps all its state in ``__dict__``."""
     tag = name_of(kind)
     checked: set[str] = set()
 
@@ -344,8 +344,10 @@ def _simple_writer(flattener: Flattener, kind: type) -> Writer:
 
 @lru_cache(maxsize=1024)
 def _is_simple(kind: Any) -> bool:
-    """True if the ``__dict__`` of an instance is all of it, and no code of the app's is called when
-    it is written or read."""
+    """Return True if instances keep all their state in ``__dict__``.
+
+    Then no code of the app is called when an instance is written or read.
+    """
     if kind.__new__ is not object.__new__ or has_own_reduce(kind) or not kind.__dictoffset__:
         return False
     state = getattr(kind, "__getstate__", None)
@@ -362,7 +364,7 @@ def _is_simple(kind: Any) -> bool:
 
 @lru_cache(maxsize=1024)
 def _is_model(kind: Any) -> bool:
-    """True for a pydantic model that is pickled as pydantic says."""
+    """Return True for a pydantic model with pydantic's own pickling methods."""
     get, put = getattr(kind, "__getstate__", None), getattr(kind, "__setstate__", None)
     modules = {getattr(method, "__module__", None) for method in (get, put)}
     if modules != {"pydantic.main"} or kind.__reduce__ is not object.__reduce__:
@@ -408,11 +410,11 @@ def _checked(attributes: dict[str, Any]) -> dict[str, Any]:
 
 
 class _TooDeep(Exception):
-    """The value has more than MAX_DEPTH levels."""
+    """Raised for a value with more than MAX_DEPTH levels."""
 
 
 class _NotAllowed(Exception):
-    """The value holds a class that is not allowed."""
+    """Raised for a value that holds a class that is not allowed."""
 
 
 _STANDARD_WRITERS: Final[Mapping[type, Callable[[Flattener, Any, int], Any]]] = {

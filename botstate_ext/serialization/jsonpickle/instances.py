@@ -1,7 +1,7 @@
-"""An instance of an allowed class, between itself and the parts that jsonpickle writes of it.
+"""Takes instances of allowed classes apart, and builds them from the parts that jsonpickle stores.
 
-Of the class only ``__new__``, ``__getstate__``, ``__setstate__``, ``__getnewargs__`` and setters of
-properties are called, and only where the class defines them; ``__init__`` never is.
+Of a class only ``__new__``, ``__getstate__``, ``__setstate__``, ``__getnewargs__`` and setters of
+properties are called, and only if the class defines them. ``__init__`` is never called.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .tags import SEQ, STATE, malformed, shown
 
 
 def new(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """An empty instance, made as pickle makes it.
+    """Return an empty instance, made as pickle makes it.
 
     :raises StateDecodeError: the class does not take these arguments.
     """
@@ -33,7 +33,7 @@ def new(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 
 def new_struct(cls: Any, members: dict[str, Any]) -> Any:
-    """An instance of a Struct, for which no ``__post_init__`` is called.
+    """Return an instance of a Struct. Its ``__post_init__`` is not called.
 
     :raises TypeError: a field without a default is missing.
     """
@@ -52,8 +52,10 @@ def _without_post_init(cls: Any) -> Any:
 
 @lru_cache(maxsize=1024)
 def has_settable_dict(cls: Any) -> bool:
-    """Whether every attribute of an instance goes to its ``__dict__``: nothing in the class, such
-    as a property or a slot, has a say in it."""
+    """Return True if setting any attribute only stores it in the instance's ``__dict__``.
+
+    False if the class has slots or properties, for example.
+    """
     if not cls.__dictoffset__:
         return False
     members = [(n, m) for base in cls.__mro__[:-1] for n, m in vars(base).items()]
@@ -62,9 +64,9 @@ def has_settable_dict(cls: Any) -> bool:
 
 
 def set_attribute(instance: Any, name: str, value: Any) -> None:
-    """Set an attribute whatever the class says: frozen, in a slot, or behind a property's setter.
+    """Set an attribute, even if the class is frozen or has slots. Calls the setter of a property.
 
-    :raises StateDecodeError: it is one that Python itself uses, or the instance has no such place.
+    :raises StateDecodeError: Python itself uses the name, or the instance cannot store it.
     """
     cls: Any = type(instance)
     place = _slots(cls).get(name) if name[:2] == "__" else name
@@ -80,7 +82,7 @@ def set_attribute(instance: Any, name: str, value: Any) -> None:
 
 
 def fill(instance: Any, items: list[Any]) -> None:
-    """Put the items of a stored subclass of list or set into its instance."""
+    """Add the items of a stored subclass of list or set to its instance."""
     try:
         if isinstance(instance, list):
             list.extend(instance, items)
@@ -98,9 +100,10 @@ def set_item(instance: dict[Any, Any], key: str, value: Any) -> None:
 
 
 def set_state(instance: Any, state: Any) -> None:
-    """Give the instance the state that its ``__getstate__`` once gave.
+    """Restore the state that the instance's ``__getstate__`` returned when it was stored.
 
-    :raises StateDecodeError: the class refuses it, or has no ``__setstate__`` to understand it.
+    :raises StateDecodeError: ``__setstate__`` fails, or the class has none and the state is not
+        a dictionary of attributes.
     """
     if hasattr(type(instance), "__setstate__"):
         try:
@@ -124,9 +127,10 @@ def set_state(instance: Any, state: Any) -> None:
 
 
 def state_of(instance: Any) -> Any:
-    """What the class's own ``__getstate__`` gives; None if it has none or gives nothing.
+    """Return the result of the class's own ``__getstate__``; None if it has none or returns an
+    empty state.
 
-    :raises StateEncodeError: nothing could be made of it again.
+    :raises StateEncodeError: the instance could not be restored from this state.
     """
     cls = type(instance)
     own = getattr(cls, "__getstate__", None)
@@ -143,9 +147,9 @@ def state_of(instance: Any) -> Any:
 
 
 def ask(instance: Any, method: str) -> Any:
-    """What a method of the class's pickling protocol gives.
+    """Call a method of the class's pickling protocol and return its result.
 
-    :raises StateEncodeError: it failed.
+    :raises StateEncodeError: the method failed.
     """
     try:
         return getattr(instance, method)()
@@ -154,7 +158,7 @@ def ask(instance: Any, method: str) -> Any:
 
 
 def attributes_of(instance: Any) -> dict[str, Any]:
-    """Its attributes by the names that jsonpickle gives them, those in slots included."""
+    """Return the attributes, with those in slots, by the names that jsonpickle gives them."""
     cls: Any = type(instance)
     attributes = {
         name: getattr(instance, place)
@@ -169,7 +173,7 @@ def attributes_of(instance: Any) -> dict[str, Any]:
 
 @lru_cache(maxsize=1024)
 def _slots(cls: type) -> dict[str, str]:
-    """The slots of a class and its bases: the name in the source, and the attribute behind it."""
+    """Return the slots of a class and its bases: from the name in the source to the attribute."""
     places: dict[str, str] = {}
     for base in cls.__mro__:
         slots = base.__dict__.get("__slots__", ())
@@ -184,7 +188,7 @@ def _slots(cls: type) -> dict[str, str]:
 
 @lru_cache(maxsize=1024)
 def has_own_reduce(cls: type) -> bool:
-    """Whether the class says itself how it is pickled, in a way that would have to be called."""
+    """Return True if the class defines a ``__reduce__`` that would have to be called."""
     if issubclass(cls, (dict, list, set, tuple)):
         return False
     return cls.__reduce_ex__ is not object.__reduce_ex__ or cls.__reduce__ is not object.__reduce__

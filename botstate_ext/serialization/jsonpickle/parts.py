@@ -1,4 +1,4 @@
-"""The parts of any live value, with the step of a path that leads to each. Pure."""
+"""Finds the parts of any live value, each with its step in a path. Pure."""
 
 from __future__ import annotations
 
@@ -51,7 +51,10 @@ def parts_of(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def find(value: Any, is_wanted: Callable[[Any], bool]) -> Iterator[tuple[str, Any]]:
-    """Yield each part of a value, at any depth, that is wanted, after its path: "$.items[3]"."""
+    """Yield the path and the part for each part, at any depth, for which ``is_wanted`` is true.
+
+    A path looks like "$.items[3]".
+    """
     seen: set[int] = set()
     todo = [("$", value)]
     for path, part in todo:
@@ -64,7 +67,7 @@ def find(value: Any, is_wanted: Callable[[Any], bool]) -> Iterator[tuple[str, An
 
 
 def path_of_cycle(value: Any) -> str | None:
-    """Return the path to what holds itself, or None if a value is a tree."""
+    """Return the path to a part that contains itself; None if the value is a tree."""
     open_parts: set[int] = set()
 
     def search(part: Any, path: str) -> str | None:

@@ -1,4 +1,4 @@
-"""to_plain: a tagged value as the plain JSON that a typed property's type can be made of."""
+"""to_plain: makes plain JSON of a tagged value, for a typed property to decode."""
 
 from __future__ import annotations
 
@@ -28,23 +28,25 @@ _SCALARS: Final = frozenset((str, int, float, bool, type(None)))
 
 
 def to_plain(value: Any) -> Any:
-    """The value without jsonpickle's tags; no class that it names is looked up or imported.
+    """Return the value without jsonpickle's tags. No class that it names is looked up or imported.
 
-    An object becomes the dictionary of its attributes (or what its ``__getstate__`` gave), a
-    subclass of dict, list, set or str what it holds; tuples and sets become lists, bytes base64, an
-    enumeration's member its value; datetimes, durations, decimals and UUIDs become the text that
-    msgspec reads as such.
+    - An object becomes the dictionary of its attributes, or of its ``__getstate__``'s result.
+    - A subclass of dict, list, set or str becomes a plain dict, list or str.
+    - Tuples and sets become lists, bytes become base64, an enumeration's member its value.
+    - Datetimes, durations, decimals and UUIDs become text that msgspec can decode as such.
 
-    :raises StateDecodeError: it holds what is not data (a class, a function, a module), a
-        reference, or what jsonpickle does not write.
+    :raises StateDecodeError: the value holds something that is not data (a class, a function, a
+        module), a reference, or a shape that jsonpickle does not write.
     """
     return _builtins(_read(value, {}))
 
 
 def to_tree(value: Any, fields: Mapping[str, Sequence[str]]) -> Any:
-    """As `to_plain`, but each object is an `Instance`, which remembers how it was stored, for a
-    class that reads that itself. ``fields``: by the names of classes, the names of their fields,
-    for those of which jsonpickle stored the values alone (frozen dataclasses with slots).
+    """Return the value as `to_plain` does, but with an `Instance` for each object.
+
+    An `Instance` keeps its stored form, for a class with an own way to read it.
+    ``fields``: the field names of a class, by the class's name. They are needed for frozen
+    dataclasses with slots: jsonpickle stores their values without names.
 
     :raises StateDecodeError: see `to_plain`.
     """
@@ -56,7 +58,7 @@ def to_tree(value: Any, fields: Mapping[str, Sequence[str]]) -> Any:
 
 
 class Instance(dict[str, Any]):
-    """An object as the dictionary of its attributes. ``stored``: what it was in storage."""
+    """Holds an object's attributes as a dictionary. ``stored``: the object as it is in storage."""
 
     stored: dict[str, Any]
 

@@ -1,7 +1,7 @@
-"""Reader: the grammar of tagged JSON. What a class's name stands for is for its subclasses to say.
+"""Reader: the grammar of tagged JSON. Its subclasses decide what a class's name stands for.
 
-Standard types are built here and look the same to both: :class:`~.restore.Restorer` makes objects
-of the app's and the SDK's classes, :class:`~.plain.Plainer` plain dictionaries.
+Standard types are built here, in the same way for both subclasses: :class:`~.restore.Restorer`
+makes objects of the app's and the SDK's classes, :class:`~.plain.Plainer` makes dictionaries.
 """
 
 from __future__ import annotations
@@ -50,36 +50,37 @@ GETATTR: Final = "builtins.getattr"
 class Reader(ABC):
     @abstractmethod
     def make_tuple(self, items: list[Any]) -> object:
-        """A tuple of these values."""
+        """Return a tuple of these values."""
 
     @abstractmethod
     def make_set(self, items: list[Any], kind: type[set[Any]] | type[frozenset[Any]]) -> object:
-        """A set of these values."""
+        """Return a set of these values."""
 
     @abstractmethod
     def make_class(self, name: str) -> object:
-        """The class itself, as a value."""
+        """Return the class itself, as a value."""
 
     @abstractmethod
     def make_named_member(self, enumeration: Any, member: Any) -> object:
-        """The member with this name of this enumeration."""
+        """Return the enumeration's member with this name."""
 
     @abstractmethod
     def make_struct(self, name: str, members: Any) -> object:
-        """An instance of the Struct of that name, of its fields by name."""
+        """Return an instance of the Struct with this name, made of its fields."""
 
     @abstractmethod
     def make_positional(self, name: str, args: list[Any]) -> object:
-        """An instance of the class of that name, which is an enumeration or a Struct, of these."""
+        """Return an instance of the enumeration or Struct with this name, from these arguments."""
 
     @abstractmethod
     def make_object(self, name: str, value: dict[str, Any], depth: int) -> object:
-        """An instance of the class of that name."""
+        """Return an instance of the class with this name."""
 
     def read(self, value: Any, depth: int) -> Any:
-        """The value at this level of JSON; the outermost is level 1.
+        """Return the value at this level of JSON. The outermost level is 1.
 
-        :raises StateDecodeError: it is deeper than MAX_DEPTH, or not what jsonpickle writes.
+        :raises StateDecodeError: the value is deeper than MAX_DEPTH, or jsonpickle does not write
+            it so.
         """
         kind = type(value)
         if kind is not dict and kind is not list:
@@ -105,7 +106,10 @@ class Reader(ABC):
         return result
 
     def read_tuple(self, value: Any, depth: int) -> list[Any]:
-        """What a ``{"py/tuple": [...]}`` holds; such a one has to be there."""
+        """Return the items of a ``{"py/tuple": [...]}``.
+
+        :raises StateDecodeError: the value is anything else.
+        """
         if type(value) is not dict or tag_of(value) != TUPLE:
             raise malformed(TUPLE)
         return self.read_items(items_of(value, TUPLE), depth + 1)

@@ -1,4 +1,4 @@
-"""py/id: jsonpickle writes what it meets again as a number. Here the numbers become copies."""
+"""Replaces ``py/id`` numbers by copies. jsonpickle writes one for each repeated object."""
 
 from __future__ import annotations
 
@@ -43,20 +43,24 @@ def expand_references(
     numbers_dictionaries: bool | None = None,
     max_nodes: int = 1_000_000,
 ) -> dict[str, Any]:
-    """The document with every ``py/id`` replaced by a copy of what it refers to.
+    """Return the document with each ``py/id`` replaced by a copy of the object that it refers to.
 
-    Give it a whole document as it was stored: the numbers count objects from its root. Entries that
-    are not jsonpickle's, such as ``e_tag`` or this package's own, count as the plain JSON they are.
+    Pass a whole document as it was stored: the numbers count objects from its root. Entries that
+    jsonpickle did not write, such as ``e_tag`` or this package's own, count as plain JSON.
 
-    How they count depends on who wrote the document, which it does not say: jsonpickle 2 and 3,
-    which botbuilder-core 4.17.1 takes, number plain dictionaries too (``numbers_dictionaries``
-    True); 1.2 to 1.4, which it took until 4.17.0, did not (False). None finds out: the document is
-    read in the way in which its references have a meaning; if both give one, in the way in which
-    more of them lead to something of their own name, as ``"options"`` does to ``"options"``; else
-    as upstream reads it today.
+    ``numbers_dictionaries``: whether plain dictionaries were numbered too. This depends on the
+    version that wrote the document, and the document does not name it. True: jsonpickle 2 and 3
+    (botbuilder-core 4.17.1). False: jsonpickle 1.2 to 1.4 (botbuilder-core before 4.17.1).
+    None tries both:
 
-    :raises StateDecodeError: a reference to what holds it or to nothing, copies of more than
-        ``max_nodes`` values (long texts count as several), or a result nested too deeply.
+    - If only one of them gives every reference a target, that one is used.
+    - If both do, the one in which more references lead to an entry of the same name is used:
+      ``"options"`` to ``"options"``.
+    - If they are still equal, the way of the SDK's current version is used.
+
+    :raises StateDecodeError: a reference leads to an object that contains it, or to nothing; or
+        the copies have more than ``max_nodes`` values (a long text counts as several); or the
+        result is nested too deeply.
     """
     if numbers_dictionaries is not None:
         ways: tuple[bool, ...] = (numbers_dictionaries,)
@@ -79,8 +83,11 @@ def expand_references(
 
 
 def _has_marks_of_1(document: dict[str, Any]) -> bool:
-    """Whether an object has its class anywhere but first (1.2 and 1.3 sort all keys), or is one of
-    the SDK's with a state, which 1.x wrote of every object on Python 3.11."""
+    """Return True if jsonpickle 1.x wrote the document.
+
+    Versions 1.2 and 1.3 sort all keys, so an object's class may not be its first key. On Python
+    3.11, 1.x gave every object a state, so the SDK's own objects have one too.
+    """
     todo: list[Any] = [document]
     for item in todo:
         if type(item) is dict:
@@ -98,7 +105,7 @@ def _is_sdk_state(item: dict[str, Any]) -> bool:
 
 
 class _Expander:
-    """One way to count. ``namesakes`` is how many references lead to something of their name."""
+    """Expands references, counted in one way. ``namesakes``: how many lead to their own name."""
 
     def __init__(self, max_nodes: int, numbers_dictionaries: bool) -> None:
         self.expanded: dict[str, Any] = {}
@@ -194,7 +201,7 @@ class _Expander:
 
 
 def _as_written(value: dict[str, Any]) -> Iterable[tuple[str, Any]]:
-    """The members in the order in which they were numbered, which sorted keys no longer show."""
+    """Return the members in the order in which jsonpickle numbered them. Sorted keys hide it."""
     if OBJECT in value and not _LATE.keys().isdisjoint(value):
         return sorted(value.items(), key=lambda item: _LATE.get(item[0], 0))
     return value.items()

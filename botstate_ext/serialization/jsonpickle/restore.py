@@ -1,4 +1,4 @@
-"""restore: a tagged value as the objects that it was, if an allow-list has their classes."""
+"""restore: makes the objects of a tagged value, if an allow-list has their classes."""
 
 from __future__ import annotations
 
@@ -50,16 +50,17 @@ def restore(
     carried: Carry | None = None,
     complete: Callable[[Any], None] = add_defaults,
 ) -> Any:
-    """The value as upstream's decoder would give it, if every class in it is allowed.
+    """Return the value as the SDK's decoder would return it, if every class in it is allowed.
 
     All names are checked before the first object is made. Objects are made without ``__init__``, as
-    jsonpickle makes them, and their attributes set.
+    jsonpickle makes them, and their attributes are set.
 
-    ``carried`` is called with an instance and the members that its class has no place for.
-    ``complete`` sets what the class of an instance has gained since it was stored.
+    ``carried`` is called with an instance and the members that its class cannot store.
+    ``complete`` is called with each instance, to set the fields that its class has gained since.
 
-    :raises StateDecodeError: it names anything else (which is not imported), holds a ``py/id``
-        (:func:`expand_references` comes first), or what jsonpickle does not write.
+    :raises StateDecodeError: the value names another class or function (it is not imported), holds
+        a ``py/id`` (call :func:`expand_references` first), or has a shape that jsonpickle does not
+        write.
     """
     _check_names(value, allowed)
     try:
@@ -120,7 +121,7 @@ class Restorer(Reader):
         return cls if not issubclass(cls, (Enum, type)) and cls not in _STANDARD else None
 
     def _are_attributes(self, value: dict[str, Any]) -> bool:
-        """True if every member but the tag is an attribute that can be set as it is."""
+        """Return True if every member but the tag is an attribute that can be set as it is."""
         if not value.keys() <= self._checked:
             names = value.keys() - self._checked
             if any(name[:3] == PREFIX or name[:2] == "__" for name in names):
@@ -191,9 +192,9 @@ class Restorer(Reader):
         return struct
 
     def _carry(self, instance: Any, members: Mapping[str, Any]) -> None:
-        """Keep members that the class has no place for, or refuse them.
+        """Pass the members that the class cannot store to ``carried``, or refuse them.
 
-        :raises StateDecodeError: nobody keeps them.
+        :raises StateDecodeError: there is no ``carried``.
         """
         if self._carried is None:
             name = next(iter(members))

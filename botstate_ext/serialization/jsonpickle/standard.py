@@ -1,7 +1,7 @@
-"""Python's own value types, between objects and the parts that jsonpickle writes of them.
+"""Builds Python's own value types from the parts that jsonpickle stores, and takes them apart.
 
-Everything is built here, by the type's ordinary constructor, from parts that were checked: what is
-stored never chooses what is called.
+Each value is built from checked parts, by the ordinary constructor of its type. Stored data never
+chooses which function is called.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _ZONE_KEY: Final = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
 def build_reduced(
     name: str, args: Sequence[Any], items: Iterable[Any], pairs: Iterable[tuple[Any, Any]]
 ) -> object:
-    """A value of one of the ``REDUCED`` types.
+    """Return a value of one of the ``REDUCED`` types.
 
     :raises StateDecodeError: the type cannot be made of these parts.
     """
@@ -63,7 +63,7 @@ def build_reduced(
 
 
 def build_clock(name: str, payload: Any, zone: object) -> datetime | date | time:
-    """A datetime, date or time of the base64 of its bytes, as pickle lays them out.
+    """Return a datetime, date or time from its base64 bytes in pickle's layout.
 
     :raises StateDecodeError: there is no such moment.
     """
@@ -89,10 +89,12 @@ def build_clock(name: str, payload: Any, zone: object) -> datetime | date | time
 
 
 def build_zone(name: str, args: Sequence[Any], state: Any) -> tzinfo:
-    """The time zone that these tables list under the name of its class or its unpickling function.
+    """Return the time zone for the name of its class or of its unpickling function.
 
-    Zones of isodate, which the SDK's deserialiser gives to every activity's timestamp, and of pytz
-    come back as the standard library's fixed zones: the same moment, the same offset.
+    isodate's zones (the SDK gives them to every activity's timestamp) and pytz's come back as fixed
+    zones of the standard library: the same moment, the same offset.
+
+    :raises StateDecodeError: the arguments or the state do not make a zone.
     """
     try:
         return _ZONES[name](args, state)
@@ -136,8 +138,11 @@ _ZONES: Final[Mapping[str, _Zone]] = {**ZONE_TYPES, **ZONE_FUNCTIONS}
 
 
 def portable_zone(zone: tzinfo, moment: datetime | None) -> tzinfo:
-    """The zone to write: isodate's and pydantic's, which not every reader has, as the standard
-    library's."""
+    """Return the zone to write.
+
+    isodate's and pydantic's zones become the standard library's: not every reader has their
+    packages.
+    """
     name = f"{type(zone).__module__}.{type(zone).__qualname__}"
     if name not in ZONE_TYPES and name != "pydantic_core._pydantic_core.TzInfo":
         return zone
@@ -148,9 +153,9 @@ def portable_zone(zone: tzinfo, moment: datetime | None) -> tzinfo:
 
 
 def zone_key(zone: tzinfo) -> str:
-    """The name of a zone of the standard library's zoneinfo.
+    """Return the name of a zone of the standard library's zoneinfo.
 
-    :raises StateEncodeError: it has none, or is of another library.
+    :raises StateEncodeError: the zone has no name, or is of another library.
     """
     cls = type(zone)
     key = getattr(zone, "key", None)

@@ -1,4 +1,4 @@
-"""jsonpickle's tags: their names, how to spot them in bytes, and the shape each must have."""
+"""Names jsonpickle's tags, finds them in bytes, and checks the shape of each."""
 
 from __future__ import annotations
 
@@ -41,7 +41,10 @@ _COMPANIONS: Final = frozenset((NEWARGS, NEWARGSEX, SEQ, STATE))
 
 
 def has_tags(raw: bytes) -> bool:
-    """Whether this JSON text may hold a "py/..." key, however it is spelled. Never a false no."""
+    """Return True if this JSON text may hold a "py/..." key, in any spelling.
+
+    May be a false yes, never a false no.
+    """
     # One byte is looked for much faster than four, and most texts hold none of these.
     if b"/" not in raw and b"\\" not in raw and b"\0" not in raw:
         return False
@@ -49,7 +52,7 @@ def has_tags(raw: bytes) -> bool:
 
 
 def may_write_tags(text: bytes) -> bool:
-    """Return True if this text, which msgspec wrote, may hold a "py/..." key. Never a false no.
+    """Return True if this text from msgspec may hold a "py/..." key. Never a false no.
 
     msgspec writes UTF-8 and escapes neither letters nor slashes, so there is one spelling only.
     """
@@ -57,7 +60,10 @@ def may_write_tags(text: bytes) -> bool:
 
 
 def has_references(raw: bytes) -> bool:
-    """Whether this JSON text may hold a "py/id" key, however it is spelled. Never a false no."""
+    """Return True if this JSON text may hold a "py/id" key, in any spelling.
+
+    May be a false yes, never a false no.
+    """
     if b"/" not in raw and b"\\" not in raw and b"\0" not in raw:
         return False
     return b'"py/id"' in raw or _may_escape(raw, _ID_ESCAPES)
@@ -68,10 +74,10 @@ def _may_escape(raw: bytes, escapes: tuple[bytes, ...]) -> bool:
 
 
 def tag_of(value: dict[str, Any]) -> str | None:
-    """The tag that says what this dictionary is; None if it is a plain one.
+    """Return the tag of a dictionary; None if it is a plain one.
 
-    :raises StateDecodeError: it has tags that do not go together, or companions that its tag does
-        not take.
+    :raises StateDecodeError: it has tags that do not go together, or a member beside its tag that
+        the tag does not take.
     """
     # Compared as text, which is cheaper than to slice every key: "0" comes after "/".
     found = [key for key in value if "py/" <= key < "py0"]
@@ -88,7 +94,7 @@ def tag_of(value: dict[str, Any]) -> str | None:
 
 
 def items_of(value: dict[str, Any], tag: str) -> list[Any]:
-    """The list that a tag like "py/tuple" holds."""
+    """Return the list that a tag like "py/tuple" holds."""
     items = value[tag]
     if type(items) is not list:
         raise malformed(tag)
@@ -96,7 +102,7 @@ def items_of(value: dict[str, Any], tag: str) -> list[Any]:
 
 
 def text_of(value: dict[str, Any], tag: str) -> str:
-    """The text that a tag like "py/object" holds."""
+    """Return the text that a tag like "py/object" holds."""
     text = value[tag]
     if type(text) is not str:
         raise malformed(tag)
@@ -104,7 +110,7 @@ def text_of(value: dict[str, Any], tag: str) -> str:
 
 
 def bytes_of(value: dict[str, Any], tag: str) -> bytes:
-    """The bytes that "py/b64" or "py/b85" holds."""
+    """Return the bytes that "py/b64" or "py/b85" holds."""
     text = text_of(value, tag)
     try:
         if tag == B64:
@@ -130,5 +136,5 @@ def too_deep() -> StateDecodeError:
 
 
 def shown(name: str) -> str:
-    """A name of a class or a tag for a message. Anyone may have written it: cut it short."""
+    """Return the name of a class or a tag for a message, cut short: anyone may have written it."""
     return repr(name if len(name) <= 200 else f"{name[:200]}...")
