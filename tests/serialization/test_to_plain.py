@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import jsonpickle
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from botstate_ext.errors import StateDecodeError
 from botstate_ext.serialization.allow_list import AllowList
@@ -179,6 +179,7 @@ def test_depth_is_limited() -> None:
 
 
 @given(strategies.TAGGED_JSON)
+@example({"py/object": "some.Class", "py/state": []})
 @settings(max_examples=300, deadline=None)
 def test_any_json_is_made_plain_or_refused(value: Any) -> None:
     before = set(sys.modules)

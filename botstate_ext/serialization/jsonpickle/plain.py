@@ -123,8 +123,9 @@ class Plainer(Reader):
 
     def make_object(self, name: str, value: dict[str, Any], depth: int) -> object:
         made = self._made(name, value, depth)
-        if type(made) is list and STATE in value and len(made) == len(self._fields.get(name, ())):
-            made = dict(zip(self._fields[name], made, strict=True))
+        fields = self._fields.get(name)
+        if fields and type(made) is list and STATE in value and len(made) == len(fields):
+            made = dict(zip(fields, made, strict=True))
         if type(made) is not dict:
             return made
         instance = Instance(made)
