@@ -1,4 +1,4 @@
-"""From the storage that an app has to a StateStorage."""
+"""Makes a StateStorage of the storage that an app has."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _best_effort: Final[WeakValueDictionary[int, BestEffortStorage]] = WeakValueDict
 
 
 def as_state_storage(storage: Storage) -> StateStorage:
-    """The StateStorage for any ``botbuilder.core.Storage``; a StateStorage is returned as it is.
+    """Return the StateStorage for any ``botbuilder.core.Storage``; a StateStorage as it is.
 
-    - Upstream's ``MemoryStorage``: one that shares its dictionary.
-    - Upstream's ``BlobStorage``: one with a client of its own for the same container.
-    - Upstream's ``CosmosDbPartitionedStorage``: an asynchronous one for the same container.
-    - Any other, subclasses of those included since they may read and write in their own way: one
-      that does what it can with three methods. Its repr says what it cannot promise.
+    - The SDK's ``MemoryStorage``: a storage that shares its dictionary.
+    - The SDK's ``BlobStorage``: a storage for the same container, with its own client.
+    - The SDK's ``CosmosDbPartitionedStorage``: an asynchronous storage for the same container.
+    - Any other, subclasses of these included, since they may read and write in their own way: a
+      storage over its three methods. Its repr says what it cannot promise.
 
-    The same storage always gives the same object, as long as it is in use: what is kept beside the
-    items (ETags, locks) belongs to the storage.
+    The same storage gives the same object, as long as it is in use: the ETags and locks that are
+    kept beside the items belong to it.
 
-    :raises TypeError: it is not a Storage.
+    :raises TypeError: ``storage`` is not a Storage.
     """
     if isinstance(storage, StateStorage):
         return storage

@@ -1,4 +1,4 @@
-"""Any other upstream Storage, as well as its three methods allow."""
+"""BestEffortStorage: any other upstream Storage, as well as its three methods allow."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _CONFLICT_STATUS = (409, 412)
 
 
 class BestEffortStorage(StateStorage):
-    """An upstream ``Storage`` of unknown kind, through its ``read``, ``write`` and ``delete``.
+    """Stores items in an upstream ``Storage`` of unknown kind: ``read``, ``write``, ``delete``.
 
-    What it cannot promise:
+    It cannot promise all that other storages do:
 
-    - A condition holds against writers in this process. Against those of another process it holds
-      only if the backend checks the ``e_tag`` of what it is given; otherwise what is stored is
-      compared just before it is written, and a write in between is lost.
-    - An item that the backend gives no ``e_tag`` has one made of its content: a write of equal
-      content is not a new version.
-    - It keeps no metadata and lists nothing, so nothing is found that is not asked for by its key.
-    - What the backend itself does wrong stays: one that answers a failed read with nothing, or
-      that runs what a stored item says, does so here too.
+    - A condition holds against writers in this process. Against another process it holds only if
+      the backend checks the ``e_tag`` of the items that it writes. If it does not, the stored item
+      is compared just before the write, and a write in between is lost.
+    - An item without an ``e_tag`` from the backend gets one that is made of its content. So a write
+      of equal content is not a new version.
+    - It keeps no metadata and lists nothing. Only an item with a known key is found.
+    - It does not mend the backend. One that returns nothing when a read fails, or runs code that a
+      stored item names, still does so.
     """
 
     conditional = False
@@ -86,7 +86,7 @@ class BestEffortStorage(StateStorage):
     async def list_page(
         self, prefix: str = "", *, limit: int | None = None, continuation_token: str | None = None
     ) -> ItemPage:
-        """Not possible here.
+        """Refuse: this storage cannot list.
 
         :raises StateStorageError: always.
         """

@@ -1,4 +1,4 @@
-"""Run several operations at once. None outlives the call."""
+"""Runs several operations at once. None of them is still running after the call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RoutedStorage: a channel's items in a storage of its own."""
+"""RoutedStorage: stores the items of a channel in the storage for this channel."""
 
 from __future__ import annotations
 
@@ -16,22 +16,21 @@ from .parallel import all_outcomes, in_parallel
 
 
 class RoutedStorage(StateStorage):
-    """Several storages as one, for state that must stay in a channel's own compliant store.
+    """Stores each item in the storage of its channel, for a channel with its own compliant store.
 
-    ``routes``: the storage of each channel, by the channel's id. An item goes by the first part of
-    its key, up to the first "/": that is the channel for what the SDK's three scopes store. Keys
-    without a channel (``bot/...``, ``workflow/...``, ``shared/...``, those of a scope of the app's
-    own or of a key function) go to ``default``, as do the channels that are not named; a route of
-    such a name (``"shared"``) takes them elsewhere.
+    ``routes``: a storage for each channel id. The first part of a key, up to the first "/", chooses
+    the route. In the SDK's three scopes it is the channel. ``default`` takes the channels without
+    a route and all keys without a channel: ``bot/...``, ``workflow/...``, ``shared/...``, those of
+    an app's own scope or of a key function. A route with such a name (``"shared"``) takes its keys.
 
-    An item in another storage than its key's, written before there was a route, is not found and
-    not listed.
+    An item that was written to another storage before its route existed is neither found nor
+    listed.
 
-    Its flags say what all of the storages can do. Closing it closes all of them, and then raises
-    the first error, if any.
+    Its flags are true if they are true of all the storages. Closing it closes all of them, and then
+    raises the first error, if any.
 
-    :raises TypeError: one of them is not a Storage.
-    :raises ValueError: a channel's id is empty or holds a "/".
+    :raises TypeError: a value is not a Storage.
+    :raises ValueError: a channel id is empty or holds a "/".
     """
 
     def __init__(self, routes: Mapping[str, Storage], *, default: Storage) -> None:
@@ -50,7 +49,7 @@ class RoutedStorage(StateStorage):
         self.transactional = False  # no step spans two storages
 
     def storage_of(self, key: str) -> StateStorage:
-        """Return the storage that holds the item of this key."""
+        """Return the storage that holds the item with this key."""
         channel, slash, _ = str(key).partition("/")  # that storage refuses a key that is no text
         return self._routes.get(channel, self._default) if slash else self._default
 

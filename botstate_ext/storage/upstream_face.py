@@ -1,8 +1,8 @@
-"""Upstream's ``Storage`` contract (items as objects with an ``e_tag``) over the primitives.
+"""Implements upstream's ``Storage`` contract (items as objects with an ``e_tag``).
 
-What upstream promises, without what it gets wrong: a stale ``e_tag`` always conflicts, an item
-gets its new one (so that saving it twice works), none is written into a body, and nothing is
-restored but allowed classes.
+It keeps upstream's promises and mends its faults: a stale ``e_tag`` always conflicts. A written
+item gets its new ``e_tag``, so that it can be saved twice. No ``e_tag`` is written into a body.
+Only allowed classes are restored.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Items as upstream's storages hold them, live Python objects included, to bytes and back. Pure."""
+"""Converts items of upstream's storages, live Python objects included, to bytes and back. Pure."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _HIDDEN: Final = "\x00tag:"
 
 
 def to_bytes(key: str, item: Any) -> bytes:
-    """An item as JSON, without its ``e_tag``. What is not JSON gets jsonpickle's tags.
+    """Return an item as JSON without its ``e_tag``. Other Python types get jsonpickle's tags.
 
-    :raises StateDecodeError: it cannot be written as JSON.
+    :raises StateDecodeError: the item cannot be written as JSON.
     """
     if type(item) is dict and "e_tag" in item:
         item = {name: value for name, value in item.items() if name != "e_tag"}
@@ -30,9 +30,9 @@ def to_bytes(key: str, item: Any) -> bytes:
 
 
 def to_item(key: str, data: bytes) -> dict[str, Any]:
-    """The plain dictionary that these bytes say.
+    """Return the plain dictionary in these bytes.
 
-    :raises StateEncodeError: they are not a JSON object, which is all that upstream's items can be.
+    :raises StateEncodeError: they are not a JSON object. Upstream's items can be nothing else.
     """
     try:
         item = json_text.loads(data)
@@ -44,9 +44,9 @@ def to_item(key: str, data: bytes) -> dict[str, Any]:
 
 
 def fingerprint(item: Any) -> bytes | None:
-    """Bytes that change whenever a plain item does, cheaper to make than its JSON.
+    """Return bytes that change when a plain item changes. They cost less than its JSON.
 
-    None for an item that holds more than JSON: of such a one nothing is known without `to_bytes`.
+    None for an item that holds more than JSON: only `to_bytes` can tell if it changed.
     """
     try:
         return msgspec.msgpack.encode(item)
@@ -68,9 +68,9 @@ def _pickled(key: str, item: Any) -> bytes:
 
 
 def _without_tags(value: Any, seen: dict[int, Any]) -> Any:
-    """A copy whose tags go by another name: the Pickler drops what is named like its own.
+    """Return a copy with other names for the tags: the Pickler drops names that look like its own.
 
-    They are there because we wrote them, next to what another wrote since.
+    The item has such tags because this package wrote them, beside later values of another writer.
     """
     if id(value) in seen:
         return seen[id(value)]

@@ -1,4 +1,4 @@
-"""SharedMemoryStorage: the items of an SDK MemoryStorage, which others may use directly."""
+"""SharedMemoryStorage: works on the items of an SDK MemoryStorage that others may use directly."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ from .upstream_items import fingerprint, to_bytes, to_item
 
 
 class SharedMemoryStorage(StateStorage):
-    """The dictionary of an upstream ``MemoryStorage``, with ETags and metadata kept beside it.
+    """Stores items in the dictionary of an upstream ``MemoryStorage``.
 
-    Items stay plain dictionaries for others who use that storage, and no ``e_tag`` is added to
-    them. A change by other code, in place or by ``write``, is noticed when the item is next read
-    here: it then has a new ETag, and no metadata. Reads and writes copy.
+    Keeps ETags and metadata beside it. Items stay plain dictionaries for other users of that
+    storage, and get no ``e_tag``. A change by other code, in place or by ``write``, is noticed at
+    the next read here: the item then has a new ETag and no metadata. Reads and writes copy.
 
-    Bodies must be JSON objects. An item of upstream's that holds live objects reads as JSON with
-    jsonpickle's tags.
+    Bodies must be JSON objects. An item with live objects reads as JSON with jsonpickle's tags.
     """
 
     any_bytes = False
@@ -94,7 +93,7 @@ class SharedMemoryStorage(StateStorage):
         return f"<SharedMemoryStorage of {len(self._memory)} items>"
 
     def _look(self, key: str) -> _Seen | None:
-        """Return the item as it is now, as a new version if other code changed it since."""
+        """Return the item as it is now. If other code changed it, it is a new version."""
         if key not in self._memory:
             self._seen.pop(key, None)
             return None
@@ -121,7 +120,7 @@ class SharedMemoryStorage(StateStorage):
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """An item when it was last read here. ``mark`` changes when its content does."""
+    """Holds an item as it was last read here. ``mark`` changes when its content does."""
 
     item: StoredItem
     mark: bytes

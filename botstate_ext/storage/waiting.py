@@ -1,4 +1,4 @@
-"""How to wait: for what may be awaitable, for a handler, and before the next attempt."""
+"""Waits: for a result that may be awaitable, for a handler, and before the next attempt."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any
 
 
 async def maybe_await(result: Any) -> Any:
-    """Return what a function returned, or what that gives when it is awaited: the app's functions
-    may be async."""
+    """Return a function's result; await it first if it is awaitable. The app's functions may be
+    async."""
     return await result if inspect.isawaitable(result) else result
 
 
 async def call_handler(handler: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a handler of the app, which may be async, and return what it returns.
+    """Call a handler of the app, which may be async, and return its result.
 
-    A handler that is cancelled by what it waits for has failed like any other. If the caller is
-    cancelled, so is the handler, and the caller waits until the handler has cleaned up.
+    If something that the handler awaits cancels it, it has failed, like with any other error. If
+    the caller is cancelled, the handler is cancelled too, and the caller waits for its clean-up.
 
     :raises RuntimeError: the handler was cancelled from within.
     """
@@ -43,11 +43,11 @@ async def call_handler(handler: Callable[..., Any], *arguments: Any) -> Any:
 
 @dataclass(frozen=True)
 class BackOff:
-    """Exponential back-off with jitter: each wait is drawn from a range that doubles.
+    """Computes exponential back-off with jitter: each wait is drawn from a range that doubles.
 
-    ``first`` and ``longest``: the upper end of the first range, and of the last, in seconds.
-    ``steady``: the share of the upper end that is waited in any case, from 0 to 1.
-    ``random`` returns a number from 0 to 1.
+    ``first`` and ``longest``: the upper end of the first and of the last range, in seconds.
+    ``steady``: the part of the upper end that is always waited, from 0 to 1.
+    ``random``: returns a number from 0 to 1.
     """
 
     first: float

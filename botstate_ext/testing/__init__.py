@@ -1,4 +1,4 @@
-"""What the tests of a bot, and of a storage backend, need.
+"""Helps to test a bot or a storage backend.
 
 pytest is imported only when StorageContract is used.
 """

@@ -17,9 +17,9 @@ MakeBot = Callable[[], "tuple[BotAdapter, Any]"]
 
 
 class Replies(list[str]):
-    """The texts of the messages that the bot sent in one turn, in order.
+    """Holds the texts of the messages that the bot sent in one turn, in order.
 
-    ``activities`` holds everything that it sent, with cards, typing and traces.
+    ``activities``: all activities that it sent, with cards, typing and traces.
     """
 
     def __init__(self, activities: list[Activity]) -> None:
@@ -29,10 +29,10 @@ class Replies(list[str]):
 
 @dataclass
 class Chat:
-    """One user in one conversation with a bot.
+    """Talks to a bot as one user in one conversation.
 
-    ``say`` takes a turn and returns the bot's replies. ``as_user`` and ``elsewhere`` give the same
-    chat for another user or conversation. ``at_once`` runs several turns together.
+    ``say`` runs a turn and returns the bot's replies. ``as_user`` and ``elsewhere`` return a chat
+    with the same bot for another user or conversation. ``at_once`` runs several turns together.
 
     Example: ``assert await chat.say("Hi") == ["What is your name?"]``
     """
@@ -57,9 +57,9 @@ class Chat:
         return replace(self, conversation=conversation, channel=channel or self.channel)
 
     async def say(self, text: str, **fields: Any) -> Replies:
-        """Send a message, with further fields of its activity, and return the bot's replies.
+        """Send a message and return the bot's replies. ``fields``: more fields of its activity.
 
-        :raises Exception: what the bot, or saving its state, raised.
+        :raises Exception: the error of the bot, or of saving its state.
         """
         return await self.send(Activity(type=ActivityTypes.message, text=text, **fields))
 
@@ -68,7 +68,7 @@ class Chat:
         return list(await asyncio.gather(*(self.say(text) for text in texts)))
 
     async def join(self, *users: str) -> Replies:
-        """Let users (this one, if none is named) join the conversation."""
+        """Add users to the conversation, by default this chat's user. Return the bot's replies."""
         members = [ChannelAccount(id=user) for user in users or (self.user,)]
         update = Activity(type=ActivityTypes.conversation_update, members_added=members)
         return await self.send(update)
@@ -89,7 +89,7 @@ class Chat:
         return Replies(sent)
 
     def restart(self) -> None:
-        """Make the bot and its adapter anew, as a new process: only stored state is left."""
+        """Make the bot and its adapter anew, like a new process: only stored state is left."""
         self._running.clear()
         self.transcript.append(("---", "the bot was restarted"))
 

@@ -6,7 +6,9 @@ from datetime import datetime, timedelta, timezone
 
 
 class ManualClock:
-    """Pass it where a ``clock`` is taken: calling it returns its time, as an aware UTC datetime.
+    """Stands still until a test moves it. Pass it as the ``clock`` argument of any class.
+
+    Calling it returns its time, as an aware UTC datetime.
 
     :raises ValueError: ``start`` is naive.
     """
@@ -22,11 +24,14 @@ class ManualClock:
         return self._now
 
     def now(self) -> datetime:
-        """The time it stands at."""
+        """Return the clock's time."""
         return self._now
 
     def advance(self, duration: timedelta) -> datetime:
-        """Move on, or back if the duration is negative, and return the new time."""
+        """Move the clock on, or back if the duration is negative. Return the new time.
+
+        Example: ``clock.advance(timedelta(hours=1))``
+        """
         self._now += duration
         return self._now
 

@@ -1,4 +1,4 @@
-"""A storage that counts what it is asked for."""
+"""CountingStorage: counts the operations of a storage."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ..storage.wrapper import Operation, StorageWrapper, T
 
 
 class CountingStorage(StorageWrapper):
-    """Around a real storage, counting since it was made or since `reset`.
+    """Passes operations to a real storage, and counts them since it was made or since `reset`.
 
-    ``latency``: how long each operation takes more, as a round trip to a distant storage would.
+    ``latency``: time added to each operation, like a round trip to a distant storage.
 
     - ``operations``: calls by kind: ``"get"`` (a batch is one), ``"put"``, ``"delete"``, ``"list"``
-    - ``keys_read``: how often each key was asked for. ``keys_written``: put or deleted.
+    - ``keys_read``: the number of reads of each key. ``keys_written``: of writes and deletions.
     - ``bodies``: items that were found and read whole. ``bytes_read``: their size.
     - ``round_trips``: operations that overlap in time count as one, as they take the time of one.
     """
@@ -29,7 +29,7 @@ class CountingStorage(StorageWrapper):
         self.reset()
 
     def reset(self) -> None:
-        """Count from zero again."""
+        """Set all counts to zero."""
         self.operations: Counter[str] = Counter()
         self.keys_read: Counter[str] = Counter()
         self.keys_written: Counter[str] = Counter()

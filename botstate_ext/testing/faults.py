@@ -1,4 +1,4 @@
-"""A storage that fails, waits, or loses its answer, exactly when it is told to."""
+"""FaultyStorage: fails, waits, or loses an answer at the operation that a test chooses."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from ..storage.wrapper import Operation, StorageWrapper, T
 
 
 class FaultyStorage(StorageWrapper):
-    """Around a real storage; without instructions it does as that does.
+    """Passes operations to a real storage, and makes chosen operations fail or wait.
 
-    Each instruction is for the ``at``-th operation from then on (1 is the next), of that kind or,
-    with None, of any: ``"get"`` (a batch is one), ``"put"``, ``"delete"``, ``"list"``; and for
-    ``times`` operations from there. Instructions are counted each by itself.
+    Each instruction counts for itself the operations that follow it. ``operation``: the kind to
+    count: ``"get"`` (a batch is one), ``"put"``, ``"delete"``, ``"list"``; None counts all of them.
+    ``at``: the first operation that it acts on; 1 is the next one. ``times``: the number of
+    operations that it acts on.
     """
 
     def __init__(self, storage: StateStorage) -> None:
@@ -31,7 +32,10 @@ class FaultyStorage(StorageWrapper):
         times: int = 1,
         error: Exception | None = None,
     ) -> None:
-        """Raise ``error``, or else a StateStorageError, and leave the storage as it is."""
+        """Raise ``error`` instead of the operation, by default a StateStorageError.
+
+        The storage does not change.
+        """
         self._faults.append(_Fault(operation, at, times, error=error, is_lost=False))
 
     def lose_answer(
@@ -42,11 +46,14 @@ class FaultyStorage(StorageWrapper):
         times: int = 1,
         error: Exception | None = None,
     ) -> None:
-        """Carry it out, and then raise ``error``, or else a StateStorageError as if nobody knew."""
+        """Run the operation, and then raise ``error``.
+
+        The default is a StateStorageError with an unknown outcome.
+        """
         self._faults.append(_Fault(operation, at, times, error=error, is_lost=True))
 
     def hold(self, operation: Operation | None = None, *, at: int = 1) -> Held:
-        """Let that operation wait, before it is carried out, until it is released."""
+        """Let the operation wait, before it runs, until it is released."""
         held = Held()
         self._faults.append(_Fault(operation, at, times=1, held=held))
         return held
@@ -72,21 +79,21 @@ class FaultyStorage(StorageWrapper):
 
 
 class Held:
-    """An operation that waits."""
+    """Controls an operation that waits."""
 
     def __init__(self) -> None:
         self._reached, self._released = asyncio.Event(), asyncio.Event()
 
     async def reached(self) -> None:
-        """Return when the operation has begun to wait."""
+        """Wait until the operation has begun to wait."""
         await self._reached.wait()
 
     def release(self) -> None:
-        """Let it go on."""
+        """Let the operation run."""
         self._released.set()
 
     async def wait(self) -> None:
-        """What the operation does."""
+        """Wait for the release. The storage calls it in the operation."""
         self._reached.set()
         await self._released.wait()
 
@@ -102,7 +109,7 @@ class _Fault:
     seen: int = field(default=0, init=False)
 
     def is_due(self, operation: Operation) -> bool:
-        """Count this operation, and say whether it is one of those that are meant."""
+        """Count this operation. Return True if the fault acts on it."""
         if self.operation not in (None, operation):
             return False
         self.seen += 1

@@ -37,25 +37,25 @@ _CHAT: Final = pytest.StashKey[Chat]()
 
 @pytest.fixture
 def clock() -> ManualClock:
-    """The clock of the bot's state. It stands still: ``clock.advance(timedelta(hours=1))``."""
+    """Return the clock of the bot's state. It stands still until ``clock.advance(...)``."""
     return ManualClock(START)
 
 
 @pytest.fixture
 def state_storage() -> CountingStorage:
-    """The storage, which counts its calls. Override it to test on another one."""
+    """Return the storage, which counts its calls. Override it to test on another storage."""
     return CountingStorage(MemoryStorage())
 
 
 @pytest.fixture
 def states(state_storage: Any, clock: ManualClock) -> StateScopes:
-    """The bot's scopes. Override it to give ``types=``, limits and the like."""
+    """Return the bot's scopes. Override it to pass ``types=``, limits and other options."""
     return StateScopes(state_storage, clock=clock)
 
 
 @pytest.fixture
 def state_middleware(states: StateScopes) -> StateMiddleware:
-    """The middleware. Override it to test another mode, such as ``replies="after_save"``."""
+    """Return the middleware. Override it to test another mode, such as ``replies="after_save"``."""
     return StateMiddleware(states)
 
 
@@ -67,7 +67,7 @@ def chat(
     state_middleware: StateMiddleware,
     clock: ManualClock,
 ) -> Chat:
-    """A user, "ann", who talks to the bot. See `Chat`."""
+    """Return a chat of the user "ann" with the bot. See `Chat`."""
 
     def start() -> tuple[BotAdapter, Any]:
         adapter = TestAdapter()
@@ -108,7 +108,7 @@ def remembered(states: StateScopes, chat: Chat) -> Remembered:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Add the conversation to the report of a test that failed."""
+    """Add the conversation to the report of a failed test."""
     report = yield
     chat = item.stash.get(_CHAT, None)
     if report.failed and chat is not None and chat.transcript:

@@ -32,39 +32,48 @@ _ON_ERROR: Final = ("discard", "save")
 class StateMiddleware(Middleware):
     """Loads state when the turn starts and saves it when it ends.
 
-    ``on_conflict``: what happens when a document changed in storage while the turn ran.
-    ``"merge"``: property by property, see ``create_property``. ``"raise"``: `StateConflictError`.
-    ``"last_writer_wins"``: this turn's properties win. A document that was deleted meanwhile and
-    that this turn changed raises in each of these modes. ``"replay"``: the turn runs again on fresh
-    state, as if it had begun after the other one had ended; replies are held, and
-    ``update()`` and ``save_changes`` are committed with the turn. See docs/replies.md for what must
-    not be in such a turn.
+    ``on_conflict``: how to save a document that changed in storage while the turn ran. In the first
+    three modes, a document that this turn changed and another writer deleted raises
+    `StateConflictError`.
 
-    ``replies``: when what the bot says goes out. ``"immediate"``: when the bot sends it.
-    ``"after_save"``: when the turn's state is saved, in order, one at a time; if the save fails,
-    nothing was said. If sending fails, state is saved, the rest is not sent, and the error is
-    raised.
+    - ``"merge"``: merge it property by property, see ``create_property``.
+    - ``"raise"``: raise `StateConflictError`.
+    - ``"last_writer_wins"``: store this turn's properties.
+    - ``"replay"``: run the turn again on fresh state, as if it had begun after the other turn had
+      ended. Replies are held, and ``update()`` and ``save_changes`` are committed with the turn.
+      docs/replies.md says which code must not be in such a turn.
 
-    ``on_error``: what happens to the changes of a turn whose bot raised. ``"discard"``: nothing is
-    saved, except what ``update()`` or ``save_changes`` had committed. ``"save"``: they are saved,
-    and held replies are sent.
+    ``replies``: when the bot's replies are sent.
 
-    ``serialize_turns``: which turns run one after another. True: those of one conversation in this
-    process. False: none. A `TurnLock`: those that it says, such as `BlobLeaseLock` across
-    processes. State is loaded when the turn's time has come.
+    - ``"immediate"``: when the bot sends them.
+    - ``"after_save"``: when the turn's state is saved, in order, one at a time. If the save fails,
+      none is sent. If sending fails, state stays saved, the rest is not sent, and the error is
+      raised.
 
-    ``deduplicate``: an activity that a channel delivers again within this time is skipped, if a
-    turn that handled it is finished; while that turn runs, the second waits for its end. A turn
-    that failed may be delivered again. What counts is the activity's id, kept with the
-    conversation's state. Invokes, edits and deletions of messages, reactions and typing are
-    handled each time.
+    ``on_error``: how to end a turn when the bot raised.
+
+    - ``"discard"``: discard its changes, except those that ``update()`` or ``save_changes`` had
+      committed.
+    - ``"save"``: save its changes and send held replies.
+
+    ``serialize_turns``: which turns run one after another. State is loaded when a turn may run.
+
+    - True: the turns of one conversation in this process.
+    - False: none.
+    - A `TurnLock`: the turns with the same lock, such as `BlobLeaseLock` across processes.
+
+    ``deduplicate``: how long a repeated delivery of an activity is skipped. If a finished turn
+    handled the activity, the second is skipped; if that turn still runs, the second waits for its
+    end. An activity of a failed turn may be delivered again. The activity's id is compared. It is
+    kept with the conversation's state. Invokes, edits and deletions of messages, reactions and
+    typing are never skipped.
 
     ``end_conversation``: an incoming ``endOfConversation`` activity ends its conversation after the
     bot has seen it; see `StateScopes.complete_conversation`.
 
-    ``erase_on_removal``: an activity that says that its user is gone erases them after the bot has
-    seen it, as `StateScopes.erase_user`: ``deleteUserData``, a removed contact, an uninstall in
-    personal scope. What could not be removed is logged as an error.
+    ``erase_on_removal``: an activity about a leaving user erases the user after the bot has seen
+    it, as `StateScopes.erase_user`: ``deleteUserData``, a removed contact, an uninstall in personal
+    scope. If documents could not be removed, an error is logged.
     """
 
     def __init__(
@@ -156,8 +165,10 @@ class StateMiddleware(Middleware):
 
 
 async def _saved_after_error(session: TurnSession) -> bool:
-    """Save the turn of a bot that raised. False if that failed: the bot's own error is what its
-    turn raises, so this one is logged."""
+    """Save the turn of a bot that raised. Return False if the save failed.
+
+    The turn raises the bot's own error, so an error of the save is logged.
+    """
     try:
         await session.save()
     except Overtaken:

@@ -1,4 +1,4 @@
-"""StagedWrite: one item of a replayed turn's commit; how it is written, and taken back."""
+"""StagedWrite: writes one item of a replayed turn's commit, and takes it back."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ OVERTAKEN: Final = "someone else wrote it while this turn ran."
 
 
 class Overtaken(StateConflictError):
-    """Someone else wrote an item that this attempt read or wrote. Nothing of it is stored."""
+    """Raised when another writer wrote an item that this attempt read or wrote.
+
+    Nothing of the attempt is stored.
+    """
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StagedWrite:
-    """One item, as it was read and as it is to be written; None for absent."""
+    """Holds one item as it was read and as it will be written; None for an absent item."""
 
     key: str
     before: StoredItem | None
@@ -28,10 +31,11 @@ class StagedWrite:
 
 
 async def write_one(storage: StateStorage, write: StagedWrite) -> str | None:
-    """Write one item and return its new ETag; None if it is deleted, or if someone else has
-    written it again.
+    """Write one item and return its new ETag.
 
-    :raises Overtaken: someone else wrote it since it was read.
+    None if the item is deleted, or if another writer has written it again since.
+
+    :raises Overtaken: another writer wrote the item after it was read.
     :raises StateStorageError: the storage failed. With ``maybe_written`` the item may be written.
     """
     try:
@@ -61,9 +65,10 @@ async def write_one(storage: StateStorage, write: StagedWrite) -> str | None:
 async def take_back(
     storage: StateStorage, write: StagedWrite, etag: str | None
 ) -> StateError | None:
-    """Put one item back as it was. Return the error if that is not possible, or not known.
+    """Restore one item to its state before the write.
 
-    ``etag``: what `write_one` returned.
+    Return the error if this fails or its outcome is not known, else None.
+    ``etag``: the result of `write_one`.
     """
     before = write.before
     if etag is None:
@@ -97,7 +102,7 @@ async def _send(storage: StateStorage, write: StagedWrite) -> str | None:
 
 
 def _outcome(write: StagedWrite, now: StoredItem | None) -> Outcome:
-    """Return what became of a write, by what is stored now."""
+    """Return the outcome of a write, judged by the item that is stored now."""
     if write.after is not None and now is not None and now.data == write.after.data:
         return Outcome.STORED
     etag = etag_of(write.before)

@@ -1,4 +1,4 @@
-"""SavedState: what a handler of ``states.on_saved`` is given; the events that it is made from."""
+"""SavedState: the argument of ``states.on_saved`` handlers, and the events behind it."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _is_emitting: Final[ContextVar[bool]] = ContextVar("botstate_ext.is_emitting", d
 
 @dataclass(frozen=True, slots=True)
 class SavedState:
-    """A document that was written, or removed.
+    """Describes one write or removal of a document.
 
-    - ``scope``, ``key``: which one.
-    - ``properties``: the names of those that were given another value or removed, in order;
-      what had expired and was taken out by this write is among them. Empty where only times, tags
-      or the like were written, and where a document was removed without being read.
-    - ``etag_before``: what was replaced; None if nothing was there, or it is not known.
-    - ``etag``: what is stored now; None if the document was removed, or if someone else had written
-      it again before this write was known to have arrived.
-    - ``is_removed``: the whole document is gone.
-    - ``values``: of the handlers that asked for them, what these properties are now, as plain JSON,
-      without those that were removed; None for any other. Not shown.
+    - ``scope``, ``key``: the document.
+    - ``properties``: the sorted names of the properties with a new value, and of the removed ones.
+      Expired properties that this write removed are among them. Empty if only times, tags or the
+      like were written, or if a document was removed without being read.
+    - ``etag_before``: the replaced ETag; None if the document was absent, or if it is not known.
+    - ``etag``: the new ETag. None if the document was removed. None also if another writer wrote it
+      again before this write was known to be stored.
+    - ``is_removed``: True if the whole document was removed.
+    - ``values``: for handlers with ``values=True``, the new values of these properties as plain
+      JSON, without the removed ones; None for other handlers. Not shown in the repr.
     """
 
     scope: str
@@ -47,7 +47,7 @@ SaveHandler: TypeAlias = Callable[[SavedState], Any]
 
 
 class DocumentLocation(NamedTuple):
-    """The scope and the key of a document."""
+    """Names a document by its scope and its key."""
 
     scope: str
     key: str
@@ -55,7 +55,7 @@ class DocumentLocation(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class WriteEvent:
-    """A write of a document. ``changes``: the texts that it stored; None for a removed property."""
+    """Records a write of a document. ``changes``: the stored texts; None for a removed property."""
 
     location: DocumentLocation
     changes: Changes = field(repr=False)
@@ -80,8 +80,11 @@ class WriteEvent:
     def late(
         cls, location: DocumentLocation, write: PendingWrite, etag: str | None, last: str | None
     ) -> WriteEvent:
-        """Return the event of a write that turned out to be stored only when the document was read
-        again, under ``etag``. ``last``: the id of the document's last write."""
+        """Return the event of a write that was found to be stored only when the document was read
+        again.
+
+        ``etag``: the ETag of that read. ``last``: the id of the document's last write.
+        """
         return cls(
             location,
             write.changes,
@@ -97,7 +100,7 @@ class WriteEvent:
         )
 
     def state(self, *, with_values: bool) -> SavedState:
-        """Return what a handler is given."""
+        """Return the argument for a handler."""
         values = None
         if with_values:
             texts = self.changes.items()
@@ -114,7 +117,7 @@ class WriteEvent:
 
 
 class SaveHandlers:
-    """The handlers of ``on_saved``, each with or without values."""
+    """Calls the handlers of ``on_saved``, each with or without values."""
 
     def __init__(self) -> None:
         self._handlers: list[tuple[SaveHandler, bool]] = []
@@ -125,13 +128,14 @@ class SaveHandlers:
 
     @property
     def has_listeners(self) -> bool:
-        """True if an event would reach a handler. What a handler itself saves reaches none: it
-        would never end."""
+        """Return True if an event would reach a handler.
+
+        Saves by a handler reach no handler: the calls would never end.
+        """
         return bool(self._handlers) and not _is_emitting.get()
 
     async def emit(self, events: Iterable[WriteEvent]) -> None:
-        """Call each handler with each event. A handler that fails is logged; the others are called
-        all the same."""
+        """Call each handler with each event. Logs a handler that fails, and calls the others."""
         token = _is_emitting.set(True)
         try:
             for event in events:
@@ -151,7 +155,7 @@ async def _call(handler: SaveHandler, event: WriteEvent, *, with_values: bool) -
 
 
 class PendingEvents:
-    """The events of one unit of work that no handler was called with yet."""
+    """Holds the events of one unit of work until its handlers are called."""
 
     def __init__(self, handlers: SaveHandlers) -> None:
         self.handlers = handlers
@@ -162,7 +166,7 @@ class PendingEvents:
         self._events += events
 
     def take(self) -> list[WriteEvent]:
-        """Return the events in order, and forget them."""
+        """Return the events in order, and remove them."""
         events, self._events = self._events, []
         return events
 

@@ -1,4 +1,4 @@
-"""Workspace: what all scopes over one storage share, and the unit of work of each turn."""
+"""Workspace: shares a storage and codecs among scopes, and opens each turn's unit of work."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _log: Final = logging.getLogger("botstate_ext")
 
 
 class Workspace:
-    """A storage, a clock, and the classes that stored values may be restored to."""
+    """Holds a storage, a clock, and the classes that stored values may be restored to."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Workspace:
         self._turn_key = f"botstate_ext.work.{id(self):x}"
 
     def work_of(self, turn: Any) -> UnitOfWork:
-        """The unit of work of this turn; a new one where none is open.
+        """Return the unit of work of this turn; open one if there is none.
 
         :raises TypeError: the turn is None.
         :raises StateKeyError: the turn is a unit of work of another `StateScopes`.
@@ -82,7 +82,7 @@ class Workspace:
         return isinstance(work, UnitOfWork) and work.is_saved_at_its_end
 
     def early_work(self, turn: Any) -> UnitOfWork | None:
-        """The unit of work of what used state in this turn before `begin`; None if nothing did."""
+        """Return the unit of work of code that used state before `begin`; None if no code did."""
         work = turn.turn_state.get(self._turn_key)
         return work if isinstance(work, UnitOfWork) and not work.is_saved_at_its_end else None
 
@@ -98,15 +98,18 @@ class Workspace:
         return work
 
     def end(self, turn: Any) -> None:
-        """Close the unit of work of a turn. What asks for state later opens a late one, which only
-        an explicit save commits."""
+        """Close the turn's unit of work. Discards unsaved changes.
+
+        Code that uses state of this turn later gets a late unit of work. Only an explicit save
+        writes its changes.
+        """
         work = turn.turn_state.get(self._turn_key)
         turn.turn_state[self._turn_key] = _ENDED
         if isinstance(work, UnitOfWork):
             work.close()
 
     def outside(self) -> UnitOfWork:
-        """A unit of work of its own, that belongs to no turn."""
+        """Return a new unit of work that belongs to no turn."""
         return UnitOfWork(self.storage, self.clock, stamp=self._stamp, handlers=self.save_handlers)
 
     def _open(self, kind: type[W], turn: Any, on_conflict: OnConflict = "merge") -> W:
@@ -122,8 +125,9 @@ class Workspace:
         )
 
     def codec(self, type_: Any, *, tagged: bool = False, is_hint: bool = False) -> Codec:
-        """The codec of a type, made once. ``tagged``: it writes jsonpickle's tags. ``is_hint``: a
-        default named the class, so that values need not be what its annotations say.
+        """Return the codec of a type, made once. ``tagged``: it writes jsonpickle's tags.
+
+        ``is_hint``: the class comes from a default, so values need not fit its annotations.
 
         :raises TypeError: values of this type cannot be stored.
         """
@@ -137,11 +141,11 @@ class Workspace:
         return found
 
     def default_codec(self, cls: type, *, tagged: bool = False) -> Codec | None:
-        """The codec of a class that was given as a default; None where none is needed.
+        """Return the codec of a class that was given as a default; None if it needs none.
 
-        The SDK's own classes need none: they come back through the allow-list, whether a dialog set
-        asks for them with a lambda or a dialog manager with the class. Nor does a class that cannot
-        be a property's type: it is a factory that happens to be a class.
+        The SDK's own classes need none: the allow-list restores them, whether a dialog set passes a
+        lambda or a dialog manager passes the class. A class that cannot be a property's type needs
+        none either: it is only called as a factory.
         """
         if _SDK_CLASSES.allows(cls):
             return None
@@ -151,7 +155,7 @@ class Workspace:
             return None
 
     def allow(self, type_: Any) -> None:
-        """Let untyped values hold this class too: it is some property's declared type."""
+        """Allow untyped values to hold this class: a property declares it as its type."""
         if isinstance(type_, type) and type_.__module__ != "builtins":
             self._allowed = self._allowed.extended(type_)
 
@@ -160,14 +164,15 @@ class Workspace:
         return self._allowed.knows(name)
 
     def undeclared_policy(self) -> PropertyPolicy:
-        """The policy of properties that nobody declared."""
+        """Return the policy of properties without a declaration."""
         return PropertyPolicy(self.codec(None))
 
 
 class _LooseWork(UnitOfWork):
-    """Opened by the first use of state in a turn that no session is open in: only a save by hand
-    writes it. Warns once if changes are lost with it, so that a forgotten `StateMiddleware` is
-    noticed."""
+    """Holds state that was used in a turn without a session. Only an explicit save writes it.
+
+    Warns once if changes are lost, so that a forgotten `StateMiddleware` is noticed.
+    """
 
     workspace: Workspace
 
@@ -178,8 +183,10 @@ class _LooseWork(UnitOfWork):
         await super().save(documents, force=force)
 
     def _advice(self) -> str | None:
-        """Return what to do about lost changes; None where the app is known to save by hand, and
-        has perhaps left them on purpose."""
+        """Return advice about lost changes; None if the app is known to save explicitly.
+
+        Such an app may have left the changes unsaved on purpose.
+        """
         if self.workspace.is_saved_by_hand:
             return None
         self.workspace.is_saved_by_hand = True  # once is enough
@@ -201,7 +208,8 @@ class _LooseWork(UnitOfWork):
 
 
 class _LateWork(_LooseWork):
-    """Opened after the turn's end, for ``on_turn_error`` and for tasks that outlive their turn."""
+    """Holds state that is used after the turn's end: in ``on_turn_error``, or in a task that runs
+    on."""
 
     def _advice(self) -> str:
         return (

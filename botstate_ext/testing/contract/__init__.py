@@ -1,4 +1,4 @@
-"""What every StateStorage must do, as tests."""
+"""StorageContract: the rules for every StateStorage, as tests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["StorageContract"]
 class StorageContract(
     ItemContract, KeyContract, ListingContract, TransactionContract, UpstreamContract
 ):
-    """Tests of a backend, for pytest with pytest-asyncio in auto mode. Give it the storage::
+    """Tests a backend, with pytest and pytest-asyncio in auto mode. Give it the storage::
 
         class TestMyStorage(StorageContract):
             @pytest.fixture
@@ -26,17 +26,17 @@ class StorageContract(
                 async with MyStorage(...) as storage:
                     yield storage
 
-    The storage may hold other items: each test takes keys of its own. What the storage declares
-    that it cannot do (``conditional``, ``lists``, ``metadata``, ``any_bytes``,
-    ``transactional``) is skipped.
+    The storage may hold other items: each test makes its own keys. If the storage declares that it
+    cannot do something (``conditional``, ``lists``, ``metadata``, ``any_bytes``,
+    ``transactional``), its tests are skipped.
     """
 
     @pytest.fixture
     def prefix(self) -> str:
-        """What the keys of one test begin with."""
+        """Return the prefix of all keys of one test."""
         return f"contract/{uuid.uuid4().hex}/"
 
     @pytest.fixture
     def key(self, prefix: str) -> str:
-        """One key, of an item that does not exist yet."""
+        """Return the key of an item that does not exist yet."""
         return prefix + "item"

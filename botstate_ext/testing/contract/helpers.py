@@ -1,4 +1,4 @@
-"""What several contracts use."""
+"""Helpers of several contracts."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ async def stored(storage: StateStorage, key: str) -> StoredItem:
 
 
 async def race(storage: StateStorage, key: str, *, etag: str | None) -> int:
-    """How many of ten writers won, when one of them is who is stored afterwards."""
+    """Let ten writers write the item at once. Return how many writes succeeded.
+
+    Fails if the stored item is not that of a successful writer.
+    """
 
     async def write(number: int) -> int | None:
         try:

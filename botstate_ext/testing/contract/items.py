@@ -1,4 +1,4 @@
-"""Items: reading, writing, ETags, deleting, metadata."""
+"""Contract of single items: reading, writing, ETags, deleting, metadata."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .helpers import add_one, is_object, needs, race, says, stored
 
 
 class ItemContract:
-    """What the primitives on items do."""
+    """Tests the primitives on items."""
 
     async def test_what_is_absent_is_left_out(self, storage: StateStorage, key: str) -> None:
         assert await storage.get_many([key, key + "2"]) == {}

@@ -1,4 +1,4 @@
-"""Keys: which are taken, and that they stay as they are."""
+"""Contract of keys: which ones are accepted, and that they stay as they are."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STRANGE: Final = (
 
 
 class KeyContract:
-    """Which keys are taken."""
+    """Tests which keys are accepted."""
 
     @pytest.mark.parametrize("bad", BAD, ids=ascii)
     async def test_a_bad_key_is_refused(self, storage: StateStorage, bad: str) -> None:
@@ -44,7 +44,7 @@ class KeyContract:
                 await storage.put_if(too_long, b"{}", etag=None)
 
     async def test_long_keys_that_do_not_compress(self, storage: StateStorage, prefix: str) -> None:
-        """An index over keys has its limits, and counts bytes after compression."""
+        """Test keys near the limit of an index over keys, which counts bytes after compression."""
         random = Random(4711)
         scripts = {"CJK": (0x4E00, 0x9FFF), "Hangul": (0xAC00, 0xD7A3), "pairs": (0x20000, 0x2A6D0)}
         keys = []
@@ -67,7 +67,7 @@ class KeyContract:
     async def test_keys_are_in_the_order_of_their_characters(
         self, storage: StateStorage, prefix: str
     ) -> None:
-        """Not in the order of a language."""
+        """Test that keys are sorted by code point, not in the order of a language."""
         needs(storage.lists, "it does not list")
         names = ["Z", "a", "B", "\u00e9", "e", "\u5b57", "\uff5e", "~", "-", "\u0430"]
         for name in names:

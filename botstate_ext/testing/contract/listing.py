@@ -1,4 +1,4 @@
-"""Listings by page."""
+"""Contract of listings by page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .helpers import needs, pages
 
 
 class ListingContract:
-    """What list_page does."""
+    """Tests ``list_page``."""
 
     async def test_a_listing_tells_what_is_there(self, storage: StateStorage, prefix: str) -> None:
         needs(storage.lists, "it does not list")
@@ -92,7 +92,7 @@ class ListingContract:
     async def test_an_index_of_what_is_due_agrees_with_the_listing(
         self, storage: StateStorage, prefix: str
     ) -> None:
-        """The entry that sweeps ask for: an engine may keep an index of that one alone."""
+        """Test the metadata entry that sweeps filter by: an engine may index only this entry."""
         needs(storage.lists and storage.metadata, "it does not list metadata")
         texts = ("2030-01-01T00:00:00", "2031-05-06T07:08:09", "2031-05-06T07:08:10", "never")
         for number in range(12):

@@ -1,4 +1,4 @@
-"""Several writes in one step, all or none."""
+"""Contract of writing several items in one step: all or none."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WHY_NOT = "it cannot write several items in one step"
 
 
 class TransactionContract:
-    """What write_many does."""
+    """Tests ``write_many``."""
 
     async def test_without_transactions_it_says_so(self, storage: StateStorage, key: str) -> None:
         needs(not storage.transactional, "it has transactions")

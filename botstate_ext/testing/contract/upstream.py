@@ -1,4 +1,4 @@
-"""Upstream's read, write and delete."""
+"""Contract of upstream's read, write and delete."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .helpers import stored
 
 
 class UpstreamContract:
-    """What upstream's face does."""
+    """Tests upstream's ``read``, ``write`` and ``delete``."""
 
     async def test_upstreams_face_keeps_an_etag(self, storage: StateStorage, key: str) -> None:
         item: dict[str, Any] = {"a": 1}
