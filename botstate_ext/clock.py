@@ -87,10 +87,10 @@ def as_utc(moment: datetime) -> datetime:
 
 
 def is_expired(expires: datetime | None, now: datetime) -> bool:
-    """True from the moment ``expires`` on. None never expires."""
+    """Return True from the moment ``expires`` on. None never expires."""
     return expires is not None and now >= expires
 
 
 def renewal_due(expires: datetime, lifetime: timedelta, now: datetime) -> bool:
-    """True if a tenth of a sliding lifetime has passed since it was last renewed."""
+    """Return True if a tenth of a sliding lifetime has passed since it was last renewed."""
     return lifetime - lifetime / 10 >= expires - now  # in this order nothing overflows

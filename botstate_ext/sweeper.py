@@ -65,7 +65,7 @@ class Sweeper:
 
     @property
     def is_running(self) -> bool:
-        """True between entering the block and leaving it."""
+        """Return True between entering the block and leaving it."""
         return self._task is not None and not self._task.done()
 
     async def _run(self) -> None:

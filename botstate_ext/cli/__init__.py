@@ -1,4 +1,4 @@
-"""The commands. click parses them, rich shows progress; both come with the ``cli`` extra."""
+"""Defines the commands. click parses them, rich shows progress; the ``cli`` extra has both."""
 
 from __future__ import annotations
 

@@ -18,10 +18,10 @@ from .target import as_json_option, on_states
 @as_json_option("Print the result as JSON.")
 @on_states
 async def check(states: StateScopes, parallel: int, as_json: bool) -> int:
-    """List the stored classes, and what the app would not read. Changes nothing.
+    """List the stored classes, and the values that the app could not read. Changes nothing.
 
-    Run it with --app before the app is deployed on a storage that another version or the SDK alone
-    has written. The exit code is 1 if something would not be read.
+    Run it with --app before you deploy the app on a storage that another version or the SDK alone
+    has written. The exit code is 1 if a value could not be read.
     """
     with progress() as show:
         result = await states.check_storage(

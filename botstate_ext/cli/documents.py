@@ -1,4 +1,4 @@
-"""``python -m botstate_ext list``, ``show`` and ``query``. They change nothing."""
+"""``python -m botstate_ext list``, ``show`` and ``query``. These commands change nothing."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def query(
     limit: int | None,
     as_json: bool,
 ) -> int:
-    """Print what a JSONPath finds in each document of a scope, where it finds something."""
+    """Print the result of a JSONPath for each document of a scope in which it finds something."""
     compiled = JsonPath(path)
     with progress() as show:
         found = _scope(states, scope).scan(compiled, tags=_tags(tags), channel_id=channel)

@@ -1,4 +1,4 @@
-"""The group of all commands."""
+"""Defines the group of all commands."""
 
 from __future__ import annotations
 

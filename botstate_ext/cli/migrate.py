@@ -34,10 +34,10 @@ async def migrate(
     jsonpickle_1_before: datetime | None,
     as_json: bool,
 ) -> int:
-    """Rewrite all stored state as plain JSON, where that is enough.
+    """Rewrite all stored state as plain JSON, if that loses nothing.
 
-    Typed properties are known with --app only. Run it again at any time: what is done stays as it
-    is. What cannot be read is reported and left as it was.
+    Typed properties are known with --app only. You can run it again at any time: finished documents
+    stay as they are. A document that cannot be read is reported and left as it was.
     """
     if jsonpickle_1_before is not None:
         jsonpickle_1_before = jsonpickle_1_before.replace(tzinfo=timezone.utc)

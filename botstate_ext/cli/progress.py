@@ -1,4 +1,4 @@
-"""The progress bar of commands that go through a whole storage."""
+"""Shows the progress bar of commands that go through a whole storage."""
 
 from __future__ import annotations
 

@@ -27,9 +27,9 @@ from .target import as_json_option, on_states
 async def sweep(
     states: StateScopes, dry_run: bool, parallel: int, per_second: float, as_json: bool
 ) -> int:
-    """Remove what has expired, and run the handlers of the app for it.
+    """Delete expired properties and call the app's handlers for them.
 
-    Without --app, what has a handler is left for the app, and counted as skipped.
+    Without --app, properties with a handler are left for the app, and counted as skipped.
     """
     with progress() as show:
         report = await states.sweep(

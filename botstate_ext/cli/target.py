@@ -1,4 +1,4 @@
-"""The state that a command works on: an app's, or a container's."""
+"""Finds the state that a command works on: an app's, or a container's."""
 
 from __future__ import annotations
 

@@ -28,11 +28,11 @@ async def export_user(
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Print everything of one user as JSON.
+    """Print all data of one user as JSON.
 
-    Without --app, the data that the app's on_export handlers know of is missing. The exit code is 1
-    if a document or a handler failed, or if a document may be the user's: see "failed" and
-    "ambiguous" in what is printed.
+    Without --app, the data of the app's on_export handlers is missing. The exit code is 1 if a
+    document or a handler failed, or if a document may be the user's: see "failed" and "ambiguous"
+    in the output.
     """
     with progress() as show:
         export = await states.export_user(
@@ -63,10 +63,10 @@ async def erase_user(
     yes: bool,
     as_json: bool,
 ) -> int:
-    """Remove everything of one user. It may be run again, also after it was interrupted.
+    """Delete all data of one user. You can run it again, also after an interruption.
 
-    Without --app, the app's handlers of on_erase do not run. The exit code is 1 when something is
-    left that failed, or that may be the user's.
+    Without --app, the app's on_erase handlers do not run. The exit code is 1 if documents are left
+    that failed, or that may be the user's.
     """
 
     async def erase(*, only_looking: bool) -> ErasureReport:

@@ -197,7 +197,7 @@ class Document:
         return self.lifetimes.expired_since_loaded(name, self.now)
 
     def is_handled(self, mark: str) -> bool:
-        """True if storage says that the activity of this mark was handled."""
+        """Return True if storage says that the activity of this mark was handled."""
         return self.now is not None and mark in self.metadata.handled_at(self.now)
 
     # What the bot sees
@@ -376,7 +376,7 @@ class Document:
         return changed
 
     def has_changed(self, name: str) -> bool:
-        """True if the bot changed this property and the change is not saved yet."""
+        """Return True if the bot changed this property and the change is not saved yet."""
         if name not in self._base and name not in self._live:
             return False
         base = self._base.get(name)
@@ -387,7 +387,7 @@ class Document:
         return mine is not base and not self.is_unchanged_default(name, mine)
 
     def is_unchanged_default(self, name: str, text: bytes | None) -> bool:
-        """True if this text of a property is a default that the bot was handed out."""
+        """Return True if this text of a property is a default that the bot was handed out."""
         return text is not None and self._defaults.get(name) == text
 
     def without_defaults(self, changes: Changes) -> Changes:
@@ -406,7 +406,7 @@ class Document:
 
     @property
     def has_metadata_changes(self) -> bool:
-        """True if a mark or a tag is not saved yet."""
+        """Return True if a mark or a tag is not saved yet."""
         return bool(self.marks or self.tag_changes)
 
     def needs_rewrite(self) -> bool:
@@ -438,7 +438,7 @@ class Document:
 
     @property
     def has_pending_writes(self) -> bool:
-        """True if the answer of a write has not come."""
+        """Return True if the answer of a write has not come."""
         return bool(self._pending_writes)
 
     def add_pending_write(self, write_id: str, changes: Changes, *, removes: bool) -> PendingWrite:
@@ -646,7 +646,7 @@ class Document:
             self._base_versions[name] = FIRST if times is None else times.version
 
     def _is_overtaken(self, name: str) -> bool:
-        """True if someone else changed a property that this unit of work did not change."""
+        """Return True if someone else changed a property that this unit of work did not change."""
         base, stored = self._base.get(name), self.stored.get(name)
         return base is not stored and differ(base, stored) and not self.has_changed(name)
 

@@ -70,11 +70,11 @@ class PropertyLifetimes:
         self.expired = {}
 
     def expired_since_loaded(self, name: str, now: datetime) -> bool:
-        """True if the text of this property that an earlier read gave has expired by now."""
+        """Return True if the text of this property that an earlier read gave has expired by now."""
         return clock.is_expired(self._loaded_expiries.get(name), now)
 
     def all_expired_since_loaded(self, now: datetime) -> bool:
-        """True if all texts that an earlier read gave have expired by now."""
+        """Return True if all texts that an earlier read gave have expired by now."""
         return clock.is_expired(self._loaded_last_expiry, now)
 
     def note_use(self, name: str, times: PropertyTimes, now: datetime) -> None:
@@ -99,7 +99,7 @@ class PropertyLifetimes:
     # Writing
 
     def need_rewrite(self, stored: Mapping[str, bytes]) -> bool:
-        """True if an expired property is to be removed, or a sliding one to be renewed."""
+        """Return True if an expired property is to be removed, or a sliding one to be renewed."""
         return bool(self.expired) or any(name in stored for name in self._used)
 
     def newly_expiring(self, now: datetime) -> list[Expiring]:

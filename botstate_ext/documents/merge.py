@@ -31,7 +31,7 @@ class Unmergeable(Exception):
 
 
 def differ(one: bytes | None, other: bytes | None) -> bool:
-    """True if two texts hold different JSON. None is absent, and differs from every text."""
+    """Return True if two texts hold different JSON. None is absent, and differs from every text."""
     if one is other:
         return False
     return one is None or other is None or not json_text.same(one, other)

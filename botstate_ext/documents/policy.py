@@ -165,5 +165,5 @@ class Policies:
         return [*self.handlers.get(name, ()), *self.handlers_of_all]
 
     def has_handler(self, name: str) -> bool:
-        """True if this process has an expiry handler for a property."""
+        """Return True if this process has an expiry handler for a property."""
         return name in self.handlers or bool(self.handlers_of_all)

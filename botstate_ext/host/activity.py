@@ -47,12 +47,12 @@ def activity_of(channel_id: str, user_id: str, conversation_id: str) -> Activity
 
 
 def is_continuation(activity: Activity) -> bool:
-    """True for an activity that ``continue_conversation`` made: no channel sent it."""
+    """Return True for an activity that ``continue_conversation`` made: no channel sent it."""
     return bool(activity.type == EVENT and activity.name == _CONTINUE_CONVERSATION)
 
 
 def is_end_of_conversation(activity: Activity) -> bool:
-    """True if the activity says that its conversation has ended, and names it."""
+    """Return True if the activity says that its conversation has ended, and names it."""
     is_end = activity.type == END_OF_CONVERSATION
     return bool(is_end and activity.channel_id and conversation_id_of(activity))
 

@@ -22,7 +22,7 @@ __all__ = [
 
 
 def _is_missing(error: ModuleNotFoundError) -> bool:
-    """True if the SDK itself is not installed; False if something that it needs is not."""
+    """Return True if the SDK itself is not installed; False if something that it needs is not."""
     return (error.name or "").partition(".")[0] == "botbuilder"
 
 

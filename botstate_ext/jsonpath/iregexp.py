@@ -29,10 +29,11 @@ _QUICK_TEXT: Final = 1_000
 
 
 class Pattern(NamedTuple):
-    """A compiled pattern of the ``regex`` package.
+    """Holds a compiled pattern of the ``regex`` package.
 
-    ``quick``: no short text takes it long, because it has no groups, no choices and at most one
-    quantifier. It runs without the time-out, which costs 2 µs, six times such a match itself.
+    ``quick``: True if the pattern is fast on every short text, because it has no groups, no choices
+    and at most one quantifier. It then runs without the time-out, which costs 2 µs: six times such
+    a match itself.
     """
 
     compiled: Any

@@ -16,7 +16,7 @@ _NAME: Final = re.compile(f"[{_FIRST}][{_FIRST}0-9]*")
 
 
 class Environment(JSONPathEnvironment):
-    """The library's environment with the corrected lexer."""
+    """Configures the library with the corrected lexer."""
 
     def compile(self, query: str) -> JSONPathQuery:
         """Return the syntax tree of a path.

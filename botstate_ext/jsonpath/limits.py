@@ -49,7 +49,7 @@ def over_limit(what: str, limit: float, unit: str) -> NoReturn:
 
 
 class Run:
-    """The budget of one run of a path, or of the paths of one StateQuery together."""
+    """Counts the budget of one run of a path, or of the paths of one StateQuery together."""
 
     __slots__ = ("_steps", "pattern_seconds", "root")
 

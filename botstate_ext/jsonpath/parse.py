@@ -1,4 +1,4 @@
-"""From a path's text to the library's syntax tree, behind the guards that its parser needs."""
+"""Parses a path's text to the library's syntax tree, behind the guards that its parser needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JsonPath: one compiled path, kept in a bounded cache."""
+"""JsonPath: compiles one path, and keeps it in a bounded cache."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ CACHE_SIZE: Final = 512
 
 @final
 class JsonPath:
-    """An RFC 9535 path, ready to be applied to plain JSON values: dict, list, str, int, float,
-    bool, None.
+    """Applies an RFC 9535 path to plain JSON values: dict, list, str, int, float, bool, None.
+
+    Example: ``JsonPath("$.items[*].price").find({"items": [{"price": 3}]}) == [3]``
 
     Immutable, hashable and equal by text. Compiled once: the same text gives the same object while
     it is in a cache of 512 paths. ``.$name`` is accepted as another spelling of ``$.name``.
@@ -38,21 +39,21 @@ class JsonPath:
 
     @property
     def singular(self) -> bool:
-        """True if the path finds at most one value: it has names and indexes only."""
+        """Return True if the path finds at most one value: it has names and indexes only."""
         return self._steps is not None
 
     @property
     def roots(self) -> frozenset[str] | None:
-        """The top-level names that the path can read; None if it can read any."""
+        """Return the top-level names that the path can read; None if it can read any name."""
         places = self.reach(1)
         return None if () in places else frozenset(place[0] for place in places)
 
     def reach(self, depth: int) -> frozenset[Place]:
         """Return the places that the path can read, as names from the root down, at most ``depth``
-        of them: ``{("user", "name")}``.
+        names each: ``{("user", "name")}``.
 
-        All below a place may be read; ``()`` is the whole value. Queries on ``$`` in filters are
-        included. A place may lie inside another: it is a name that is written in the path.
+        All values below a place may be read; ``()`` is the whole value. Queries on ``$`` in filters
+        are included. A place may lie inside another place.
         """
         return frozenset(place[:depth] for place in self._reach)
 

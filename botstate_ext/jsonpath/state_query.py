@@ -1,4 +1,4 @@
-"""StateQuery: several JSONPaths in one query, each with a key for its answer. Pure."""
+"""StateQuery: runs several JSONPaths in one query, each with a key for its answer. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ MAX_JSON_LENGTH: Final = 100_000
 
 
 class StateQuery:
-    """Several paths, each under a key: ``StateQuery({"First": "$.Firstname"})``.
+    """Runs several paths, each under a key.
+
+    Example: ``StateQuery({"First": "$.Firstname"}).run({"Firstname": "Ann"}) == {"First": "Ann"}``
 
     The answer is a dictionary with the same keys, in the same order.
 
@@ -33,7 +35,7 @@ class StateQuery:
 
     @property
     def selectors(self) -> Mapping[str, JsonPath]:
-        """A read-only view of the paths by key."""
+        """Return a read-only view of the paths by key."""
         return MappingProxyType(self._paths)
 
     def add(self, key: str, path: str | JsonPath) -> StateQuery:
@@ -95,4 +97,4 @@ class StateQuery:
 
 
 class _Pairs(list[tuple[str, Any]]):
-    """The members of a JSON object, in a type of their own: a JSON array is a plain list."""
+    """Holds the members of a JSON object in a type of its own: a JSON array is a plain list."""

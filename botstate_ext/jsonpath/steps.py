@@ -13,7 +13,7 @@ Place: TypeAlias = tuple[str, ...]
 
 
 class Nothing(Enum):
-    """RFC 9535's special result: no value. It is not null."""
+    """Stands for RFC 9535's special result: no value. It is not null."""
 
     NOTHING = "nothing"
 

@@ -47,12 +47,12 @@ class Attribution:
         return unescape(self.owner.get(part, "")) or None
 
     def may_be_of(self, channel_id: str, user_id: str) -> bool:
-        """True if the document is the user's for certain, or can be."""
+        """Return True if the document is the user's for certain, or can be."""
         ids = (user_id, hashed(user_id))
         return any(c["channel"] == channel_id and c["user"] in ids for c in self.candidates)
 
     def is_of(self, channel_id: str, user_id: str) -> bool:
-        """True if the document is the user's for certain."""
+        """Return True if the document is the user's for certain."""
         ids = (escape(user_id), hashed(user_id))
         of_channel = self.owner.get("channel") == escape(channel_id)
         return self.is_certain and of_channel and self.owner.get("user") in ids
@@ -117,7 +117,7 @@ def _by_metadata(
 
 
 def _agree(said: Owner, reading: KeyReading) -> bool:
-    """True if the metadata names the ids of this reading, and no others."""
+    """Return True if the metadata names the ids of this reading, and no others."""
     expected = {part: getattr(reading, part) for part in SCOPES[reading.scope].owner}
     return said.keys() == expected.keys() and all(
         _is_same(said[part], id_in_key) for part, id_in_key in expected.items()
@@ -125,7 +125,7 @@ def _agree(said: Owner, reading: KeyReading) -> bool:
 
 
 def _is_same(said: str, id_in_key: str) -> bool:
-    """True if an id in the metadata is this one in the key, where either can be a hash."""
+    """Return True if an id in the metadata is this one in the key, where either can be a hash."""
     id_ = unescape(said)
     if id_ is None:  # the metadata holds a hash
         return said == (id_in_key if is_hashed(id_in_key) else escape(id_in_key))

@@ -36,7 +36,7 @@ class KeyRange:
     namespace: str = ""
 
     def has_channel(self, channel_id: str) -> bool:
-        """True if the scope can have documents of a channel of this name."""
+        """Return True if the scope can have documents of a channel of this name."""
         return self.row.folder is not None and _is_channel(channel_id)
 
     def record(self, info: ItemInfo, channel_id: str | None) -> DocumentRecord | None:

@@ -1,4 +1,4 @@
-"""The end of a conversation: its document and its private ones are removed when the turn ends."""
+"""Ends a conversation: deletes its document and its private documents when the turn ends."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _log: Final = logging.getLogger("botstate_ext")
 
 
 class ConversationEnd:
-    """Removes the documents of a conversation when the turn that ended it is over.
+    """Deletes the documents of a conversation when the turn that ended it is over.
 
     :raises StateKeyError: the turn names no conversation, or with ``only_user`` no user.
     """
@@ -52,14 +52,14 @@ class ConversationEnd:
                 raise  # otherwise the end of the conversation came from nobody in particular
 
     def discard_changes(self) -> None:
-        """Discard the turn's unsaved changes to the documents that `run` will remove."""
+        """Discard the turn's unsaved changes to the documents that `run` will delete."""
         for document in self._documents:
             document.forget()
 
     async def run(self) -> None:
-        """Remove the documents. What has expired in them and waits for its handler still gets it.
+        """Delete the documents. Expired properties in them that wait for a handler still reach it.
 
-        :raises StateError: one could not be removed; the others were.
+        :raises StateError: a document could not be deleted; the others were.
         """
         documents = list(self._documents)
         if not self._only_user:
@@ -79,7 +79,7 @@ class ConversationEnd:
             await rewrite(self._workspace.outside(), document, _nothing_but_what_waits)
 
     async def _private_keys(self) -> AsyncIterator[str]:
-        """Yield the keys of this conversation's private documents, and of no other's."""
+        """Yield the keys of the private documents of this conversation only."""
         storage = self._workspace.storage
         if not storage.lists:
             _log.warning(
@@ -95,8 +95,10 @@ class ConversationEnd:
 
 
 def _is_private(info: ItemInfo, namespace: str) -> bool:
-    """True for a private document of the listed conversation; False if it is or may be another
-    conversation's."""
+    """Return True for a private document of the listed conversation.
+
+    False if it is another conversation's, or may be.
+    """
     parsed = parse(info.key, namespace)
     if parsed is None or parsed.scope != "private":
         return False

@@ -1,4 +1,4 @@
-"""A migration: rewrites a whole storage, so that it holds plain JSON wherever that is enough."""
+"""Migrates a storage: rewrites every document, as plain JSON if that loses nothing."""
 
 from __future__ import annotations
 
@@ -30,15 +30,17 @@ _log: Final = logging.getLogger("botstate_ext.migration")
 
 
 class Problem(NamedTuple):
-    """A document that was left as it was, and why."""
+    """Names a document that was left as it was, and the reason."""
 
     key: str
     reason: str
 
 
 class _Problems(Sequence[Problem]):
-    """The problems up to now, of a list that grows. A copy for each report would cost the square of
-    their number."""
+    """Views the problems up to now, of a list that grows.
+
+    A copy for each report would cost the square of their number.
+    """
 
     def __init__(self, problems: list[Problem]) -> None:
         self._problems, self._length = problems, len(problems)
@@ -58,15 +60,15 @@ class _Problems(Sequence[Problem]):
 
 @dataclass(frozen=True, slots=True)
 class MigrationReport:
-    """Counts and problems of one migration.
+    """Counts the results of one migration, and lists its problems.
 
-    - ``seen``: items in the storage. ``rewritten``: those that were (in a dry run: would be)
-      rewritten. ``unchanged``: documents that needed nothing. ``others``: items that are no
+    - ``seen``: items in the storage. ``rewritten``: documents that were rewritten, or in a dry run
+      would be. ``unchanged``: documents that needed no change. ``others``: items that are no
       document of a scope, such as transcripts; they are left alone.
     - ``problems``: documents that could not be read or written; they are as they were. In a dry run
-      also properties that the app would not read, which a migration leaves as they are.
-    - ``resume``: give it to the next migration if this one is interrupted; None: from the start.
-    - ``seconds``: how long it took.
+      also properties that the app could not read; a migration leaves them as they are.
+    - ``resume``: pass it to the next migration if this one is interrupted; None: from the start.
+    - ``seconds``: the duration of the migration.
     """
 
     seen: int = 0
@@ -79,7 +81,7 @@ class MigrationReport:
 
     @property
     def failed(self) -> int:
-        """How many documents were left as they were because of a problem."""
+        """Return the number of documents that were left as they were because of a problem."""
         return len(self.problems)
 
 
@@ -89,7 +91,7 @@ OnMigrated: TypeAlias = Callable[[MigrationReport], object]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to migrate. See ``StateScopes.migrate``."""
+    """Holds the options of a migration. See ``StateScopes.migrate``."""
 
     dry_run: bool = False
     parallel: int = 8
@@ -99,7 +101,7 @@ class Options:
 
 
 class Migration:
-    """One migration. ``scopes``: the policies of each scope, by its name."""
+    """Runs one migration. ``scopes``: the policies of each scope, by its name."""
 
     def __init__(
         self, workspace: Workspace, scopes: Mapping[str, Policies], options: Options
@@ -115,7 +117,10 @@ class Migration:
         self._started = monotonic()
 
     async def run(self) -> MigrationReport:
-        """:raises StateStorageError: the storage could not be listed."""
+        """Migrate the storage and return the report.
+
+        :raises StateStorageError: the storage could not be listed.
+        """
         token = self._options.resume
         while True:
             page = await self._workspace.storage.list_page(limit=PAGE, continuation_token=token)
@@ -194,11 +199,12 @@ class Migration:
 
 
 def _plain_texts(document: Document) -> dict[str, bytes]:
-    """Return the text to store of each property: plain JSON, in its stored version, if its type is
-    declared; the stored text for any other.
+    """Return the text to store of each property.
 
-    :raises StateDecodeError: the document, or a typed property of the code's version, is not what
-        it should be.
+    It is plain JSON, in its stored version, if the property's type is declared. It is the stored
+    text for any other property.
+
+    :raises StateDecodeError: the document, or a typed property of the code's version, is malformed.
     """
     texts = {}
     for name, text in document.stored.items():
@@ -217,8 +223,10 @@ def _plain_texts(document: Document) -> dict[str, bytes]:
 
 
 def _differs(data: bytes, texts: Mapping[str, bytes]) -> bool:
-    """Return True if the stored text holds anything else than these texts: other values, references
-    or an ``e_tag``."""
+    """Return True if the stored text is not exactly these texts.
+
+    It may have other values, references or an ``e_tag``.
+    """
     stored = json_text.split(data)
     stored.pop(RESERVED, None)
     return stored != texts

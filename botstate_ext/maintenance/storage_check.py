@@ -65,7 +65,7 @@ class StorageCheck:
 
     @property
     def is_readable(self) -> bool:
-        """True if the app would read everything."""
+        """Return True if the app would read everything."""
         return not self.unread
 
     @property

@@ -1,4 +1,4 @@
-"""A sweep: finds expired properties in the whole storage, runs their handlers, removes them."""
+"""Sweeps a storage: finds expired properties, calls their handlers, deletes them."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _log: Final = logging.getLogger("botstate_ext.expiry")
 
 @dataclass(frozen=True, slots=True)
 class SweepReport:
-    """Counts of one sweep.
+    """Counts the results of one sweep.
 
     - ``seen``: documents in the storage.
-    - ``expired``: properties found expired, those included whose handlers are due again.
-    - ``removed``: of those, the ones that are gone now.
-    - ``handlers_run``: of those removed, the ones whose handlers ran.
-    - ``skipped``: left for the app, because they have a handler that this process does not have.
+    - ``expired``: expired properties, with those whose handlers are due again.
+    - ``removed``: expired properties that are deleted now.
+    - ``handlers_run``: deleted properties whose handlers ran.
+    - ``skipped``: properties that stay because this process does not have their handler.
     - ``failed``: handlers that raised, and documents that could not be read or written.
-    - ``seconds``: how long it took.
+    - ``seconds``: the duration of the sweep.
     """
 
     seen: int = 0
@@ -55,7 +55,7 @@ Unmarked: TypeAlias = dict[str, tuple[str, str]]
 
 
 class Sweep:
-    """One sweep over a storage. ``scopes``: the policies of each scope, by its name."""
+    """Runs one sweep over a storage. ``scopes``: the policies of each scope, by its name."""
 
     def __init__(
         self,
@@ -80,7 +80,10 @@ class Sweep:
         self._started = monotonic()
 
     async def run(self) -> SweepReport:
-        """:raises StateStorageError: the storage could not be listed."""
+        """Sweep the storage and return the report.
+
+        :raises StateStorageError: the storage could not be listed.
+        """
         self._until = metadata.expiry_text(self._workspace.clock())
         async for page in self._workspace.storage.list_due(metadata.NEXT_EXPIRY, self._until):
             self._count("seen", page.seen)
@@ -90,8 +93,10 @@ class Sweep:
         return self._report()
 
     def _is_due(self, item: ItemInfo) -> bool:
-        """False for a document without metadata of ours that was read before and has not changed
-        since, unless that is due by now."""
+        """Return False if an earlier sweep has read this document and it need not be read again.
+
+        Such a document has no metadata of ours, has not changed since, and is not due yet.
+        """
         known = self._read_before.get(item.key)
         if metadata.NEXT_EXPIRY in item.metadata or known is None or known[0] != item.etag:
             return True
@@ -171,8 +176,11 @@ class Sweep:
 
 
 class _Step:
-    """Decides what a sweep does with one document. A property whose handler this process does not
-    have stays where it is, unless the document is written anyway."""
+    """Decides what a sweep does with one document.
+
+    A property stays if this process does not have its handler, unless the document is written
+    anyway.
+    """
 
     def __init__(self, document: Document) -> None:
         now, policies = document.now, document.policies

@@ -44,7 +44,7 @@ class ErasureReport:
 
     @property
     def complete(self) -> bool:
-        """True if nothing failed and nothing is left to look at."""
+        """Return True if nothing failed and nothing is left to look at."""
         return not self.failed and not self.ambiguous
 
 

@@ -49,7 +49,7 @@ H = TypeVar("H", bound=ExpiryHandler)
 
 
 class CachedState:
-    """The loaded state of a turn: upstream's ``CachedBotState``, as far as the SDK uses it."""
+    """Holds the loaded state of a turn, as upstream's ``CachedBotState`` for the SDK's own code."""
 
     def __init__(self, document: Document) -> None:
         self._document = document
@@ -61,22 +61,21 @@ class CachedState:
 
     @property
     def is_changed(self) -> bool:
-        """True if a change is not saved yet."""
+        """Return True if a change is not saved yet."""
         return bool(self._document.changes())
 
 
 class StateScope(BotState):
-    """One document for each key, and its properties: a drop-in for ``botbuilder.core.BotState``,
-    without its traps.
+    """Stores one document for each key: a drop-in for ``botbuilder.core.BotState`` without its
+    traps.
 
     It works with ``StateMiddleware``, with the SDK's ``AutoSaveStateMiddleware`` and
     ``BotStateSet``, with dialogs, and with ``load`` and ``save_changes`` by hand. Every ``turn``
     argument is a ``TurnContext`` or the unit of work of ``states.unit_of_work``.
 
-    Listings need a storage that lists. Memory and Blob do; a storage of another kind that the SDK
-    knows does not, and listings raise `StateStorageError` there. A record is made from metadata, so
-    no document is read. A document that upstream wrote has no metadata: its record says what its
-    key says.
+    Listings need a storage that lists. Memory and Blob do. An SDK storage of another kind may not;
+    listings then raise `StateStorageError`. A listing makes a record from metadata and reads no
+    document. A document that the SDK wrote has no metadata: its record is made from its key.
     """
 
     namespace: str = ""
@@ -156,47 +155,54 @@ class StateScope(BotState):
     ) -> StateProperty[Any]:
         """Declare a property of this scope.
 
-        ``type``: what its values are: builtins, dataclasses, attrs classes, TypedDict, msgspec
-        Struct, enums, pydantic models, plain classes, and generics over these. Stored as plain
-        JSON. Without one, values are JSON builtins, or classes that ``StateScopes(types=...)``
-        names.
+        Example: ``cart = states.user.create_property("cart", list[str], default=list)``
 
-        ``default``: what ``get`` gives where it is given no default of its own.
+        ``type``: the type of its values: builtins, dataclasses, attrs classes, TypedDict, msgspec
+        Struct, enums, pydantic models, plain classes, and generics over these. Values are stored as
+        plain JSON. Without a type, values are JSON builtins or classes of
+        ``StateScopes(types=...)``.
 
-        ``expires_after``: how long the property lives from its last write, or with ``sliding`` from
-        its last use (which is noted at most once for each tenth of that time). None: the scope's,
-        which may be none. ``set(expires_after=)`` overrides it for one value.
+        ``default``: the result of ``get`` for an absent property, if ``get`` is given no default.
 
-        ``keep_reference``: store the conversation of the last turn that wrote the property, for a
-        handler of its expiry that wants to message the user.
+        ``expires_after``: how long the property lives after its last write; with ``sliding``, after
+        its last use. A use is noted at most once in each tenth of that time. None: as the scope
+        says, which may be forever. ``set(expires_after=)`` overrides it for one value.
 
-        ``merge``: what happens when two turns change the property at once: ``"fields"`` merges
-        objects field by field, ``"append"`` also lists by their items, a function is called as
-        ``(base, mine, theirs)`` with values, None for an absent one. ``trim`` shortens what was
-        merged. Without ``merge`` the later save raises `StateConflictError`.
+        ``keep_reference``: store the conversation of the last turn that wrote the property. An
+        expiry handler can then message the user.
 
-        ``max_bytes``: of its JSON text; a save that would go over it raises `StateTooLargeError`.
+        ``merge``: how to combine concurrent changes of two turns. ``trim`` is called to shorten a
+        merged value. Without ``merge`` the later save raises `StateConflictError`.
 
-        ``version``: of the values that this code knows; ``migrations``: ``{1: f, 2: g}``, one for
-        each version before it, ``(value) -> value`` on plain JSON (or in place, returning None).
-        What is stored in an older version is brought forward when it is first read, and written
-        with the turn. What has no version is of version 1; null is null in every version. A newer
-        one raises `StateDecodeError`, and is neither written over nor moved aside.
+        - ``"fields"``: merge objects field by field.
+        - ``"append"``: as ``"fields"``, and also merge lists by their items.
+        - a function: called as ``(base, mine, theirs)`` with the values, None for an absent one.
 
-        ``on_undecodable``: what to do with a stored value that cannot be read as this property.
-        ``"raise"``: `StateDecodeError`. ``"quarantine"``: a warning is logged, the property is
-        absent, and the turn's save moves the value whole to a property of its own,
-        ``{name}$quarantine.{digest}``: ``{"reason": ..., "version": ..., "value": ...}``.
+        ``max_bytes``: the limit of its JSON text. A save over it raises `StateTooLargeError`.
 
-        ``write_type_tags``: write jsonpickle's tags as upstream does, so that an instance without
-        this package reads the value as its class. They are read either way.
+        ``version``: the version of the values that this code writes. ``migrations``: ``{1: f, 2:
+        g}``, one function for each earlier version: ``(value) -> value`` on plain JSON, or a change
+        in place that returns None. A stored value of an older version is migrated when it is first
+        read, and written with the turn. A value without a version has version 1. Null is null in
+        every version. A newer version raises `StateDecodeError`, and is neither overwritten nor
+        moved aside.
 
-        Declaring a name again replaces its declaration, except that ``create_property(name)`` alone
-        gives one more accessor to what is declared.
+        ``on_undecodable``: how to treat a stored value that cannot be read as this property.
+
+        - ``"raise"``: raise `StateDecodeError`.
+        - ``"quarantine"``: log a warning and treat the property as absent. The turn's save moves
+          the whole value to the property ``{name}$quarantine.{digest}``:
+          ``{"reason": ..., "version": ..., "value": ...}``.
+
+        ``write_type_tags``: write jsonpickle's tags as the SDK does, so that a bot without this
+        package reads the value as its class. Tags are always read.
+
+        Declaring a name again replaces its declaration. ``create_property(name)`` alone does not:
+        it returns one more accessor of the declared property.
 
         :raises TypeError: the name is empty, the type cannot be stored, or ``trim`` is no function.
         :raises ValueError: the name is reserved; ``expires_after`` or ``max_bytes`` is not
-            positive; ``merge`` is none of these, or ``trim`` stands without it; the migrations do
+            positive; ``merge`` is none of these, or ``trim`` is given without it; the migrations do
             not lead from version 1 to ``version``, each to the next.
         """
         if not name:
@@ -250,10 +256,13 @@ class StateScope(BotState):
         return handler
 
     async def query(self, turn: Any, query: Query) -> Any:
-        """Return what a JSONPath (RFC 9535) finds in the document, as the turn sees it now: with
-        unsaved changes, without expired properties. A singular path gives its value or None, any
-        other a list, a `StateQuery` a dictionary of such answers. Values are plain JSON, and
-        copies. Only the properties that the path can reach are decoded.
+        """Return the result of a JSONPath (RFC 9535) on the document, as the turn sees it now.
+
+        Example: ``await states.user.query(turn, "$.profile.name")``
+
+        Unsaved changes are included, expired properties are not. A singular path returns its value
+        or None, any other path a list, a `StateQuery` a dictionary of such answers. Values are
+        plain JSON, and copies. Only the properties that the path can reach are decoded.
 
         :raises StateQueryError: the path is not valid, or over a limit.
         """
@@ -285,7 +294,7 @@ class StateScope(BotState):
         return self.row.activity_key(activity, self.namespace)
 
     def _id_in(self, turn: Any) -> str | None:
-        """Return the id of this turn's document, where an id makes the key."""
+        """Return the id of this turn's document, if the key is made of an id."""
         return self._document_id
 
     def _no_id(self) -> StateKeyError:
@@ -307,7 +316,7 @@ class StateScope(BotState):
         return None if cached is None else cached.state
 
     async def load(self, turn_context: Any, force: bool = False) -> None:
-        """Read the document, once a turn; with ``force`` again, forgetting unsaved changes.
+        """Read the document once in a turn. ``force``: read it again and discard unsaved changes.
 
         :raises StateKeyError: the scope has no key in this turn.
         :raises StateStorageError: the storage failed.
@@ -319,7 +328,7 @@ class StateScope(BotState):
             await self.work_of(turn_context).load_together(document)
 
     async def save_changes(self, turn_context: Any, force: bool = False) -> None:
-        """Write what changed in this scope; with ``force`` also what did not.
+        """Write the changes of this scope. ``force``: write the document even if it did not change.
 
         :raises StateConflictError, StateEncodeError, StateStorageError: see `UnitOfWork.save`.
         """
@@ -393,11 +402,13 @@ class StateScope(BotState):
         return self._record(turn, document, name, payload)
 
     async def patch_state(self, turn: Any, name: str, patch: Any) -> StateRecord:
-        """Change the state of this name by a JSON merge patch (RFC 7396): objects are merged, null
-        removes a member, anything else replaces. Where there is none, the patch makes one. The
-        payload is a new object; a later change to one that was handed out before fails the save.
+        """Change the state of this name by a JSON merge patch (RFC 7396).
 
-        :raises StateDecodeError: what is stored, or the result, does not fit the property's type.
+        Objects are merged, null removes a member, any other value replaces. An absent state is made
+        from the patch. The payload is a new object; changing an older object of this state later
+        makes the save fail.
+
+        :raises StateDecodeError: the stored value, or the result, does not fit the property's type.
         :raises StateEncodeError: the patch is nested too deeply.
         """
         document = await self.document(turn)
@@ -433,12 +444,13 @@ class StateScope(BotState):
         return StateData._of(await self._fresh(work, turn))
 
     async def write_data(self, turn: Any, data: StateData) -> StateData:
-        """Store this as the whole document, if it is what was read: what was read as absent is
-        created only once. Return the new data, for the next write. Properties that did not change
-        are left as they are stored.
+        """Store ``data`` as the whole document, if the document has not changed since it was read.
 
-        :raises StateConflictError: someone was faster: read again, change again. Or the turn has
-            unsaved changes to a property that this changes: save them first.
+        Data that was read as absent creates the document, and only once. Properties that did not
+        change stay as they are stored. Returns the new data, for the next write.
+
+        :raises StateConflictError: another writer was faster: read again, change again. Or the turn
+            has unsaved changes to a property that this changes: save them first.
         :raises StateEncodeError, StateTooLargeError: a value cannot be stored, or does not fit the
             declared type of its property; nothing was written.
         """
@@ -475,18 +487,20 @@ class StateScope(BotState):
     ) -> DocumentPage:
         """Return a page of the scope's documents, in the order of their keys, channel by channel.
 
-        At most ``limit``, from after the page whose ``continuation_token`` is given. A token can be
-        kept as long as you like, holds the last key, and works with this scope only. A document
-        that is added or removed between two pages neither repeats nor hides another.
+        Example: ``page = await states.user.list_documents(50, tags={"plan": "pro"})``
+
+        ``limit``: the largest number of documents. ``continuation_token``: from the page before. A
+        token holds the last key, never gets old, and works with this scope only. Adding or removing
+        a document between two pages neither repeats nor hides another.
 
         ``tags``: only documents that have all of these. ``channel_id``: only those of this channel
         (user, conversation and private scope), which is cheaper than choosing among all.
 
-        A document that has expired as a whole is left out, also before a sweep removes it.
+        A document that has expired as a whole is left out, also before a sweep deletes it.
 
         :raises ValueError: ``limit`` is not positive.
         :raises StateQueryError: the token is of another scope or channel, or was changed.
-        :raises StateKeyError: the scope's documents are of no channel, or none is called so.
+        :raises StateKeyError: the scope's documents have no channel, or no channel has this id.
         :raises StateStorageError: the storage failed, or does not list.
         """
         return await self._listing(tags, channel_id).page(limit, continuation_token)
@@ -499,12 +513,14 @@ class StateScope(BotState):
         channel_id: str | None = None,
         data: bool = False,
     ) -> AsyncIterator[DocumentRecord]:
-        """Yield all documents of the scope, read by page as they are asked for.
+        """Yield all documents of the scope. Pages are read when they are needed.
 
-        ``where``: only those in which this JSONPath finds something. With it, or with
+        Example: ``async for record in states.user.scan("$[?@.plan == 'pro']"): ...``
+
+        ``where``: only documents in which this JSONPath finds something. With it, or with
         ``data=True``, documents are read, a hundred at a time, and each record's ``data`` holds the
-        properties as plain JSON. One that cannot be read, or on which the path goes over a limit,
-        is logged and passed over.
+        properties as plain JSON. A document that cannot be read, or on which the path goes over a
+        limit, is logged and skipped.
         ``tags`` and ``channel_id``: as in `list_documents`, applied first, without reading.
 
         :raises StateQueryError: the path is not valid.
@@ -530,14 +546,14 @@ class StateScope(BotState):
         return (await self.document(turn)).tags
 
     async def set_tags(self, turn: Any, tags: Mapping[str, str]) -> None:
-        """Give this turn's document these tags and no others, when the turn's state is saved.
+        """Replace all tags of this turn's document, when the turn's state is saved.
 
-        Tags are for finding documents in listings, and stored where those who may list can read
-        them. Concurrent changes to different tags are merged; of one tag the later save wins.
+        Listings find documents by tags. Tags are stored readable for anyone who may list the
+        storage. Concurrent changes to different tags are merged. Of one tag, the later save wins.
 
-        :raises TypeError: they are no mapping of strings to strings.
-        :raises StateTooLargeError: there are over 32, or names and values are over 4 KB in all. So
-            the save may raise, if someone else added others meanwhile.
+        :raises TypeError: ``tags`` is no mapping of strings to strings. :raises StateTooLargeError:
+            there are over 32 tags, or names and values have over 4 KB in all. The save may raise it
+            too, if another turn added other tags meanwhile.
         """
         wanted = document_tags.checked(tags)
         (await self.document(turn)).tags = wanted
@@ -571,7 +587,7 @@ class StateScope(BotState):
         return document
 
     def _documents(self, turn: Any) -> list[Document]:
-        """Return the documents of this scope that a save by hand writes."""
+        """Return the documents of this scope for an explicit save."""
         if self._document_id is not None:
             return [self.unloaded_document(turn)]
         return self.work_of(turn).documents(self.scope_name)

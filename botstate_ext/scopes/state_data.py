@@ -1,4 +1,4 @@
-"""StateData: a document's properties as plain JSON, with the ETag they were read under."""
+"""StateData: holds a document's properties as plain JSON, with the ETag of the read."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _BUILTINS: Final = (str, int, float, bool, type(None))
 
 
 class StateData:
-    """A document's properties as plain JSON, and the ETag they were read under.
+    """Holds a document's properties as plain JSON, with the ETag of the read.
 
-    ``data`` is None and ``etag`` "*" where nothing is stored: written, it creates the document, and
-    only if there is still none. A `StateData` that the app makes itself with ``etag="*"``, or one
-    that was read and is given that ETag, overwrites what is stored.
+    For an absent document, ``data`` is None and ``etag`` is "*": writing it creates the document,
+    but only if it is still absent. To overwrite any stored document, make a `StateData` yourself
+    with ``etag="*"``, or set this ETag on one that was read.
     """
 
     def __init__(self, data: dict[str, Any] | None = None, etag: str = ANY) -> None:
@@ -46,7 +46,7 @@ class StateData:
         return result
 
     def _allows(self, etag: str | None) -> bool:
-        """True when what is stored under this ETag, None for nothing, may be replaced."""
+        """Return True if the document with this ETag may be replaced. None: it is absent."""
         if self.etag != ANY:
             return etag == self.etag
         return etag is None or not self._was_absent
@@ -62,7 +62,7 @@ class StateData:
         return value if type_ is None else _codec(type_).decode(json_text.dumps(value))
 
     def set(self, name: str, value: Any) -> None:
-        """Give a property a value: JSON builtins, or what can be the type of a property.
+        """Set a property to JSON builtins, or to a value of any type that a property can have.
 
         :raises StateEncodeError: the value cannot be stored.
         :raises TypeError: the name is not a string.

@@ -27,8 +27,10 @@ U = TypeVar("U", bound=UserHandler)
 
 
 class StateProperty(StatePropertyAccessor, Generic[T]):
-    """Made by a scope's ``create_property``. Wherever a *turn* is asked for, a ``TurnContext`` or
-    what ``states.unit_of_work`` gives is meant."""
+    """Reads and writes one property. Made by a scope's ``create_property``.
+
+    Each ``turn`` argument is a ``TurnContext`` or the unit of work of ``states.unit_of_work``.
+    """
 
     def __init__(self, scope: StateScope, name: str) -> None:
         self._scope = scope
@@ -52,13 +54,15 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
     async def get(self, turn_context: Any, default_value_or_factory: Any = None) -> Any:
         """Return the value: the same object each time in a turn, so a change in place is saved.
 
-        Absent or expired gives the default, which is then the property's value: what a callable
-        returns (a class, or a function, which may be async), or a copy of any other value; 0, ""
-        and empty collections are defaults like any other. While the bot does not change it, it is
-        stored only if no other turn wrote the property. Without one, here and in
-        ``create_property``, it gives None and nothing is stored.
+        Example: ``profile = await profiles.get(turn, Profile)``
 
-        :raises StateDecodeError: what is stored does not fit the property.
+        Absent or expired returns the default, and makes it the property's value. A callable default
+        (a class or a function, also async) is called; of any other default a copy is made. 0, ""
+        and empty collections are defaults too. An unchanged default is stored only if no other turn
+        wrote the property. Without a default, here and in ``create_property``, it returns None and
+        stores nothing.
+
+        :raises StateDecodeError: the stored value does not fit the property.
         :raises StateKeyError: the scope has no key in this turn.
         :raises StateStorageError: the storage failed.
         """
@@ -80,10 +84,13 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
     async def set(
         self, turn_context: Any, value: T | None, *, expires_after: timedelta | None = None
     ) -> None:
-        """Give the property a value, stored when the turn's state is saved.
+        """Set the value. It is stored when the turn's state is saved.
 
-        ``expires_after`` overrides the property's own for this value, also when it is changed in
-        place or by `update`, until the property is set again. A sliding property slides by it.
+        Example: ``await code.set(turn, "1234", expires_after=timedelta(minutes=5))``
+
+        ``expires_after`` overrides the property's own for this value. It stays in force when the
+        value is changed in place or by `update`, until the property is set again. A sliding
+        property slides by it.
 
         :raises ValueError: ``expires_after`` is zero or negative.
         """
@@ -102,16 +109,18 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
         *,
         default: Any = None,
     ) -> T:
-        """Change the value atomically, whoever else does so meanwhile, and return the new one.
+        """Change the stored value atomically, and return the new value.
 
-        Reads what is stored now, gives it to ``fn`` (absent: the default, made anew), and writes
-        what ``fn`` returns only if nobody wrote meanwhile; otherwise all of that again. ``fn`` may
-        be async, may be called several times, and may change the value in place and return None.
-        Committed at once, whatever becomes of the turn. A later change to a value of this
-        property that was handed out before fails the save: it would be lost.
+        Example: ``await visits.update(turn, lambda n: n + 1, default=0)``
 
-        :raises StateConflictError: the turn has unsaved changes to this property, or others were
-            faster each time (``attempts`` tells how often).
+        Reads the stored value, calls ``fn`` with it (absent: with the default, made anew), and
+        writes the result if no other writer wrote meanwhile. If one did, it begins again. ``fn``
+        may be async, may be called several times, and may change the value in place and return
+        None. The write is committed at once, even if the turn fails later. After it, changing an
+        older object of this property makes the save fail: the change would be lost.
+
+        :raises StateConflictError: the turn has unsaved changes to this property, or other writers
+            were faster each time (``attempts`` is their number).
         :raises TypeError: ``fn`` returned None for a value that cannot be changed in place.
         """
         work = self._scope.work_of(turn_context)
@@ -125,37 +134,42 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
     def on_expired(self, handler: H) -> H:
         """Call ``handler``, which may be async, with an `ExpiredState` once this property expired.
 
-        A sweep calls it (``states.sweep``, or the sweeper of ``botstate_ext.aiohttp.setup``), never
-        a turn. At least once: one that raises is logged and called again later, and so is one whose
-        process died. A value that was set since, or that the handler sets, is another value.
-        Deleting a property or a document is no expiry, and calls nothing.
+        Only a sweep calls it (``states.sweep``, or the sweeper of ``botstate_ext.aiohttp.setup``),
+        never a turn. It is called at least once: again after it raised, which is logged, or after
+        its process died. A value that was set since then, or that the handler sets, expires for
+        itself. Deleting a property or a document calls no handler.
         """
         self._scope.policies.handlers.setdefault(self._name, []).append(handler)
         return handler
 
     def on_erase(self, handler: U) -> U:
-        """Call ``handler``, which may be async, with a unit of work and a `StateUser` when that
-        user is erased (`StateScopes.erase_user`), before their documents are removed.
+        """Call ``handler``, which may be async, when a user is erased (`StateScopes.erase_user`).
 
-        It is for what is theirs in conversation, shared or workflow documents, and is called once
-        an erasure: which documents, it knows best. The unit of work names the channel and the user,
-        and is saved when the handler ends. If it raises, nothing of it is saved, no document is
-        removed, and the report says so: run the erasure again.
+        It gets a unit of work and a `StateUser`, before the user's documents are deleted, once in
+        each erasure. Use it for data of the user in conversation, shared or workflow documents:
+        only the app knows these documents. The unit of work names the channel and the user, and is
+        saved when the handler ends. If it raises, none of its changes is saved, no document is
+        deleted, and the report names the failure: run the erasure again.
         """
         self._scope.policies.erasers.append((self._name, handler))
         return handler
 
     def on_export(self, handler: U) -> U:
-        """Call ``handler``, which may be async, with a unit of work and a `StateUser` when that
-        user's data is exported (`StateScopes.export_user`), once an export. What it returns, as
-        JSON, becomes a part of the export. What it raises, the export raises.
+        """Call ``handler``, which may be async, when a user is exported
+        (`StateScopes.export_user`).
+
+        It gets a unit of work and a `StateUser`, once in each export. Its result, as JSON, becomes
+        a part of the export. If it raises, the export says so.
         """
         self._scope.policies.exporters.append((self._name, handler))
         return handler
 
     async def query(self, turn_context: Any, query: Query) -> Any:
-        """Return what a JSONPath finds in this property's value, as `StateScope.query` does in a
-        document. An absent property has no values: None for a singular path, else an empty list.
+        """Return the result of a JSONPath on this property's value; see `StateScope.query`.
+
+        Example: ``await cart.query(turn, "$.items[*].price")``
+
+        An absent property has no values: None for a singular path, else an empty list.
 
         :raises StateQueryError: the path is not valid, or over a limit.
         """

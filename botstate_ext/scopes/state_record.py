@@ -1,4 +1,4 @@
-"""StateRecord: a property by its name alone, with its times."""
+"""StateRecord: holds a property, its name and its times."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class StateRecord:
-    """A state by its name.
+    """Holds one property of a document.
 
-    - ``scope``: the name of its scope. ``id``: whose it is: what ``.at`` takes, the user's id in
-      the user and private scopes, the conversation's in the conversation scope; None where only
-      the hash of a very long one is known.
-    - ``payload``: the live value, as the property's ``get`` gives it. Not shown.
-    - ``created``, ``updated``, ``expires``: aware UTC, as stored; None for what is not saved yet,
-      and for what upstream wrote.
+    - ``scope``: the name of its scope.
+    - ``id``: the argument of ``.at`` for its document: the user's id in the user and private
+      scopes, the conversation's id in the conversation scope. None if only the hash of a very long
+      id is known.
+    - ``payload``: the live value, as the property's ``get`` returns it. Not shown in the repr.
+    - ``created``, ``updated``, ``expires``: aware UTC, as stored. None for a property that is not
+      saved yet, or that the SDK wrote.
     """
 
     scope: str

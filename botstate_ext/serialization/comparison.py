@@ -27,7 +27,7 @@ _ATOMS: Final = frozenset((str, int, bool, bytes, type(None), date, timedelta, U
 
 
 def same(one: Any, other: Any) -> bool:
-    """True if both values have the same classes, content and attributes at every level."""
+    """Return True if both values have the same classes, content and attributes at every level."""
     kind: Any = type(one)
     if type(other) is not kind:
         return isinstance(one, tzinfo) and repr(portable_zone(one, None)) == repr(other)
@@ -192,7 +192,7 @@ def _plain(attributes: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_all_in_dict(kind: Any) -> bool:
-    """True if the ``__dict__`` of an instance holds all of it."""
+    """Return True if the ``__dict__`` of an instance holds all of it."""
     if hasattr(kind, "__struct_fields__") or hasattr(kind, "__pydantic_validator__"):
         return False
     slots = (base.__dict__.get("__slots__", ()) for base in kind.__mro__)

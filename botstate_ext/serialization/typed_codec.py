@@ -219,7 +219,7 @@ class TypedCodec:
         return self._plain_text_of_odd(value) if may_be_odd else text
 
     def _holds_nan(self, value: object) -> bool:
-        """False when a value holds neither NaN nor an infinity; True when it does, or may."""
+        """Return False if a value holds neither NaN nor an infinity; True when it does, or may."""
         try:
             # By far the fastest way to see every float: this form has a place for each.
             packed = self._packer.encode(value)

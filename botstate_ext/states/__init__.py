@@ -1,4 +1,4 @@
-"""``StateScopes``: all scopes of a bot as one, and what can be asked of all of them.
+"""``StateScopes``: all scopes of a bot as one, and the operations on all of them.
 
-Imports ``scopes``, ``maintenance``, ``privacy``, ``templates`` and what is below them.
+Imports ``scopes``, ``maintenance``, ``privacy``, ``templates`` and the packages below them.
 """

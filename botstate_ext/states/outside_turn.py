@@ -1,4 +1,4 @@
-"""OutsideTurn: a turn's stand-in for work that no activity started: a webhook, a nightly job."""
+"""OutsideTurn: replaces a turn where no activity started the work: a webhook, a nightly job."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 
 class OutsideTurn:
-    """What ``states.unit_of_work`` gives. Everything that takes a turn takes it.
+    """Stands in for a turn: every method with a ``turn`` argument accepts it.
 
-    ``async with`` loads the documents that it names, in one batch, and saves at the end what
-    changed; nothing if the block raises. It does not wait for turns of the same conversation, and
-    can race them: what both change is merged, as between two turns.
+    Made by ``states.unit_of_work``. ``async with`` loads the documents that it names, in one batch,
+    and saves the changes at the end; if the block raises, it saves nothing. It does not wait for
+    turns of the same conversation, and may run at the same time: concurrent changes are merged, as
+    between two turns.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class OutsideTurn:
             states.workflow.bind(self, workflow_id)
 
     def belongs_to(self, workspace: Workspace) -> bool:
-        """True if its scopes, or a scope that was added to them, use this workspace."""
+        """Return True if its scopes, or a scope that was added to them, use this workspace."""
         states = self._states
         added = (each._workspace for each in states._added if isinstance(each, StateScope))
         return any(each is workspace for each in (states._workspace, *added))

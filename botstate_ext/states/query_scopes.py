@@ -1,4 +1,4 @@
-"""Asking a turn: the documents of all its scopes, as queries and templates see them."""
+"""Runs queries and templates on the documents of all scopes in a turn."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def ask_tree(query: JsonPath | StateQuery, states: StateScopes, turn: Any)
 
 
 class TurnDocuments:
-    """The documents of a turn, for a template (see `template.DocumentResolver`)."""
+    """Loads the documents of a turn for a template (see `template.DocumentResolver`)."""
 
     def __init__(self, states: StateScopes, turn: Any) -> None:
         self._states, self._turn = states, turn
@@ -71,18 +71,18 @@ def document_of(scope: StateScope, turn: Any, document_id: str | None = None) ->
 
 
 class _Reach:
-    """The names below each path that a query can read."""
+    """Holds the names below each path that a query can read."""
 
     def __init__(self, paths: Iterable[tuple[str, ...]]) -> None:
         self._paths = frozenset(paths)
 
     def includes(self, *path: str) -> bool:
-        """True if something at or below this path can be read."""
+        """Return True if something at or below this path can be read."""
         depth = len(path)
         return any(p[:depth] == path[: len(p)] for p in self._paths)
 
     def names(self, *path: str) -> Names:
-        """Return the names below a path that can be read; None for all of them."""
+        """Return the readable names below a path; None for all of them."""
         depth = len(path)
         if any(len(p) <= depth and p == path[: len(p)] for p in self._paths):
             return None
@@ -95,7 +95,7 @@ class _Reach:
 
 
 class _Reached(NamedTuple):
-    """A document that a query can read: where it is in the tree, and what of it will be read."""
+    """Describes a readable document: its place in the tree, and the parts that will be read."""
 
     scope: str
     document_id: str | None
@@ -117,8 +117,10 @@ def _reached(reach: _Reach, states: StateScopes, turn: Any) -> Iterable[_Reached
 
 
 def _reached_by_id(reach: _Reach, scope: StateScope, turn: Any) -> Iterable[_Reached]:
-    """Return the documents that the query names by id and, if it can read any, those that this turn
-    has used."""
+    """Return the documents that the query names by id.
+
+    If the query can read any id, also return the documents that this turn has used.
+    """
     name = scope.scope_name
     wanted = {d: document_of(scope, turn, d) for d in reach.written(name)}
     if reach.names(name) is None:

@@ -1,4 +1,4 @@
-"""StateScopes: everything a bot remembers, and what can be asked of all of it."""
+"""StateScopes: all state of a bot, and the operations on all scopes."""
 
 from __future__ import annotations
 
@@ -50,34 +50,36 @@ H = TypeVar("H", bound=SaveHandler)
 
 
 class StateScopes:
-    """Everything a bot remembers, by scope.
+    """Holds everything that a bot remembers, by scope.
 
     ``storage``: upstream's ``MemoryStorage`` or ``BlobStorage`` as the bot has it, one of
     ``botstate_ext.storage``, or any other ``botbuilder.core.Storage``.
 
-    ``bot_id``: whose ``bot`` scope it is. None: the app id in the turn's claims, else "bot".
+    ``bot_id``: the id of the ``bot`` scope's document. None: the app id in the turn's claims, else
+    "bot".
 
-    ``types``: classes that untyped values may hold; or, as ``{"old.module.Name": Class}``, such
-    classes with a name under which each was stored before it moved.
+    ``types``: classes that untyped values may hold. As ``{"old.module.Name": Class}``: classes that
+    have moved, each with an old stored name.
 
-    ``user_key``, ``conversation_key``: ``(turn) -> id`` to choose the document by something else
-    than upstream's key, for example one user on two channels; None from it means upstream's key.
-    The private scope keeps upstream's key.
+    ``user_key``, ``conversation_key``: ``(turn) -> id``, to choose the document in another way than
+    upstream's key; for example, one document for a user on two channels. If it returns None,
+    upstream's key is used. The private scope keeps upstream's key.
 
-    ``namespace``: part of the private key only, as upstream.
+    ``namespace``: a part of the private key only, as upstream.
 
     ``user_expires_after``, ``conversation_expires_after``: how long the properties of these scopes
-    live from their last write, where ``create_property`` says nothing else.
+    live after their last write, unless ``create_property`` says otherwise.
 
     ``aliases``: other names for scopes in templates, beside ``session`` for conversation and
     ``chat`` for user: ``{"order": "shared"}``.
 
-    ``max_bytes``: of a document's properties, as JSON; what this package adds (``$state``) is not
-    counted. ``max_depth``: levels of arrays and objects in a property's value. A save that would go
-    over one of them raises `StateTooLargeError` before anything is written, and a save that reaches
-    80% of ``max_bytes`` logs a warning. What is over a new limit already may stay, and may shrink.
+    ``max_bytes``: the limit of a document's properties, as JSON, without the package's own
+    ``$state``. ``max_depth``: the limit of nested arrays and objects in a property's value. A save
+    over a limit raises `StateTooLargeError` before anything is written. A save over 80% of
+    ``max_bytes`` logs a warning. A document that is already over a new limit may stay, and may
+    shrink.
 
-    ``clock``: gives the time now, as an aware UTC datetime.
+    ``clock``: returns the time now, as an aware UTC datetime.
 
     :raises TypeError: ``storage`` is not a Storage.
     """
@@ -130,12 +132,13 @@ class StateScopes:
         return self._workspace.storage
 
     def scope(self, name: str, key: KeyFunction | None = None) -> OwnScope:
-        """Return a scope of the app's own, made when it is first named: a Teams team, a tenant.
+        """Return an app's own scope, made when it is first named: a Teams team, a tenant.
 
-        ``key``: ``(turn) -> id`` of the document that the turn uses, loaded and saved with it; None
-        from it means that this turn has none. Without one, `at` chooses the document.
+        ``key``: ``(turn) -> id`` of the turn's document, which is loaded and saved with the turn.
+        None as a result: this turn has no such document. Without a ``key``, `at` chooses the
+        document.
 
-        :raises ValueError: the name is not a scope's, or is taken.
+        :raises ValueError: the name cannot be a scope's, or is taken.
         """
         own = self._own.get(name)
         if own is not None and key is None:
@@ -157,15 +160,15 @@ class StateScopes:
     @overload
     def on_saved(self, *, values: bool = False) -> Callable[[H], H]: ...
     def on_saved(self, handler: H | None = None, *, values: bool = False) -> H | Callable[[H], H]:
-        """Call ``handler``, which may be async, with a `SavedState` after each successful write of
-        these scopes: of a turn, ``update()``, a deletion, a sweep. For audit, for example.
+        """Call ``handler``, which may be async, with a `SavedState` after each successful write.
 
-        It is awaited before the save returns; of a turn that may run again
-        (``on_conflict="replay"``), when the turn is committed. One that raises is logged, and
-        changes nothing. What handlers save themselves is told to none. When a process ends between
-        a write and its handlers, they are not called.
+        These are the writes of turns, ``update()``, deletions and sweeps. Use it for an audit log,
+        for example. The save awaits the handler before it returns. With ``on_conflict="replay"``
+        the handler is called when the turn is committed. If it raises, the error is logged, and the
+        save has still succeeded. Saves by a handler call no handler. If the process ends between a
+        write and its handlers, they are not called.
 
-        ``values``: as ``@states.on_saved(values=True)``, the handler also gets what was written.
+        ``values``: as ``@states.on_saved(values=True)``, the handler also gets the written values.
         """
 
         def add(handler: H) -> H:
@@ -185,16 +188,19 @@ class StateScopes:
         workflow_id: str | None = None,
         on_conflict: OnConflict = "merge",
     ) -> OutsideTurn:
-        """Open state outside any turn: ``async with states.unit_of_work(reference) as work``.
+        """Open state outside any turn.
 
-        ``reference``: whose state, as ``TurnContext.get_conversation_reference`` gave it; or by
-        ids. A scope that needs an id which is not given raises `StateKeyError` when it is used.
+        Example: ``async with states.unit_of_work(channel_id="msteams", user_id="29:1") as work:
+        ...``
+
+        ``reference``: from ``TurnContext.get_conversation_reference``; or give the ids. A scope
+        that needs an absent id raises `StateKeyError` when it is used.
 
         ``bot_id``: the app id in the turn's claims, for the bot scope of a `StateScopes` without
         a ``bot_id`` of its own. ``workflow_id``: as `WorkflowState.bind`.
 
-        ``on_conflict``: as `StateMiddleware`; but with ``"replay"`` the block cannot run again by
-        itself: if it is overtaken, `StateConflictError` is raised, and nothing of it is stored.
+        ``on_conflict``: as `StateMiddleware`. With ``"replay"`` the block cannot run again by
+        itself: if another writer was faster, `StateConflictError` is raised and nothing is stored.
 
         :raises TypeError: both a reference and ids are given.
         :raises ValueError: ``on_conflict`` is none of these.
@@ -208,17 +214,18 @@ class StateScopes:
         )
 
     async def complete_conversation(self, turn: Any, *, only_user: bool = False) -> None:
-        """End the conversation: delete its document and its private documents, of all users; with
-        ``only_user`` nothing but this user's private one. What the user scope holds stays.
+        """End the conversation: delete its document and the private documents of all its users.
 
-        It is done when the turn has been saved, after all that the bot does in it; where nothing
-        saves the turn at its end, at once. What had expired and has a handler is still given to it,
-        and what was handled lately is still known (``deduplicate``): until then the document stays,
-        without properties, for a sweep to remove.
-        A private document whose key may also be another conversation's stays, with a warning.
+        With ``only_user``, delete this user's private document only. The user scope stays.
+
+        It happens when the turn has been saved, after all the bot's work; at once if nothing saves
+        the turn at its end. Expired properties still reach their handlers, and ``deduplicate``
+        still knows the last activities: until then the document stays, without properties, for a
+        sweep to delete. A private document stays, with a warning, if its key may be another
+        conversation's too.
 
         :raises StateKeyError: the turn names no conversation, or with ``only_user`` no user.
-        :raises StateError: a document could not be removed; then this is what the save raises.
+        :raises StateError: a document could not be deleted; then the save raises it.
         """
         from ..maintenance.conversation_end import ConversationEnd
 
@@ -237,11 +244,14 @@ class StateScopes:
         return StateView(self, turn)
 
     async def query(self, turn: Any, query: Query) -> Any:
-        """Return what a JSONPath finds in the scopes of this turn, a tree by their names:
-        ``{"user": {...}, "conversation": {...}, ..., "shared": {id: {...}}, "turn": activity}``.
+        """Return the result of a JSONPath on all scopes of this turn.
 
-        Shared documents that the path names are loaded in one batch; a path that names none sees
-        those the turn has used. For the rest see `StateScope.query`.
+        Example: ``await states.query(turn, "$.user.profile.name")``
+
+        It runs on a tree of the scopes by name: ``{"user": {...}, "conversation": {...}, ...,
+        "shared": {id: {...}}, "turn": activity}``. Shared documents that the path names are loaded
+        in one batch. A path that names none sees the shared documents that the turn has used. For
+        the rest see `StateScope.query`.
 
         :raises StateQueryError: the path is not valid, or over a limit.
         """
@@ -250,8 +260,12 @@ class StateScopes:
         return await ask_tree(as_query(query), self, turn)
 
     async def render(self, turn: Any, template: str, *, strict: bool = False) -> str:
-        """Render a template: replace each ``{@scope.name}`` by its value in this turn. See
-        docs/templates.md for the syntax. A missing value is the empty text, or its ``|'default'``.
+        """Return a template with each ``{@scope.name}`` replaced by its value in this turn.
+
+        Example: ``await states.render(turn, "Hi {@user.name|'there'}")``
+
+        See docs/templates.md for the syntax. A missing value becomes its ``|'default'``, or else
+        the empty text.
 
         :raises StateQueryError: the template is wrong; or, with ``strict``, a value is missing that
             has no default.
@@ -277,22 +291,26 @@ class StateScopes:
         dry_run: bool = False,
         on_progress: user_documents.OnProgress | None = None,
     ) -> ErasureReport:
-        """Remove the user's document and every private document of theirs, in any conversation.
+        """Delete the user's document and every private document of the user, in any conversation.
 
-        First the handlers of ``on_erase`` are called, each once, for what is kept elsewhere. If one
-        fails, no document is removed yet. Documents are found by listing the keys of the channel's
-        conversations, and no one else's is read. Whose a document is comes from its metadata, and
-        where upstream wrote it from its key; one whose key reads two ways is reported and stays.
+        Example: ``report = await states.erase_user("msteams", "29:1", dry_run=True)``
 
-        It may be run again, also after it was interrupted. A turn that read a document before it
-        was removed cannot bring it back: its save raises `StateConflictError`.
+        First the ``on_erase`` handlers are called, each once, for the user's data in other
+        documents. If one fails, no document is deleted. Documents are found by listing the keys of
+        the channel's conversations; documents of other users are not read. The owner of a document
+        comes from its metadata, or from its key if the SDK wrote it. A document with an ambiguous
+        key is reported and stays.
 
-        ``conversation_ids``: look in these conversations only; needed for a storage that does not
-        list. ``dry_run``: report only. ``on_progress``: called with how many keys were looked at.
+        It may be run again, also after an interruption. A turn that read a document before it was
+        deleted cannot bring it back: its save raises `StateConflictError`.
 
-        :raises StateKeyError: no user can be called so.
-        :raises StateStorageError: documents could not be looked for. What could not be removed is
-            in the report instead.
+        ``conversation_ids``: look in these conversations only. It is needed for a storage that does
+        not list. ``dry_run``: report only. ``on_progress``: called with the number of keys looked
+        at.
+
+        :raises StateKeyError: no user can have this id.
+        :raises StateStorageError: documents could not be looked for. Documents that could not be
+            deleted are in the report instead.
         """
         from ..privacy.user_documents import StateUser
 
@@ -310,18 +328,22 @@ class StateScopes:
         dry_run: bool = False,
         on_progress: user_documents.OnProgress | None = None,
     ) -> dict[str, Any]:
-        """Return the data that `erase_user` would remove as plain JSON, ready for ``json.dumps``.
+        """Return the data that `erase_user` would delete as plain JSON, ready for ``json.dumps``.
 
-        ``{"channel_id", "user_id", "documents", "exported", "ambiguous", "failed"}``: each document
-        with ``scope``, ``key``, ``conversation_id``, ``created``, ``updated``, ``tags`` and
-        ``properties``, without expired ones; the answers of the ``on_export`` handlers, by
-        ``"scope.property"``; the keys of documents that may be the user's and were not read; and,
-        by key or by handler, the reason why a document or an answer is missing. An export is whole
-        if the last two are empty.
-        With ``dry_run``, no document is read (there are no ``properties``) and no handler called.
-        The other options are those of `erase_user`.
+        The result has these entries:
 
-        :raises StateKeyError: no user can be called so.
+        - ``channel_id``, ``user_id``.
+        - ``documents``: each with ``scope``, ``key``, ``conversation_id``, ``created``,
+          ``updated``, ``tags`` and ``properties``, without expired ones.
+        - ``exported``: the results of the ``on_export`` handlers, by ``"scope.property"``.
+        - ``ambiguous``: the keys of documents that may be the user's and were not read.
+        - ``failed``: the reason why a document or a result is missing, by key or by handler.
+
+        An export is complete if the last two are empty. With ``dry_run``, no document is read
+        (there are no ``properties``) and no handler is called. The other options are those of
+        `erase_user`.
+
+        :raises StateKeyError: no user can have this id.
         :raises StateStorageError: documents could not be looked for, or none could be read.
         """
         from ..privacy.export import Export
@@ -354,13 +376,15 @@ class StateScopes:
     ) -> SweepReport:
         """Delete expired properties in all scopes and call their expiry handlers.
 
-        Any number of processes may do so at once. A document that cannot be done is logged, counted
-        and passed over. Cancelling stops it at once; what it had claimed for a handler is free for
-        the next sweep after a minute.
+        Example: ``report = await states.sweep(dry_run=True)``
 
-        ``dry_run``: count only. ``parallel``: how many documents, with their handlers, at a time.
-        ``per_second``: how many may be begun in a second. ``on_progress``: called with the report
-        so far.
+        Any number of processes may do so at once. A document that fails is logged, counted and
+        skipped. Cancelling stops the sweep at once; the next sweep can call the handlers that it
+        had claimed after a minute.
+
+        ``dry_run``: count only. ``parallel``: the number of documents, with their handlers, at a
+        time. ``per_second``: the largest number of documents to begin in a second. ``on_progress``:
+        called with the report so far.
 
         :raises StateStorageError: the storage could not be listed.
         :raises ValueError: ``parallel`` or ``per_second`` is not positive.
@@ -389,16 +413,19 @@ class StateScopes:
         jsonpickle_1_before: datetime | None = None,
         on_progress: OnMigrated | None = None,
     ) -> MigrationReport:
-        """Rewrite every document of every scope: typed properties as plain JSON, references
-        expanded, what upstream's adapters left in bodies gone. Other values keep their tags.
+        """Rewrite every document of every scope in the format of this package.
+
+        Typed properties become plain JSON, references are expanded, and the extra entries of the
+        SDK's storages are removed from bodies. Other values keep their tags.
 
         Turns may go on meanwhile, and it may be run again. A document that cannot be read or
         written is left as it was, logged and reported.
 
-        ``dry_run``: report only. ``parallel``: how many documents at a time. ``resume``: from the
-        report of a migration that was interrupted. ``jsonpickle_1_before``: when botbuilder-core
-        4.17.1 was installed, if it is known: what was written before then counts its references in
-        another way, which is found out otherwise. ``on_progress``: called with the report so far.
+        ``dry_run``: report only. ``parallel``: the number of documents at a time. ``resume``: from
+        the report of an interrupted migration. ``jsonpickle_1_before``: when botbuilder-core 4.17.1
+        was installed, if it is known. Documents that were written before then count their
+        references in another way; without this time, it is found out from the document.
+        ``on_progress``: called with the report so far.
 
         :raises StateStorageError: the storage could not be listed.
         :raises ValueError: ``parallel`` is not positive, or the time is naive.
@@ -412,7 +439,7 @@ class StateScopes:
     async def check_storage(
         self, *, parallel: int = 16, on_progress: OnChecked | None = None
     ) -> StorageCheck:
-        """Read every document and report what this app would not read; changes nothing.
+        """Read every document and report the values that this app could not read. Changes nothing.
 
         ``parallel``: the number of documents that are read at a time. ``on_progress``: called with
         the number of items looked at so far. A class that only a default of ``get(turn, Class)``
@@ -433,8 +460,9 @@ class StateScopes:
         return await checker.run()
 
     async def read_document(self, key: str) -> DocumentRecord | None:
-        """Read one stored document of any scope by its key, as listings give it. Its ``data`` holds
-        the properties as plain JSON. None if it is absent.
+        """Read one stored document of any scope by its key from a listing. None if it is absent.
+
+        The record's ``data`` holds the properties as plain JSON.
 
         :raises StateDecodeError: it is not a document.
         :raises StateStorageError: the storage failed, or does not list.
@@ -463,7 +491,7 @@ class StateScopes:
         return iter((*self._scopes.values(), *self._own.values()))
 
     async def aclose(self) -> None:
-        """Close what the storage opened. It may be called more than once."""
+        """Close the resources that the storage opened. May be called more than once."""
         await self.storage.aclose()
 
     async def __aenter__(self: Self) -> Self:

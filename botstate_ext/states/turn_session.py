@@ -38,7 +38,7 @@ class TurnSession:
 
     @staticmethod
     def is_open(states: StateScopes, turn: Any) -> bool:
-        """True while a session of these scopes is open in this turn."""
+        """Return True while a session of these scopes is open in this turn."""
         return states._workspace.has_work(turn)
 
     @staticmethod
@@ -92,7 +92,7 @@ class TurnSession:
             await work.ending.run()
 
     def is_handled(self, mark: str) -> bool:
-        """True if a finished turn left this mark on the conversation."""
+        """Return True if a finished turn left this mark on the conversation."""
         return self._states.conversation.unloaded_document(self._turn).is_handled(mark)
 
     def mark_handled(self, mark: str, keep: timedelta) -> None:

@@ -1,4 +1,4 @@
-"""UserHandlers: the handlers of ``on_erase`` or ``on_export``, for one user."""
+"""UserHandlers: calls the handlers of ``on_erase`` or ``on_export`` for one user."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class UserHandlers:
-    """The handlers that an erasure, or else an export, calls for one user."""
+    """Holds the handlers that an erasure or an export calls for one user."""
 
     def __init__(self, states: StateScopes, user: StateUser, *, erase: bool) -> None:
         self._states, self._user, self._erase = states, user, erase

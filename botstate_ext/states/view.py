@@ -1,4 +1,4 @@
-"""StateView: the loaded scopes as plain mappings, for code that cannot await."""
+"""StateView: gives the loaded scopes as plain mappings, for code that cannot await."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ if TYPE_CHECKING:
 
 
 class StateView:
-    """What ``states.view(turn)`` gives: ``view.user["email"]``, ``view.conversation["id"] = 7``.
+    """Gives the loaded scopes of a turn as plain mappings. Made by ``states.view(turn)``.
+
+    Example: ``view.user["email"]``, ``view.conversation["id"] = 7``
 
     Each scope is the live mapping of its properties, by the scope's name as an attribute or in
-    brackets; what is changed in it is saved with the turn. ``shared`` is a mapping by id of the
-    shared documents that the turn has used.
+    brackets. Changes are saved with the turn. ``shared`` maps ids to the shared documents that the
+    turn has used.
 
-    :raises StateKeyError: of a scope that is not loaded in this turn, or has no key in it.
+    :raises StateKeyError: the scope is not loaded in this turn, or has no key in it.
     """
 
     def __init__(self, states: StateScopes, turn: Any) -> None:

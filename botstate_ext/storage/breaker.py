@@ -26,7 +26,7 @@ class CircuitBreaker:
 
     @property
     def is_probing(self) -> bool:
-        """True while one operation tries for all."""
+        """Return True while one operation tries for all."""
         return not self._is_probed.is_set()
 
     async def probed(self) -> None:

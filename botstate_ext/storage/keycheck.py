@@ -50,7 +50,7 @@ def check_key(key: object) -> None:
 
 
 def may_start_a_key(prefix: str) -> bool:
-    """False for text with a character that no key has, and no engine has to compare."""
+    """Return False for text with a character that no key has, and no engine has to compare."""
     return _FORBIDDEN.search(prefix) is None
 
 

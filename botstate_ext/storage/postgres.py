@@ -297,11 +297,11 @@ class _Change:
 
     @property
     def has_lost(self) -> bool:
-        """True if the condition of a put does not hold."""
+        """Return True if the condition of a put does not hold."""
         return self._cursor is not None and self._cursor.rowcount != 1
 
     async def fetch_has_lost(self) -> bool:
-        """True if the condition does not hold."""
+        """Return True if the condition does not hold."""
         if self.write.data is not None:
             return self.has_lost
         assert self._cursor is not None

@@ -64,7 +64,7 @@ class SQLiteFile:
 
     @property
     def failed_to_open(self) -> bool:
-        """True if the file could not be opened: this object is of no more use."""
+        """Return True if the file could not be opened: this object is of no more use."""
         return self._opened.done() and self._opened.exception() is not None
 
     async def read(self, operation: str, key: str | None, job: Job[T]) -> T:

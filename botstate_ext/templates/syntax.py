@@ -1,4 +1,4 @@
-"""The syntax of templates: ``Hi {@user.name|'there'}, your {@shared(@session.code).item}``. Pure.
+"""Parses templates such as ``Hi {@user.name|'there'}, your {@shared(@session.code).item}``. Pure.
 
     template    = text with placeholders; ``{{@`` is the text ``{@``
     placeholder = "{" reference [ "|" quoted ] "}"
@@ -36,7 +36,7 @@ _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class TemplateProblem:
-    """A problem of a template. ``position``: in characters from the start of the text, from 0."""
+    """Describes a problem of a template. ``position``: the characters before it in the text."""
 
     position: int
     message: str
@@ -44,12 +44,12 @@ class TemplateProblem:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A reference to one value of one document.
+    """Refers to one value of one document.
 
-    - ``scope``: as written, which may be an alias.
-    - ``id``: of the document, as written, or a reference to it.
-    - ``keys``: the names and indexes after the scope; none: the whole document.
-    - ``position``: in the text. References that differ in it only are equal.
+    - ``scope``: the name in the text, which may be an alias.
+    - ``id``: the document's id in the text, or a reference to it.
+    - ``keys``: the names and indexes after the scope. If there are none: the whole document.
+    - ``position``: in the text. References that differ only in it are equal.
     """
 
     scope: str
@@ -60,7 +60,8 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Placeholder:
-    """A reference in braces. ``default``: the text for a missing value; None: there is none."""
+    """Holds a reference in braces. ``default``: the text for a missing value; None if there is
+    none."""
 
     reference: Reference
     default: str | None

@@ -66,14 +66,14 @@ class DocumentResolver(Protocol):
 
 
 class TemplateNames:
-    """The scopes and aliases that templates may name.
+    """Holds the scopes and aliases that templates may name.
 
     - ``own``: scopes beside those of the package, or in place of one of them.
     - ``aliases``: ``{alias: scope}``, added to `ALIASES` or in place of them. A scope of the app
       with the name of an alias takes precedence.
 
-    :raises StateQueryError: an alias is the name of a scope, is of no scope, or cannot be written
-        in a template.
+    :raises StateQueryError: an alias is the name of a scope, refers to no scope, or cannot be
+        written in a template.
     """
 
     def __init__(
@@ -98,8 +98,10 @@ class TemplateNames:
         return self._scopes[name]
 
     def problem(self, reference: Reference) -> TemplateProblem | None:
-        """Return the problem of a reference, without the one in its parentheses; None if it has
-        none."""
+        """Return the problem of a reference; None if it has none.
+
+        A problem of the reference in its parentheses is not included.
+        """
         written = reference.scope
         if written not in self._scopes:
             message = f"{written!r} is no scope; these are: {', '.join(self._scopes)}"
@@ -115,7 +117,7 @@ class TemplateNames:
 
 @dataclass(frozen=True)
 class Template:
-    """A parsed template. :meth:`parse` never raises; :meth:`check` lists the problems."""
+    """Holds a parsed template. :meth:`parse` never raises; :meth:`check` lists the problems."""
 
     parts: Parts = field(repr=False)
     problems: tuple[TemplateProblem, ...]

@@ -78,7 +78,7 @@ class Delivery:
     """A delivery without a mark: it is always handled."""
 
     def is_handled(self, session: TurnSession) -> bool:
-        """True if a finished turn has handled this activity. State must be loaded."""
+        """Return True if a finished turn has handled this activity. State must be loaded."""
         return False
 
     def mark_handled(self, session: TurnSession) -> None:

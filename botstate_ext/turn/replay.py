@@ -18,7 +18,7 @@ _ATTEMPT: Final = "botstate_ext.attempt"
 
 
 def turn_is_replay(turn_context: Context) -> bool:
-    """True if this turn runs again, because another turn changed the state that it had read
+    """Return True if this turn runs again, because another turn changed the state that it had read
     (``StateMiddleware(on_conflict="replay")``)."""
     attempt: int = turn_context.turn_state.get(_ATTEMPT, 1)
     return attempt > 1

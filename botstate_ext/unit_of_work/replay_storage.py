@@ -92,7 +92,7 @@ class StagedStorage(StateStorage):
 
     @property
     def is_committed(self) -> bool:
-        """True after a commit: everything passes through."""
+        """Return True after a commit: everything passes through."""
         return self._phase == "committed"
 
     def give_up(self) -> None:

@@ -77,7 +77,7 @@ class Workspace:
         return work
 
     def has_work(self, turn: Any) -> bool:
-        """True while a unit of work that `begin` opened is open in this turn."""
+        """Return True while a unit of work that `begin` opened is open in this turn."""
         work = turn.turn_state.get(self._turn_key)
         return isinstance(work, UnitOfWork) and work.is_saved_at_its_end
 

@@ -124,7 +124,7 @@ class Answer:
 
     @property
     def is_azures(self) -> bool:
-        """True if it has a header that Azure Storage always sends, and others do not."""
+        """Return True if it has a header that Azure Storage always sends, and others do not."""
         return "x-ms-request-id" in self.headers or "x-ms-version" in self.headers
 
     @property
@@ -164,7 +164,7 @@ class Failure:
 
     @property
     def is_network(self) -> bool:
-        """True if the connection failed, broke off or timed out."""
+        """Return True if the connection failed, broke off or timed out."""
         return any(
             isinstance(error, OSError) or not _NETWORK_ERRORS.isdisjoint(_names(error))
             for error in _chain(self.error)
@@ -172,7 +172,7 @@ class Failure:
 
     @property
     def is_known(self) -> bool:
-        """True if the request failed, and not the code that made it."""
+        """Return True if the request failed, and not the code that made it."""
         is_drivers = any("AzureError" in _names(error) for error in _chain(self.error))
         return self.answer is not None or self.is_network or is_drivers
 
@@ -189,7 +189,7 @@ class Failure:
 
     @property
     def may_be_done(self) -> bool:
-        """True if the request, once sent, may have been carried out although it failed."""
+        """Return True if the request, once sent, may have been carried out although it failed."""
         if self.status is None:
             return self.answer is not None or self.kind is FailureKind.TRANSIENT
         return self.status >= 500 and self.kind is FailureKind.TRANSIENT

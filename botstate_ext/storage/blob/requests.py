@@ -306,12 +306,12 @@ class _Attempt:
 
     @property
     def may_be_sent(self) -> bool:
-        """False if no connection was made. With the app's own client, nobody knows."""
+        """Return False if no connection was made. With the app's own client, nobody knows."""
         return self._sends.count > 0 or not self._connection.is_ours
 
     @property
     def was_resent(self) -> bool:
-        """True if aiohttp sent the request more than once."""
+        """Return True if aiohttp sent the request more than once."""
         return self._sends.count > 1
 
     @property

@@ -40,6 +40,6 @@ class inside:  # noqa: N801  # it reads as the block that it opens
 
 
 def is_inside(owner: object, key: Hashable) -> bool:
-    """True in a block of this owner and key that is still running."""
+    """Return True in a block of this owner and key that is still running."""
     parts = _parts.get()
     return any(part.is_running and part.owner is owner and part.key == key for part in parts)
