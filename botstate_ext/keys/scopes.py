@@ -26,6 +26,10 @@ id that the turn has been given."""
 TemplateID: TypeAlias = Literal["never", "optional", "required"]
 """Whether a template writes an id in parentheses after the name: ``{@shared('12345').total}``."""
 
+Loaded: TypeAlias = Literal["always", "when_used", "never"]
+"""Whether each turn reads its document at its start, if the turn names one. ``"when_used"``: once
+this process has used the scope (``create_property``, or asking for its document)."""
+
 ActivityKey: TypeAlias = Callable[[Activity, str], str]
 """``(activity, namespace) -> key``, as the SDK makes it."""
 
@@ -44,7 +48,7 @@ class ScopeRow:
     - ``activity_key``: makes the SDK's key from an activity; None: all keys hold an id.
     - ``folder``: the part after the channel in the SDK's keys; None: it has no such keys.
     - ``owner``: the ids in the activity that say to whom a document under the SDK's key belongs.
-    - ``loaded``: True if each turn reads its document at its start, if the turn names one.
+    - ``loaded``: whether a turn reads its document at its start.
     - ``template_id``: whether templates write an id after its name.
     """
 
@@ -54,7 +58,7 @@ class ScopeRow:
     activity_key: ActivityKey | None = None
     folder: str | None = None
     owner: tuple[str, ...] = ()
-    loaded: bool = True
+    loaded: Loaded = "when_used"
     template_id: TemplateID = "never"
 
     @property
@@ -98,6 +102,7 @@ _ROWS: Final = (
         activity_key=_user_key,
         folder=USERS,
         owner=("channel", "user"),
+        loaded="always",
     ),
     ScopeRow(
         "conversation",
@@ -106,6 +111,7 @@ _ROWS: Final = (
         activity_key=_conversation_key,
         folder=CONVERSATIONS,
         owner=("channel", "conversation"),
+        loaded="always",
     ),
     ScopeRow(
         "private",
@@ -117,7 +123,7 @@ _ROWS: Final = (
     ),
     ScopeRow("bot", "bot/", "activity"),
     ScopeRow("workflow", "workflow/", "id", template_id="optional"),
-    ScopeRow("shared", "shared/", "id", loaded=False, template_id="required"),
+    ScopeRow("shared", "shared/", "id", loaded="never", template_id="required"),
 )
 
 SCOPES: Final[Mapping[str, ScopeRow]] = {row.name: row for row in _ROWS}

@@ -91,6 +91,7 @@ class WorkflowState(StateScope):
         :raises StateKeyError: the id is not a non-empty string.
         """
         self.row.key(workflow_id)
+        self._is_used = True
         turn.turn_state[self._turn_key] = workflow_id
 
     def _id_in(self, turn: Any) -> str | None:

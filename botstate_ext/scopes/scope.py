@@ -92,6 +92,7 @@ class StateScope(BotState):
         BotState.__init__(self, workspace.storage, f"botstate_ext.{row.name}")
         self.row, self.scope_name = row, row.name
         self._document_id: str | None = None
+        self._is_used = row.loaded == "always"
         self._workspace = workspace
         undeclared = PropertyPolicy(
             workspace.codec(None), expires_after=positive(expires_after, "expires_after")
@@ -230,6 +231,7 @@ class StateScope(BotState):
         if policy != self.policies.undeclared:
             self._workspace.allow(type)
             self.policies.declare(name, policy)
+        self._is_used = True
         return StateProperty(self, name)
 
     def at(self: Self, document_id: str) -> Self:
@@ -321,6 +323,7 @@ class StateScope(BotState):
         :raises StateKeyError: the scope has no key in this turn.
         :raises StateStorageError: the storage failed.
         """
+        self._is_used = True
         document = self.unloaded_document(turn_context)
         if force:
             await self.work_of(turn_context).load([document], force=True)
@@ -560,6 +563,12 @@ class StateScope(BotState):
 
     # What properties and the middleware ask of a scope
 
+    @property
+    def _is_read_at_start(self) -> bool:
+        """True if a turn reads its document of this scope at its start: what this process does not
+        use costs no request."""
+        return self._is_used and self.row.loaded != "never"
+
     def work_of(self, turn: Any) -> UnitOfWork:
         """Return the unit of work of this turn."""
         return self._workspace.work_of(turn)
@@ -581,6 +590,7 @@ class StateScope(BotState):
 
     async def document(self, turn: Any) -> Document:
         """Return this turn's document of this scope, loaded."""
+        self._is_used = True
         document = self.unloaded_document(turn)
         if not document.is_loaded:
             await self._workspace.work_of(turn).load_together(document)

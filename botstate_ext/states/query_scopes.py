@@ -65,6 +65,7 @@ def document_of(scope: StateScope, turn: Any, document_id: str | None = None) ->
     """Return a scope's document in this turn, perhaps not loaded yet; None if it has no key."""
     try:
         chosen = scope if document_id is None else scope.at(document_id)
+        chosen._is_used = True
         return chosen.unloaded_document(turn)
     except StateKeyError:
         return None

@@ -66,13 +66,13 @@ class TurnSession:
         self._workspace.end(self._turn)
 
     async def load(self) -> None:
-        """Read the documents of all scopes that the activity names, in one batch, and load the
-        app's own states beside them.
+        """Read the documents that the activity names, in one batch: user, conversation, and each
+        other scope that this process uses. Load the app's own states beside them.
 
         :raises StateStorageError: a read failed; nothing was loaded.
         """
         states, turn = self._states, self._turn
-        named = [_key_of(scope, turn) for scope in states if scope.row.loaded]
+        named = [_key_of(scope, turn) for scope in states if scope._is_read_at_start]
         keys = [key for key in named if key is not None]
         reads = [self._work.fetch(keys), *(added.load(turn) for added in states._added)]
         await _all(reads)

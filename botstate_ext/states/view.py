@@ -38,9 +38,9 @@ class StateView:
         cached = None if scope is None else scope.get_cached_state(self._turn)
         if cached is None:
             raise StateKeyError(
-                f"The {scope_name} scope is not loaded in this turn. The middleware loads those "
-                "that the activity names; await scope.load(turn) loads any other before the view "
-                "is used."
+                f"The {scope_name} scope is not loaded in this turn. A turn begins with those "
+                "that the activity names and that have a property in this bot; await "
+                "scope.load(turn) loads any other before the view is used."
             )
         return cached.state
 
