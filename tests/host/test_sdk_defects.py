@@ -193,10 +193,12 @@ async def test_scopes_are_read_together_and_written_together(
     counting: CountingStorage,
 ) -> None:
     states = StateScopes(counting)
+    scopes = (states.user, states.conversation, states.private, states.bot)
+    properties = [scope.create_property("x") for scope in scopes]
 
     async def logic(turn: TurnContext) -> None:
-        for scope in (states.user, states.conversation, states.private, states.bot):
-            await scope.create_property("x").set(turn, 1)
+        for each in properties:
+            await each.set(turn, 1)
 
     await Bot(StateMiddleware(states)).turn(logic)
     assert counting.round_trips == 2

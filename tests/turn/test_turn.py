@@ -376,11 +376,48 @@ async def test_four_scopes_cost_two_round_trips() -> None:
             value = await scope.create_property("n").get(turn, dict)
             value["n"] = value.get("n", 0) + 1
 
+    await bot.turn(logic)
+    assert counting.round_trips == 4  # the first use of the private and of the bot scope
     for _ in range(2):
         counting.reset()
         await bot.turn(logic)
         assert counting.round_trips == 2
 
+
+async def test_a_turn_reads_what_the_process_uses() -> None:
+    counting = CountingStorage(storages.MemoryStorage())
+    states = StateScopes(counting)
+    bot = Bot(StateMiddleware(states))
+    team = states.scope("team", key=lambda turn: "red")
+
+    async def keys_read(logic: Any) -> int:
+        counting.reset()
+        await bot.turn(logic)
+        return sum(counting.keys_read.values())
+
+    async def nothing(turn: TurnContext) -> None: ...
+
+    async def ask(turn: TurnContext) -> None:
+        await states.private.load(turn)
+
+    async def query(turn: TurnContext) -> None:
+        await states.query(turn, "$.bot.motto")
+
+    async def bind(turn: TurnContext) -> None:
+        states.workflow.bind(turn, "1")
+
+    assert await keys_read(nothing) == 2  # user and conversation
+    team.create_property("motto")
+    assert await keys_read(nothing) == 3
+    assert await keys_read(ask) == 4
+    assert counting.round_trips == 2  # a first use in the middle of a turn, once a process
+    assert await keys_read(ask) == 4
+    assert counting.round_trips == 1
+    assert await keys_read(query) == 5
+    assert await keys_read(nothing) == 5
+    await team.at("blue").get_or_set_state(context(), "motto", "go")
+    await states.shared.at("12").load(context())
+    assert await keys_read(bind) == 5  # no turn starts with a shared document
 
 async def test_a_task_that_outlives_its_turn_is_warned_about(
     states: StateScopes, bot: Bot, caplog: pytest.LogCaptureFixture

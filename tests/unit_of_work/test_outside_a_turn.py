@@ -26,6 +26,7 @@ async def test_it_sees_and_changes_what_turns_see(
 ) -> None:
     name = states.user.create_property("name", str)
     count = states.conversation.create_property("count", int)
+    private = states.private.create_property("x")
     bot = Bot(StateMiddleware(states))
 
     async def turn(turn_context: TurnContext) -> None:
@@ -37,7 +38,7 @@ async def test_it_sees_and_changes_what_turns_see(
     async with states.unit_of_work(reference) as work:
         assert await name.get(work) == "Ann"
         await count.set(work, 1)
-        await states.private.create_property("x").set(work, 1)
+        await private.set(work, 1)
     assert storage.round_trips == 2
     assert await count.get(context()) == 1
 
