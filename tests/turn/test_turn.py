@@ -419,6 +419,7 @@ async def test_a_turn_reads_what_the_process_uses() -> None:
     await states.shared.at("12").load(context())
     assert await keys_read(bind) == 5  # no turn starts with a shared document
 
+
 async def test_a_task_that_outlives_its_turn_is_warned_about(
     states: StateScopes, bot: Bot, caplog: pytest.LogCaptureFixture
 ) -> None:
