@@ -3,6 +3,7 @@ PYTHON ?= python3
 PORT ?= 3978
 WHO ?= user
 AZURITE_VERSION := 3.37.0
+COSMOS_VERSION := 1.0.1
 SUITE_VERSION := 2.0.2
 
 VENV := .venv
@@ -11,6 +12,7 @@ CORE := .venv-core
 SUCCESSOR := .venv-successor
 DOCS := .venv-docs
 AZURITE_DIR := .azurite
+COSMOS_DIR := .cosmos
 SUITE_DIR := .jsonpath-suite
 SAMPLE := samples/state_management_bot
 PIZZA := samples/pizza_orders
@@ -26,7 +28,7 @@ DRIVER_TESTS := tests/storage tests/turn tests/privacy tests/cli tests/docs test
 # One process of tests for each processor; PYTEST_OPTIONS= runs them in one.
 PYTEST_OPTIONS ?= -n auto
 
-.PHONY: help run pizza chat azurite quick test slow lint types unit blob-latest histories bench soak concurrency successor docs clean
+.PHONY: help run pizza chat azurite quick test slow environments lint types unit blob-latest histories bench soak concurrency successor docs clean
 .DELETE_ON_ERROR:
 
 help:
@@ -89,6 +91,11 @@ $(AZURITE_DIR)/$(AZURITE_VERSION):
 	mkdir -p $(AZURITE_DIR) && cd $(AZURITE_DIR) && npm install --no-save --no-audit --no-fund --loglevel=error azurite@$(AZURITE_VERSION)
 	@touch $@
 
+# An emulator of Cosmos DB.
+$(COSMOS_DIR)/$(COSMOS_VERSION):
+	mkdir -p $(COSMOS_DIR) && cd $(COSMOS_DIR) && npm install --no-save --no-audit --no-fund --loglevel=error @vercel/cosmosdb-server@$(COSMOS_VERSION)
+	@touch $@
+
 # The JSONPath compliance suite is in the source archive of the parser's 2.x, which needs a newer
 # Python to be installed, but none to be unpacked.
 $(SUITE_DIR)/$(SUITE_VERSION): | $(VENV)/.dev
@@ -113,12 +120,17 @@ azurite: $(AZURITE_DIR)/$(AZURITE_VERSION)
 	$(AZURITE_DIR)/node_modules/.bin/azurite-blob --loose --skipApiVersionCheck --disableTelemetry \
 		--location $(AZURITE_DIR)/data
 
-# The tests. They start Azurite themselves, on a free port, and stop it, also when interrupted.
-# Without node there is none: the Blob tests say that they were skipped.
+# The tests. They start Azurite and other servers themselves, on free ports; those end with the
+# tests, also if these are killed. Without node some are missing: their tests are skipped.
 
 NODE := $(shell command -v npm)
+EMULATORS := $(if $(NODE),$(AZURITE_DIR)/$(AZURITE_VERSION) $(COSMOS_DIR)/$(COSMOS_VERSION))
 
-test: lint types unit blob-latest
+test: environments lint types unit blob-latest
+
+# All that the tests need is installed at once.
+environments:
+	@$(MAKE) --no-print-directory -j4 $(VENV)/.dev $(CORE)/.installed $(LATEST)/.installed $(EMULATORS)
 
 quick: lint types
 	$(VENV)/bin/pytest $(PYTEST_OPTIONS) -m "not slow and not blob"
@@ -132,16 +144,16 @@ types: $(VENV)/.dev
 	for sample in samples/*/; do (cd $$sample && ../../$(VENV)/bin/mypy \
 		--config-file ../../pyproject.toml --cache-dir ../../.mypy_cache .) || exit 1; done
 
-unit: $(VENV)/.dev $(CORE)/.installed $(SUITE_DIR)/$(SUITE_VERSION) $(if $(NODE),$(AZURITE_DIR)/$(AZURITE_VERSION))
+unit: $(VENV)/.dev $(CORE)/.installed $(SUITE_DIR)/$(SUITE_VERSION) $(EMULATORS)
 	@$(MAKE) --no-print-directory successor || echo "No successor SDK: its tests will be skipped."
 	$(VENV)/bin/pytest $(PYTEST_OPTIONS) -m "not slow"
 
-slow: $(VENV)/.dev $(if $(NODE),$(AZURITE_DIR)/$(AZURITE_VERSION))
+slow: $(VENV)/.dev $(EMULATORS)
 	$(VENV)/bin/pytest -m slow
 
 successor: $(SUCCESSOR)/.installed
 
-blob-latest: $(LATEST)/.installed $(if $(NODE),$(AZURITE_DIR)/$(AZURITE_VERSION))
+blob-latest: $(LATEST)/.installed $(EMULATORS)
 	$(LATEST)/bin/pytest $(PYTEST_OPTIONS) -m "blob and not slow" $(DRIVER_TESTS)
 
 # COUNT=1 SEED=4711 make histories repeats the one that failed.
@@ -172,4 +184,4 @@ docs: $(DOCS)/.installed
 	@echo "build/docs/index.html is the first page."
 
 clean:
-	rm -rf $(VENV) $(DOCS) $(LATEST) $(CORE) $(SUCCESSOR) $(AZURITE_DIR) $(SUITE_DIR) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(DOCS) $(LATEST) $(CORE) $(SUCCESSOR) $(AZURITE_DIR) $(COSMOS_DIR) $(SUITE_DIR) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests import attended
 
 INSTALLED = Path(__file__).parents[1] / ".azurite" / "node_modules" / ".bin" / "azurite-blob"
 
@@ -49,22 +50,12 @@ def running_azurite(program: Path) -> Iterator[str]:
         "--silent",
         "--disableTelemetry",
     ]
-    process = subprocess.Popen(
-        [str(program), "--blobPort", "0", *options], stdout=subprocess.PIPE, text=True
-    )
-    # A test run that is asked to end leaves nothing behind, as one that is interrupted.
-    before = signal.signal(signal.SIGTERM, _interrupt)
+    process = attended.start(str(program), "--blobPort", "0", *options)
     try:
         yield _endpoint(process)
     finally:
-        signal.signal(signal.SIGTERM, before)
         # Not terminate: it would wait for connections, and there is nothing to save.
-        process.kill()
-        process.communicate()
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
+        attended.end(process)
 
 
 def _endpoint(process: subprocess.Popen[str]) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests import attended
 
 INSTALLED = Path(__file__).parents[1] / ".cosmos" / "node_modules" / ".bin" / "cosmosdb-server"
 
@@ -33,11 +34,9 @@ def is_required() -> bool:
 @contextmanager
 def running_cosmos(program: Path) -> Iterator[str]:
     """Start an emulator on a free port, with nothing in it, and give its endpoint."""
-    process = subprocess.Popen(
-        ["node", "-r", str(MENDED), str(program), "--no-ssl", "--host", "127.0.0.1", "-p", "0"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
+    process = attended.start(
+        *("node", "-r", str(MENDED), str(program)),
+        *("--no-ssl", "--host", "127.0.0.1", "-p", "0"),
     )
     try:
         assert process.stdout is not None
@@ -50,5 +49,4 @@ def running_cosmos(program: Path) -> Iterator[str]:
                 return
         raise RuntimeError(f"The emulator of Cosmos DB did not start: {said}")
     finally:
-        process.kill()
-        process.communicate()
+        attended.end(process)

