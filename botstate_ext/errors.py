@@ -47,7 +47,7 @@ class StateError(Exception):
 
 
 class StateConflictError(StateError):
-    """A document changed in storage since it was read, and the change could not be merged.
+    """Raised when a document changed in storage since its read, and cannot be merged.
 
     ``keys``: all documents that were changed, where several were to be written in one step.
     The text contains "Etag conflict", which parts of the SDK look for (for example
@@ -77,7 +77,7 @@ class StateConflictError(StateError):
 
 
 class StateNotFoundError(StateError, LookupError):
-    """A named state that must exist does not."""
+    """Raised when a named state does not exist."""
 
     def __init__(self, *, scope: str, key: str, name: str) -> None:
         self.scope, self.key, self.name = scope, key, name
@@ -121,19 +121,22 @@ class _ValueProblem(StateError):
 
 
 class StateDecodeError(_ValueProblem, ValueError):
-    """A stored value or document cannot be read as declared. The stored item is left as it is."""
+    """Raised when a stored value or document cannot be read as declared.
+
+    The stored item is left as it is.
+    """
 
     verb = "read"
 
 
 class StateEncodeError(_ValueProblem, TypeError):
-    """A value cannot be stored. Raised before anything is written."""
+    """Raised when a value cannot be stored, before anything is written."""
 
     verb = "store"
 
 
 class StateTooLargeError(StateError, ValueError):
-    """A document, a property, a key or its metadata is over a limit. Nothing was written.
+    """Raised when a document, property, key or metadata is over a limit. Nothing was written.
 
     ``size`` and ``limit`` are bytes, or levels when the limit is one of depth.
     """
@@ -168,7 +171,7 @@ class StateQueryError(StateError, ValueError):
 
 
 class StateStorageError(StateError):
-    """The storage failed. The driver's own error is the ``__cause__``.
+    """Raised when the storage failed. The driver's own error is the ``__cause__``.
 
     ``maybe_written`` is True when a write may have reached the storage although no answer came.
     """

@@ -44,7 +44,7 @@ _log: Final = logging.getLogger("botstate_ext")
 
 
 class LiveProperties(dict[str, Any]):
-    """The live values of a document's properties by name. Refuses names that are not strings.
+    """Holds the live values of a document's properties by name. Refuses names that are not strings.
 
     :raises TypeError: a name is not a string.
     """
@@ -68,7 +68,7 @@ class LiveProperties(dict[str, Any]):
 
 
 class _Detached(NamedTuple):
-    """A value that was handed out and then replaced, with the text it had when it was."""
+    """Holds a value that was handed out and then replaced, and its text at that time."""
 
     name: str
     value: Any
@@ -77,7 +77,7 @@ class _Detached(NamedTuple):
 
 
 class Document:
-    """The document of one key in one unit of work. Two units of work never share a live value.
+    """Holds the document of one key in one unit of work. Two units never share a live value.
 
     - ``key``, ``scope``, ``policies``: its storage key, its scope's name, the scope's policies.
     - ``id``: the id that it was chosen by, if it was: the key may hold only a hash of that.
@@ -142,7 +142,7 @@ class Document:
 
     @property
     def stored(self) -> dict[str, bytes]:
-        """The texts of the stored properties that have not expired. Counts as a read.
+        """Return the texts of the stored properties that have not expired. Counts as a read.
 
         :raises StateDecodeError: the stored text is not a document.
         """
@@ -153,7 +153,7 @@ class Document:
 
     @property
     def metadata(self) -> Metadata:
-        """The content of ``$state``.
+        """Return the content of ``$state``.
 
         :raises StateDecodeError: the stored text is not a document.
         """
@@ -180,7 +180,7 @@ class Document:
 
     @property
     def expired(self) -> Mapping[str, ExpiredProperty]:
-        """The properties that are still stored and had expired when they were last read."""
+        """Return the properties that are still stored and had expired when they were last read."""
         return self.lifetimes.expired
 
     def newly_expiring(self, now: datetime) -> list[Expiring]:
@@ -343,7 +343,7 @@ class Document:
 
     @property
     def tags(self) -> dict[str, str]:
-        """The tags as the bot sees them, unsaved changes included."""
+        """Return the tags as the bot sees them, unsaved changes included."""
         self.was_read = True
         return document_tags.applied(self.metadata.tags, self.tag_changes)
 

@@ -19,7 +19,7 @@ NO_TIMES: Final = PropertyTimes()
 
 
 class ExpiredProperty(NamedTuple):
-    """A property that is stored and has expired."""
+    """Describes a stored property that has expired."""
 
     text: bytes
     times: PropertyTimes

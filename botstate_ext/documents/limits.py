@@ -18,7 +18,7 @@ _log: Final = logging.getLogger("botstate_ext")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of a scope's documents.
+    """Holds the limits of a scope's documents.
 
     ``max_bytes``: of all properties together. ``max_depth``: the levels of each value.
     """
@@ -28,7 +28,7 @@ class Limits:
 
 
 class PropertyLocation(NamedTuple):
-    """The document, or the property of it, that a message is about."""
+    """Names the document or the property in a message."""
 
     scope: str
     key: str
@@ -63,7 +63,7 @@ def check_property(
 ) -> None:
     """Check the new text of a property against its limits. None: no limit.
 
-    What is over a limit already, because the limit is new, may stay and may shrink.
+    A property that is already over a new limit may stay and may shrink.
 
     :raises StateTooLargeError: the text is too long, or the value has too many levels, and more
         than before. An array or an object is one level more than what it holds.

@@ -47,7 +47,7 @@ HANDLED_KEPT: Final = 32
 
 
 class Metadata(msgspec.Struct, omit_defaults=True):
-    """The content of ``$state``.
+    """Holds the content of ``$state``.
 
     - ``v``: the format. ``scope``: the name of the scope that wrote it. ``owner``: see `Owner`.
     - ``props``: the times of each property. ``expiring``: expired values that wait for a handler.
@@ -95,7 +95,7 @@ _encoder: Final = msgspec.json.Encoder()
 
 
 class Parsed(NamedTuple):
-    """The parts of a stored text."""
+    """Holds the parts of a stored text."""
 
     stored: dict[str, bytes]
     metadata: Metadata

@@ -23,7 +23,7 @@ _LONGEST_DELAY: Final = timedelta(hours=6)
 
 
 class PropertyTimes(msgspec.Struct, omit_defaults=True):
-    """The metadata of one property, in ``$state``.
+    """Holds the metadata of one property, in ``$state``.
 
     - ``lifetime``: the one that ``set(expires_after=)`` gave this value; None: the property's own.
     - ``handler``: True if it has an expiry handler, so that it may not simply be removed.
@@ -40,7 +40,7 @@ class PropertyTimes(msgspec.Struct, omit_defaults=True):
 
 
 class Expiring(msgspec.Struct, omit_defaults=True):
-    """An expired value that waits for its handler.
+    """Holds an expired value that waits for its handler.
 
     - ``until``: nobody may claim it before, because its handler runs, or failed; None: it is free.
     - ``attempts``: how often it was claimed.
@@ -59,7 +59,7 @@ class Expiring(msgspec.Struct, omit_defaults=True):
 
     @property
     def due(self) -> datetime:
-        """The time from which it may be claimed."""
+        """Return the time from which it may be claimed."""
         return self.expired if self.until is None else self.until
 
 

@@ -13,7 +13,7 @@ Changes: TypeAlias = Mapping[str, bytes | None]
 
 
 class Outcome(Enum):
-    """The outcome of a write, as a later read of the document tells it."""
+    """Lists the outcomes of a write, as a later read of the document shows them."""
 
     STORED = "it is stored"
     NOT_STORED = "it is not stored, and can no longer arrive"
@@ -22,7 +22,7 @@ class Outcome(Enum):
 
 
 class PendingWrite(NamedTuple):
-    """A write that was sent.
+    """Describes a write that was sent.
 
     - ``etag``: the ETag that it asks for; None: absence.
     - ``anchor``: the id of the last write before it; None if the document names none.
@@ -60,7 +60,7 @@ class PendingWrite(NamedTuple):
 
 
 class PendingWrites:
-    """The writes of one document that are on their way, by id."""
+    """Holds the unanswered writes of one document, by id."""
 
     def __init__(self) -> None:
         self._pending: dict[str, PendingWrite] = {}

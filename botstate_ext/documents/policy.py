@@ -31,7 +31,7 @@ NO_LIMITS: Final = Limits()
 
 @dataclass(frozen=True, slots=True)
 class PropertyPolicy:
-    """The rules to write, read, merge and expire one property. See ``create_property``."""
+    """Holds the rules to write, read, merge and expire one property. See ``create_property``."""
 
     codec: Codec
     declared_type: bool = False
@@ -120,7 +120,7 @@ class PropertyPolicy:
 
 
 class Policies:
-    """The policies and handlers of a scope's properties, by name.
+    """Holds the policies and handlers of a scope's properties, by name.
 
     ``undeclared`` is the policy of names that were not declared.
     """

@@ -35,7 +35,7 @@ class ConflictingProperties(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """The next content of a document.
+    """Holds the next content of a document.
 
     - ``stored``, ``metadata``: its properties and its ``$state``.
     - ``text``: both, as the body of the item.

@@ -23,7 +23,7 @@ class NewerVersionError(StateDecodeError):
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """The version that this code reads and writes, and the migrations from older ones."""
+    """Holds the version that this code reads and writes, and the migrations from older ones."""
 
     current: int = FIRST
     migrations: Mapping[int, Migration] = field(default_factory=dict)

@@ -18,7 +18,7 @@ ResourceResponse: TypeAlias = Any
 
 
 class Host(Protocol):
-    """One SDK. A turn is the SDK's context or a unit of work outside a turn."""
+    """Wraps one SDK. A turn is the SDK's context or a unit of work outside a turn."""
 
     def key_activity(self, activity: Activity) -> Activity:
         """Return the activity as keys are made of it: its channel is without a sub-channel."""

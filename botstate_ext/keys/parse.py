@@ -23,7 +23,7 @@ _HASH: Final = re.compile(f"{HASHED}[0-9a-f]{{64}}")
 
 @dataclass(frozen=True, slots=True)
 class KeyReading:
-    """One way to read a key of the SDK's: the ids in it, as they are.
+    """Holds one way to read a key of the SDK's: the ids in it, as they are.
 
     - ``user``, ``conversation``: None where the scope has none; where the id is too long for a key,
       its hash (see `is_hashed`).
@@ -37,7 +37,7 @@ class KeyReading:
 
 @dataclass(frozen=True, slots=True)
 class ParsedKey:
-    """A key of a scope, read back.
+    """Holds the parts of a scope's key.
 
     - ``scope``: the name of the scope. The key of a conversation that has ``/users/`` in its id can
       be one of the private scope, and is read as such.
@@ -55,7 +55,7 @@ class ParsedKey:
 
     @property
     def own_readings(self) -> tuple[KeyReading, ...]:
-        """The readings as a key of ``scope``. Only the private scope can have more than one."""
+        """Return the readings as a key of ``scope``. Only private keys can have more than one."""
         return tuple(reading for reading in self.readings if reading.scope == self.scope)
 
 

@@ -39,7 +39,7 @@ _OWN_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
 
 @dataclass(frozen=True, slots=True)
 class ScopeRow:
-    """One scope.
+    """Describes one scope.
 
     - ``name``: its name in the API, in templates and in the metadata of its documents.
     - ``prefix``: the start of its keys that hold an id: ``{prefix}{escaped id}``. None: it has no

@@ -22,7 +22,7 @@ _NOBODY: Final[Owner] = {}
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """The scope and the owner of a stored document.
+    """Names the scope and the owner of a stored document.
 
     - ``scope``: None: the item is no document of this bot, as far as is known.
     - ``channel``: None if the key holds an id of our own, or is of no scope.

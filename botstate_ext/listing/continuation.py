@@ -19,7 +19,7 @@ _CHECKSUM_BYTES: Final = 16
 
 
 class ListingCursor(msgspec.Struct, frozen=True, array_like=True):
-    """The place where a listing goes on.
+    """Marks the position where a listing continues.
 
     - ``channel``: the channel whose keys are listed; None: the scope's keys that hold an id.
     - ``marker``: the storage's own token of the page.

@@ -30,7 +30,7 @@ _log: Final = logging.getLogger("botstate_ext")
 
 @dataclass(frozen=True, slots=True)
 class KeyRange:
-    """The keys of a scope's documents. ``namespace``: the private scope's."""
+    """Describes the keys of a scope's documents. ``namespace``: the private scope's."""
 
     row: ScopeRow
     namespace: str = ""

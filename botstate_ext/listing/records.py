@@ -15,7 +15,7 @@ from .attribution import Attribution
 
 @dataclass(frozen=True, slots=True)
 class DocumentRecord:
-    """A stored document, as an entry of a listing.
+    """Describes a stored document, as an entry of a listing.
 
     - ``scope``: the name of its scope. ``key``: its key in the storage.
     - ``id``: the id that ``.at`` takes; in the user and private scopes the user's id, in the
@@ -45,7 +45,7 @@ class DocumentRecord:
 
 @dataclass(frozen=True, slots=True)
 class DocumentPage:
-    """A page of a listing. ``continuation_token`` is None when nothing is left."""
+    """Holds a page of a listing. ``continuation_token`` is None on the last page."""
 
     items: tuple[DocumentRecord, ...]
     continuation_token: str | None = None

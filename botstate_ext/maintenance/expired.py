@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ExpiredState:
-    """A property that has expired.
+    """Describes a property that has expired.
 
     - ``scope``, ``key``, ``name``: where it was. ``value``: what it was, as the property's type.
     - ``created``, ``updated``, ``expired``: aware UTC; when it first got a value, when it last got

@@ -30,7 +30,7 @@ _log: Final = logging.getLogger("botstate_ext.check")
 
 @dataclass(frozen=True, slots=True)
 class StoredClass:
-    """A class that stored values name: its name as stored, how often, and if the app reads it."""
+    """Describes a class in stored values: its stored name, how often, and if the app reads it."""
 
     name: str
     count: int
@@ -39,7 +39,10 @@ class StoredClass:
 
 @dataclass(frozen=True, slots=True)
 class UnreadProperty:
-    """A property that the app would not read, and why. ``name`` is None for a whole document."""
+    """Names a property that the app could not read, and the reason.
+
+    ``name`` is None for a whole document.
+    """
 
     key: str
     name: str | None
@@ -48,7 +51,7 @@ class UnreadProperty:
 
 @dataclass(frozen=True, slots=True)
 class StorageCheck:
-    """The result of a check.
+    """Holds the result of a check.
 
     - ``seen``: the number of items in the storage. ``others``: of them, items that are no document
       of a scope, such as transcripts.
@@ -88,7 +91,7 @@ OnChecked: TypeAlias = Callable[[int], object]
 
 
 class StorageChecker:
-    """One check. Reads every document, ``parallel`` at a time, and changes nothing.
+    """Runs one check: reads every document, ``parallel`` at a time, and changes nothing.
 
     ``scopes``: the policies of each scope, by its name.
     """

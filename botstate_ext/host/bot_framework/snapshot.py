@@ -10,7 +10,7 @@ from msrest.serialization import Model
 
 
 class Snapshot:
-    """A TurnContext as it is now: its attributes, the content of its lists and dictionaries
+    """Copies a TurnContext as it is now: its attributes, the content of its lists and dictionaries
     (services, handlers, turn_state), and a deep copy of the activity. Other objects are not
     copied."""
 
