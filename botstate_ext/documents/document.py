@@ -218,7 +218,10 @@ class Document:
             if not self._is_overtaken(name):
                 return self._live.get(name, ABSENT)
             self._detach(name)
-        text = self.stored.get(name)
+        self.was_read = True
+        if self._text is not None:
+            self._parse(self._text)
+        text = self._stored.get(name)
         if text is None:
             return ABSENT
         times = self._metadata.props.get(name)
@@ -230,7 +233,8 @@ class Document:
                 raise
             self._set_aside(name, text, version, error.reason)
             return ABSENT
-        self._base[name], self._base_versions[name], self._live[name] = text, version, value
+        self._base[name], self._base_versions[name] = text, version
+        dict.__setitem__(self._live, name, value)  # a stored name is a string
         if times is not None and times.expires is not None and self.now is not None:
             self.lifetimes.note_use(name, times, self.now)
         return value
@@ -366,7 +370,7 @@ class Document:
             self._check_detached()
         if not self._base and not self._live:
             return changed
-        for name in [*self._base, *(name for name in self._live if name not in self._base)]:
+        for name in {**self._base, **self._live}:
             if is_reserved(name):
                 raise self._cannot_store(name, "this name is reserved: choose another")
             base = self._base.get(name)

@@ -46,7 +46,10 @@ class PropertyLifetimes:
     ) -> None:
         """Move the properties that have expired from a document that was just read to `expired`."""
         props = metadata.props
-        ended = [n for n, t in props.items() if t.expires is not None and now >= t.expires]
+        ended = []
+        for name, times in props.items():
+            if times.expires is not None and now >= times.expires:
+                ended.append(name)
         for name in ended:
             times = props.pop(name)
             text = stored.pop(name, None)
@@ -100,6 +103,8 @@ class PropertyLifetimes:
 
     def need_rewrite(self, stored: Mapping[str, bytes]) -> bool:
         """Return True if an expired property is to be removed, or a sliding one to be renewed."""
+        if not self._used:
+            return bool(self.expired)
         return bool(self.expired) or any(name in stored for name in self._used)
 
     def newly_expiring(self, now: datetime) -> list[Expiring]:

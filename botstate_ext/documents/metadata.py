@@ -46,7 +46,7 @@ WRITES_KEPT: Final = 16
 HANDLED_KEPT: Final = 32
 
 
-class Metadata(msgspec.Struct, omit_defaults=True):
+class Metadata(msgspec.Struct, omit_defaults=True, gc=False):
     """Holds the content of ``$state``.
 
     - ``v``: the format. ``scope``: the name of the scope that wrote it. ``owner``: see `Owner`.
@@ -75,16 +75,20 @@ class Metadata(msgspec.Struct, omit_defaults=True):
         ends = [entry.expires for entry in self.props.values() if entry.expires is not None]
         if not self.props and self.handled:
             ends.append(max(self.handled.values()))  # marks alone are of no use once none counts
-        return min((*ends, *(entry.due for entry in self.expiring)), default=None)
+        if self.expiring:
+            ends += [entry.due for entry in self.expiring]
+        return min(ends, default=None)
 
     def last_expiry(self, names: Iterable[str]) -> datetime | None:
         """Return when the last of these properties expires, or without properties the last mark;
         None if one never expires, or there is nothing."""
-        ends = [self.props[name].expires if name in self.props else None for name in names]
-        if not ends:
-            return max(self.handled.values(), default=None)
-        found = [end for end in ends if end is not None]
-        return max(found, default=None) if len(found) == len(ends) else None
+        last: datetime | None = None
+        for name in names:
+            end = self.props[name].expires if name in self.props else None
+            if end is None:
+                return None
+            last = end if last is None else max(last, end)
+        return max(self.handled.values(), default=None) if last is None else last
 
 
 NO_METADATA: Final = Metadata()
@@ -166,8 +170,9 @@ def storage_metadata(stored: Mapping[str, bytes], metadata: Metadata) -> dict[st
     if tags:
         entries[TAGS] = document_tags.packed(tags)
     # Whoever removes the item at that time runs no handler, so what has one names no such time.
-    has_handler = metadata.expiring or any(times.handler for times in metadata.props.values())
-    if end is not None and not has_handler:
+    if end is not None and not (
+        metadata.expiring or any(times.handler for times in metadata.props.values())
+    ):
         entries[EXPIRES_AT] = end.isoformat()
     return entries
 

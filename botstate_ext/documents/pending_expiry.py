@@ -22,7 +22,7 @@ _FIRST_DELAY: Final = timedelta(minutes=1)
 _LONGEST_DELAY: Final = timedelta(hours=6)
 
 
-class PropertyTimes(msgspec.Struct, omit_defaults=True):
+class PropertyTimes(msgspec.Struct, omit_defaults=True, gc=False):
     """Holds the metadata of one property, in ``$state``.
 
     - ``lifetime``: the one that ``set(expires_after=)`` gave this value; None: the property's own.
@@ -39,7 +39,7 @@ class PropertyTimes(msgspec.Struct, omit_defaults=True):
     reference: dict[str, Any] | None = None
 
 
-class Expiring(msgspec.Struct, omit_defaults=True):
+class Expiring(msgspec.Struct, omit_defaults=True, gc=False):
     """Holds an expired value that waits for its handler.
 
     - ``until``: nobody may claim it before, because its handler runs, or failed; None: it is free.

@@ -142,7 +142,8 @@ def build_revision(
 
     :raises StateTooLargeError: a change takes the document, or a property, over its limit.
     """
-    check_limits(document, stored, changes)
+    if document.policies.has_limits:
+        check_limits(document, stored, changes)
     before, lifetimes = document.metadata, document.lifetimes
     written = document.without_yielding(changes)
     start = now if before.updated is None else max(now, before.updated)

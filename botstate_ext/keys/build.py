@@ -29,7 +29,7 @@ HASHED: Final = "="
 _MAX_ESCAPED_LENGTH: Final = 512
 
 
-def user_key(activity: Activity) -> str:
+def user_key(activity: Activity, _namespace: str = "") -> str:
     """Return the SDK's key of the user: ``{channel}/users/{user}``.
 
     :raises StateKeyError: the activity names no channel or no user.
@@ -37,10 +37,11 @@ def user_key(activity: Activity) -> str:
     channel, user = activity.channel_id, activity.from_property
     if not (channel and user and user.id):
         raise _missing("user", activity)
-    return _short(f"{channel}/users/", user.id, "")
+    key = f"{channel}/users/{user.id}"
+    return key if len(key) <= MAX_KEY_LENGTH else _short(f"{channel}/users/", user.id)
 
 
-def conversation_key(activity: Activity) -> str:
+def conversation_key(activity: Activity, _namespace: str = "") -> str:
     """Return the SDK's key of the conversation: ``{channel}/conversations/{conversation}``.
 
     :raises StateKeyError: the activity names no channel or no conversation.
@@ -48,7 +49,10 @@ def conversation_key(activity: Activity) -> str:
     channel, conversation = activity.channel_id, activity.conversation
     if not (channel and conversation and conversation.id):
         raise _missing("conversation", activity)
-    return _short(f"{channel}/conversations/", conversation.id, "")
+    key = f"{channel}/conversations/{conversation.id}"
+    if len(key) <= MAX_KEY_LENGTH:
+        return key
+    return _short(f"{channel}/conversations/", conversation.id)
 
 
 def private_key(activity: Activity, namespace: str = "") -> str:
@@ -123,12 +127,9 @@ def hashed(id_: str) -> str:
     return HASHED + sha256(id_.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _short(before: str, ids: str, after: str) -> str:
-    key = before + ids + after
-    if len(key) <= MAX_KEY_LENGTH:
-        return key
+def _short(before: str, ids: str) -> str:
     # Upstream cannot store such a key on Blob at all, so hashing hides nobody's data.
-    return before + hashed(ids) + after
+    return before + hashed(ids)
 
 
 def _missing(scope: str, activity: Activity) -> StateKeyError:

@@ -86,20 +86,12 @@ class ScopeRow:
         return build.document_key(self.prefix.removesuffix("/"), document_id)
 
 
-def _user_key(activity: Activity, _namespace: str) -> str:
-    return build.user_key(activity)  # the SDK takes a namespace and ignores it
-
-
-def _conversation_key(activity: Activity, _namespace: str) -> str:
-    return build.conversation_key(activity)
-
-
 _ROWS: Final = (
     ScopeRow(
         "user",
         "user/",
         "activity",
-        activity_key=_user_key,
+        activity_key=build.user_key,
         folder=USERS,
         owner=("channel", "user"),
         loaded="always",
@@ -108,7 +100,7 @@ _ROWS: Final = (
         "conversation",
         "conversation/",
         "activity",
-        activity_key=_conversation_key,
+        activity_key=build.conversation_key,
         folder=CONVERSATIONS,
         owner=("channel", "conversation"),
         loaded="always",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -92,6 +92,7 @@ class StateScope(BotState):
         BotState.__init__(self, workspace.storage, f"botstate_ext.{row.name}")
         self.row, self.scope_name = row, row.name
         self._document_id: str | None = None
+        self._makes_own_keys = type(self).get_storage_key is not StateScope.get_storage_key
         self._is_used = row.loaded == "always"
         self._workspace = workspace
         undeclared = PropertyPolicy(
@@ -287,7 +288,9 @@ class StateScope(BotState):
 
         :raises StateKeyError: the activity does not name all that the key is made of.
         """
-        document_id = self._id_in(turn)
+        return self._key_of(self._id_in(turn), turn)
+
+    def _key_of(self, document_id: str | None, turn: Any) -> str | None:
         if document_id is not None:
             return self.row.key(document_id)
         if self.row.activity_key is None:
@@ -563,12 +566,6 @@ class StateScope(BotState):
 
     # What properties and the middleware ask of a scope
 
-    @property
-    def _is_read_at_start(self) -> bool:
-        """True if a turn reads its document of this scope at its start: what this process does not
-        use costs no request."""
-        return self._is_used and self.row.loaded != "never"
-
     def work_of(self, turn: Any) -> UnitOfWork:
         """Return the unit of work of this turn."""
         return self._workspace.work_of(turn)
@@ -578,8 +575,37 @@ class StateScope(BotState):
 
         :raises StateKeyError: the scope has no key in this turn.
         """
-        key = self.get_storage_key(turn)
-        document = self._workspace.work_of(turn).document(key, self.scope_name, self.policies)
+        work = self._workspace.work_of(turn)
+        if self._makes_own_keys:
+            return self._made_document(turn, work)
+        document_id = self._id_in(turn)
+        choice: Hashable
+        if document_id is None:
+            activity = turn.activity
+            user, conversation = activity.from_property, activity.conversation
+            choice = (
+                self.scope_name,
+                self.namespace,
+                activity.channel_id,
+                user and user.id,
+                conversation and conversation.id,
+            )
+        elif isinstance(document_id, str):
+            choice = (self.scope_name, document_id)
+        else:
+            return self._made_document(turn, work)  # which refuses this id
+        document = work.chosen.get(choice)
+        if document is None:
+            key = self._key_of(document_id, turn)
+            document = work.chosen[choice] = self._made_document(turn, work, key)
+        elif self._document_id is not None:
+            document.id = self._document_id
+        return document
+
+    def _made_document(self, turn: Any, work: UnitOfWork, key: str | None = None) -> Document:
+        if key is None:
+            key = self.get_storage_key(turn)
+        document = work.document(key, self.scope_name, self.policies)
         # Where a key of our own holds an id, there is nothing that it leaves open.
         if document.owner is nobody and not is_own_key(key):
             activity = self._workspace.host.key_activity(turn.activity)

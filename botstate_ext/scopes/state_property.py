@@ -34,6 +34,7 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
 
     def __init__(self, scope: StateScope, name: str) -> None:
         self._scope = scope
+        self._policies = scope.policies
         self._name = name
 
     @property
@@ -67,10 +68,10 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
         :raises StateStorageError: the storage failed.
         """
         document = await self._scope.document(turn_context)
-        policy, default = self._policy, default_value_or_factory
+        policy, default = self._policies.of(self._name), default_value_or_factory
         if default is None:
             default = policy.default
-        hint = self._hint(policy, default)
+        hint = None if default is None else self._hint(policy, default)
         value = document.get(self._name, hint)
         if value is not ABSENT or default is None:
             return None if value is ABSENT else value
@@ -94,7 +95,7 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
 
         :raises ValueError: ``expires_after`` is zero or negative.
         """
-        lifetime = positive(expires_after, "expires_after")
+        lifetime = None if expires_after is None else positive(expires_after, "expires_after")
         document = await self._scope.document(turn_context)
         document.set(self._name, value, lifetime=lifetime)
 
@@ -189,7 +190,7 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
 
     @property
     def _policy(self) -> PropertyPolicy:
-        return self._scope.policies.of(self._name)
+        return self._policies.of(self._name)
 
     def _hint(self, policy: PropertyPolicy, default: Any) -> PropertyPolicy | None:
         """Return the policy for the class that a default names, if no type was declared."""

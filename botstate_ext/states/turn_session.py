@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 from ..documents.merge import OnConflict
 from ..errors import StateKeyError
 from ..host.activity import conversation_id_of, user_id_of
-from ..scopes.scope import StateScope
 
 if TYPE_CHECKING:
     from .state_scopes import StateScopes
@@ -72,10 +71,19 @@ class TurnSession:
         :raises StateStorageError: a read failed; nothing was loaded.
         """
         states, turn = self._states, self._turn
-        named = [_key_of(scope, turn) for scope in states if scope._is_read_at_start]
-        keys = [key for key in named if key is not None]
-        reads = [self._work.fetch(keys), *(added.load(turn) for added in states._added)]
-        await _all(reads)
+        keys = []
+        for scope in states:
+            if scope._is_used and scope.row.loaded != "never":
+                try:
+                    key = scope._key_of(scope._id_in(turn), turn)
+                except StateKeyError:
+                    continue  # raised again, with its advice, when the bot uses that scope
+                if key is not None:
+                    keys.append(key)
+        if not states._added:
+            await self._work.fetch(keys)
+            return
+        await _all([self._work.fetch(keys), *(added.load(turn) for added in states._added)])
 
     async def save(self) -> None:
         """Write the changed documents in one batch; then save the app's own states, so that they
@@ -87,7 +95,8 @@ class TurnSession:
         if work.ending is not None:
             work.ending.discard_changes()
         await work.commit()
-        await _all([added.save_changes(self._turn) for added in self._states._added])
+        if self._states._added:
+            await _all([added.save_changes(self._turn) for added in self._states._added])
         if work.ending is not None:
             await work.ending.run()
 
@@ -133,13 +142,6 @@ class TurnSession:
                 report.failed,
                 report.ambiguous,
             )
-
-
-def _key_of(scope: StateScope, turn: Any) -> str | None:
-    try:
-        return scope.key_in(turn)
-    except StateKeyError:
-        return None  # raised again, with its advice, when the bot uses that scope
 
 
 async def _all(awaitables: list[Awaitable[None]]) -> None:

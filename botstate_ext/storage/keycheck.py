@@ -61,14 +61,15 @@ def check_metadata(key: str, metadata: Mapping[str, str]) -> None:
         printable ASCII, or has a space at an end.
     :raises StateTooLargeError: names and values together are over 8 KiB.
     """
+    size = 0
     for name, value in metadata.items():
+        size += len(name) + len(value)
         if not _NAME.fullmatch(name):
             reason = f"the metadata name {name!r} is not a lower-case ASCII identifier"
             raise StateEncodeError(reason, key=key)
         if not _VALUE.fullmatch(value):
             reason = f"the metadata {name!r} is not printable ASCII text; percent-encode it"
             raise StateEncodeError(reason, key=key)
-    size = sum(len(name) + len(value) for name, value in metadata.items())
     if size > MAX_METADATA_BYTES:
         raise StateTooLargeError("The metadata", size=size, limit=MAX_METADATA_BYTES, key=key)
 

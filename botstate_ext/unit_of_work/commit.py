@@ -63,7 +63,8 @@ class _Commit:
                 return None  # it was only used, and is gone
             self._check_again_allowed(document, attempt - 1)
         self._was_there = document.etag is not None
-        self._check_not_handled(document, attempt)
+        if document.marks:
+            self._check_not_handled(document, attempt)
         stored = self._merged(document, attempt)
         if not self._force and not document.needs_rewrite() and stored == document.stored:
             document.acknowledge(self._changes)

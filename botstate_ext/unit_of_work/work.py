@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -58,6 +58,8 @@ class UnitOfWork:
         self.reference = reference
         self.is_saved_at_its_end = False
         self.ending: Ending | None = None
+        self.chosen: dict[Hashable, Document] = {}
+        """The document that each choice of ids led to: its key is not built for each use."""
         self._documents: dict[str, Document] = {}
         self._fetched: dict[str, tuple[StoredItem | None, datetime]] = {}
         self._batch: _Batch | None = None
@@ -70,7 +72,11 @@ class UnitOfWork:
         if document is None:
             document = self._documents[key] = Document(key, scope, policies)
             if key in self._fetched:
-                fill(document, *self._fetched.pop(key))
+                item, now = self._fetched.pop(key)
+                if item is None:
+                    document.fill(None, None, now)
+                else:
+                    document.fill(item.data, item.etag, now)
         return document
 
     def documents(self, scope: str | None = None) -> list[Document]:
@@ -136,10 +142,15 @@ class UnitOfWork:
             ``saved`` and ``not_saved`` of the error tell which documents were written.
         """
         chosen = self._documents.values() if documents is None else documents
-        plans = [(d, d.changes()) for d in chosen if d.is_loaded]
-        plans = [plan for plan in plans if force or plan[1] or plan[0].needs_rewrite()]
+        plans: list[_Plan] = []
+        for document in chosen:
+            if document.is_loaded:
+                changes = document.changes()
+                if force or changes or document.needs_rewrite():
+                    plans.append((document, changes))
         for document, changes in plans:
-            check_limits(document, apply_changes(document, changes), changes)
+            if document.policies.has_limits:
+                check_limits(document, apply_changes(document, changes), changes)
         if len(plans) == 1:
             await commit(self, *plans[0], force=force)
         elif plans:

@@ -98,7 +98,8 @@ async def write_until_stored(
                 # At once: the more others write, the less the document tells.
                 is_stored = await reconcile_lost_answer(work, document, lost, fill=fill)
             if lost is None or is_stored:
-                await maybe_await(None if finish is None else finish())
+                if finish is not None:
+                    await maybe_await(finish())
                 return plan is not None
         # Before the next look, not after it: what has aged by a pause is stale when it is written.
         await work.pause(attempt)
@@ -142,7 +143,8 @@ async def try_write(work: UnitOfWork, document: Document, plan: Plan) -> LostWri
     if work.events.handlers.has_listeners:
         work.events.add(_event(document, revision, etag))
     document.record_write(revision.stored, revision.metadata, etag, plan.changes)
-    warn_of_limits(before, document, plan.changes)
+    if document.policies.has_limits:
+        warn_of_limits(before, document, plan.changes)
     return None
 
 
@@ -250,8 +252,10 @@ def _event(document: Document, revision: Revision, etag: str | None) -> WriteEve
 
 
 def _reference(work: UnitOfWork, document: Document, changes: Changes) -> dict[str, Any] | None:
-    kept = any(document.policies.of(name).keep_reference for name in changes)
-    return work.reference() if kept else None
+    for name in changes:
+        if document.policies.of(name).keep_reference:
+            return work.reference()
+    return None
 
 
 async def _send(storage: StateStorage, document: Document, revision: Revision) -> str | None:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Final, Literal, TypeAlias
 
 from ...errors import StateConflictError, StateKeyError
-from ...host.activity import INVOKE, MESSAGE_REACTION, TYPING, Activity, is_continuation
+from ...host.activity import EVENT, INVOKE, MESSAGE_REACTION, TYPING, Activity, is_continuation
 from ...keys import build as keys
 from .reentrancy import inside, is_inside
 
@@ -97,7 +97,7 @@ class TurnLock(ABC):
 
     def _wait_of(self, activity: Activity) -> timedelta | None:
         """Return how long this activity waits; None if it does not take part."""
-        if activity.type in _NEVER_WAIT or is_continuation(activity):
+        if activity.type in _NEVER_WAIT or (activity.type == EVENT and is_continuation(activity)):
             return None
         return self._invoke_wait if activity.type == INVOKE else self._wait
 

@@ -30,7 +30,8 @@ class inside:  # noqa: N801  # it reads as the block that it opens
         self._part = _Part(owner, key)
 
     def __enter__(self) -> None:
-        running = [part for part in _parts.get() if part.is_running]
+        around = _parts.get()
+        running = [part for part in around if part.is_running] if around else ()
         self._token = _parts.set((*running, self._part))
 
     def __exit__(self, *error: object) -> None:
@@ -42,4 +43,6 @@ class inside:  # noqa: N801  # it reads as the block that it opens
 def is_inside(owner: object, key: Hashable) -> bool:
     """Return True in a block of this owner and key that is still running."""
     parts = _parts.get()
+    if not parts:
+        return False
     return any(part.is_running and part.owner is owner and part.key == key for part in parts)
