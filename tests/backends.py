@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from typing import Any
 
 import pytest
@@ -12,7 +12,20 @@ from botbuilder.core import Storage
 
 from botstate_ext.scopes.scope import StateScope
 from botstate_ext.storage import BlobStorage, MemoryStorage, as_state_storage
+from botstate_ext.storage.wrapper import StorageWrapper
 from tests.turns import context
+
+
+class OneByOne(StorageWrapper):
+    """A storage without its transactions."""
+
+    def __init__(self, storage: Any) -> None:
+        super().__init__(storage)
+        self.transactional = False
+
+    def transactional_for(self, keys: Collection[str]) -> bool:
+        return False
+
 
 BACKENDS = ("memory", "upstream memory", "blob", "upstream blob")
 

@@ -459,9 +459,11 @@ class Document:
         self._pending_writes.add(write)
         return write
 
-    def refuse_pending_write(self, write: PendingWrite) -> None:
-        """Note that the storage says that it did not make this write."""
-        self._pending_writes.add(write._replace(is_refused=True))
+    def settle_pending_write(self, write: PendingWrite, outcome: Outcome) -> PendingWrite:
+        """Note what became known of a write otherwise than by this document. Return it so."""
+        settled = write._replace(known=outcome)
+        self._pending_writes.add(settled)
+        return settled
 
     def confirm_pending_writes(self) -> dict[Outcome, list[PendingWrite]]:
         """After a fresh `fill`: return the pending writes by what became of them.

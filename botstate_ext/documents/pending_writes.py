@@ -27,7 +27,7 @@ class PendingWrite(NamedTuple):
     - ``etag``: the ETag that it asks for; None: absence.
     - ``anchor``: the id of the last write before it; None if the document names none.
     - ``is_repeatable``: it carries nothing that must not be stored twice.
-    - ``is_refused``: the storage says that it did not make it.
+    - ``known``: what the storage, or another document of the same step, says of it; None: nothing.
     """
 
     write_id: str
@@ -36,15 +36,15 @@ class PendingWrite(NamedTuple):
     changes: Changes
     removes: bool = False
     is_repeatable: bool = False
-    is_refused: bool = False
+    known: Outcome | None = None
 
     def outcome(self, etag: str | None, writes: Collection[str]) -> Outcome:
         """Return what became of this write, by the document's ETag (None: absent) and the ids of
         its last writes, as they were read later."""
         if self.write_id in writes or (self.removes and etag is None):
             return Outcome.STORED
-        if self.is_refused:
-            return Outcome.NOT_STORED
+        if self.known is not None:
+            return self.known
         if etag == self.etag:
             return Outcome.ON_ITS_WAY
         is_known = self.is_repeatable or (etag is not None and self._would_be_in(writes))
@@ -57,6 +57,31 @@ class PendingWrite(NamedTuple):
         after it. A list that is not full has lost none.
         """
         return len(writes) < WRITES_KEPT if self.anchor is None else self.anchor in writes
+
+
+class Trace(NamedTuple):
+    """The outcome of a write as one document tells it, and whether that document is there."""
+
+    outcome: Outcome
+    is_there: bool
+
+
+def joint_outcome(traces: Collection[Trace]) -> Outcome:
+    """Return the outcome of several writes that were sent as one step, all or none, by the traces
+    of all of them, read at one moment."""
+    there = {outcome for outcome, is_there in traces if is_there}
+    all_ = {outcome for outcome, _ in traces}
+    if Outcome.STORED in there or all_ == {Outcome.STORED}:
+        return Outcome.STORED
+    # Anyone may have removed a document: that it is absent proves nothing.
+    all_.discard(Outcome.STORED)
+    if all_ == {Outcome.ON_ITS_WAY}:
+        return Outcome.ON_ITS_WAY
+    # A document without its write tells for the others, and one with another ETag keeps the whole
+    # step from arriving.
+    if Outcome.NOT_STORED in all_ or Outcome.ON_ITS_WAY in there:
+        return Outcome.NOT_STORED
+    return Outcome.UNKNOWN
 
 
 class PendingWrites:

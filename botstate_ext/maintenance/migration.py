@@ -173,7 +173,7 @@ class Migration:
                 self._add_problem(info.key, f"property {name!r} would not be read: {reason}")
         else:
             is_rewritten = await write_until_stored(
-                work, document, decide, attempts=MAX_ATTEMPTS, fill=fill_expanded
+                work, {document: decide}, attempts=MAX_ATTEMPTS, fill=fill_expanded
             )
         return "rewritten" if is_rewritten else "unchanged"
 

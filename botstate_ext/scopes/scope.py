@@ -476,7 +476,9 @@ class StateScope(BotState):
             return Plan(apply_changes(found, changes), changes)
 
         async with work.writing(known):
-            await write_until_stored(work, document, decide, attempts=MAX_ATTEMPTS, holds_lock=True)
+            await write_until_stored(
+                work, {document: decide}, attempts=MAX_ATTEMPTS, holds_lock=True
+            )
             if known.is_loaded:
                 await refresh(work, known)
         return StateData._of(document)

@@ -159,6 +159,11 @@ class StateStorage(Storage):
         """
         raise NotImplementedError(f"{type(self).__name__} cannot write several items in one step.")
 
+    def transactional_for(self, keys: Collection[str]) -> bool:
+        """Return True if `write_many` writes the items of these keys in one step. Where several
+        storages act as one, this depends on the keys; elsewhere it is ``transactional``."""
+        return self.transactional
+
     async def aclose(self) -> None:
         """Close every connection that this storage opened. Closing twice is no error, and a storage
         that is used again opens again."""

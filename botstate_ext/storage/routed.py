@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -11,7 +11,7 @@ import msgspec
 from ..host.bases import Storage
 from .adapt import as_state_storage
 from .backend import page_size
-from .base import ANY, FLAGS, DueItems, ItemPage, StateStorage, StoredItem
+from .base import ANY, FLAGS, DueItems, ItemPage, ItemWrite, StateStorage, StoredItem
 from .parallel import all_outcomes, in_parallel
 
 
@@ -26,8 +26,9 @@ class RoutedStorage(StateStorage):
     An item that was written to another storage before its route existed is neither found nor
     listed.
 
-    Its flags are true if they are true of all the storages. Closing it closes all of them, and then
-    raises the first error, if any.
+    Its flags are true if they are true of all the storages. `write_many` writes items in one step
+    if one storage holds all of them and can do so: see `transactional_for`. Closing it closes all
+    of them, and then raises the first error, if any.
 
     :raises TypeError: a value is not a Storage.
     :raises ValueError: a channel id is empty or holds a "/".
@@ -46,7 +47,8 @@ class RoutedStorage(StateStorage):
         super().__init__(types=types)
         for flag in FLAGS:
             setattr(self, flag, all(getattr(storage, flag) for storage in self._all))
-        self.transactional = False  # no step spans two storages
+        # No step spans two storages.
+        self.transactional = self.transactional and len(self._all) == 1
 
     def storage_of(self, key: str) -> StateStorage:
         """Return the storage that holds the item with this key."""
@@ -72,6 +74,16 @@ class RoutedStorage(StateStorage):
 
     async def delete_if(self, key: str, *, etag: str = ANY) -> bool:
         return await self.storage_of(key).delete_if(key, etag=etag)
+
+    async def write_many(self, writes: Sequence[ItemWrite]) -> dict[str, str]:
+        storages = self._storages_of([write.key for write in writes])
+        if len(storages) > 1:
+            return await super().write_many(writes)
+        return await storages.pop().write_many(writes)
+
+    def transactional_for(self, keys: Collection[str]) -> bool:
+        storages = self._storages_of(keys)
+        return len(storages) == 1 and storages.pop().transactional_for(keys)
 
     async def list_page(
         self, prefix: str = "", *, limit: int | None = None, continuation_token: str | None = None
@@ -110,6 +122,9 @@ class RoutedStorage(StateStorage):
     def __repr__(self) -> str:
         routes = ", ".join(f"{channel!r}: {s!r}" for channel, s in self._routes.items())
         return f"<RoutedStorage {{{routes}}}, default {self._default!r}>"
+
+    def _storages_of(self, keys: Collection[str]) -> set[StateStorage]:
+        return {self.storage_of(key) for key in keys} or {self._default}
 
     async def _route_page(self, below: list[str], position: _Position, size: int) -> ItemPage:
         prefix = below[position.passed]

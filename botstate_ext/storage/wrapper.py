@@ -82,6 +82,9 @@ class StorageWrapper(StateStorage):
         key = writes[0].key if len(writes) == 1 else None
         return await self._run("put", key, lambda: self._storage.write_many(writes))
 
+    def transactional_for(self, keys: Collection[str]) -> bool:
+        return self._storage.transactional_for(keys)
+
     async def aclose(self) -> None:
         await self._storage.aclose()
 

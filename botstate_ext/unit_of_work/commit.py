@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from ..documents.document import Document
 from ..documents.merge import differ
 from ..documents.pending_writes import Changes
 from ..documents.revision import ConflictingProperties, merge_changes
+from ..errors import StateError
 from .write_loop import Plan, confirm_pending_writes, conflict, write_until_stored
 
 if TYPE_CHECKING:
@@ -18,43 +20,65 @@ MAX_ATTEMPTS: Final = 30
 
 
 async def commit(
-    work: UnitOfWork, document: Document, changes: Changes, *, force: bool = False
+    work: UnitOfWork, changes: Mapping[Document, Changes], *, force: bool = False
 ) -> None:
-    """Write these changes of a document, merged with what others wrote since it was read.
+    """Write the changes of each document, merged with what others wrote since it was read; those of
+    several documents in one step, all or none.
 
-    ``force`` writes the document even if nothing changed.
+    ``force`` writes each document even if nothing changed.
 
     :raises StateConflictError: they cannot be merged, or others were faster each time.
-    :raises StateStorageError: the storage failed. With ``maybe_written`` the write may be stored.
+    :raises StateStorageError: the storage failed. With ``maybe_written`` the step may be stored.
+        Of several documents, ``saved`` and ``not_saved`` of the error tell which were written.
     """
-    async with work.writing(document):
-        if document.has_pending_writes:
-            # Of an earlier save that failed: something else has read the document since.
-            confirm_pending_writes(work, document)
-            changes = _left(document, changes)
-        await write_until_stored(
-            work,
-            document,
-            _Commit(work, changes, force).decide,
-            attempts=MAX_ATTEMPTS,
-            holds_lock=True,
-        )
+    commits = {document: _Commit(work, its, force) for document, its in changes.items()}
+    async with work.writing(*commits):
+        try:
+            for document, each in commits.items():
+                if document.has_pending_writes:
+                    # Of an earlier save that failed: something else has read the document since.
+                    confirm_pending_writes(work, document)
+                    each.drop_stored(document)
+            await write_until_stored(
+                work,
+                {document: each.decide for document, each in commits.items()},
+                attempts=MAX_ATTEMPTS,
+                holds_lock=True,
+            )
+        except StateError as error:
+            if len(commits) > 1:
+                error.saved = tuple(d.key for d, each in commits.items() if each.is_done)
+                error.not_saved = tuple(d.key for d, each in commits.items() if not each.is_done)
+            raise
 
 
 class _Commit:
-    """Decides what to write of a document in one commit."""
+    """Decides what to write of a document in one commit.
+
+    - ``is_done``: True once nothing is left to write.
+    """
 
     def __init__(self, work: UnitOfWork, changes: Changes, force: bool) -> None:
         self._work, self._changes, self._force = work, changes, force
-        self._was_there = False
+        self._was_there = self.is_done = False
+
+    def drop_stored(self, document: Document) -> None:
+        """Drop the changes that an earlier write has stored."""
+        left = {n: t for n, t in self._changes.items() if differ(document.base_text(n), t)}
+        self._changes = left
 
     def decide(self, document: Document, attempt: int) -> Plan | None:
         """Return the stored texts with the changes; None if they say the same already.
 
         :raises StateConflictError: this turn may not be merged with what was written since.
         """
+        plan = self._plan(document, attempt)
+        self.is_done = plan is None
+        return plan
+
+    def _plan(self, document: Document, attempt: int) -> Plan | None:
         if attempt > 1:
-            self._changes = _left(document, self._changes)
+            self.drop_stored(document)
             if self._is_deleted(document):
                 # A default that was handed out does not bring a document back.
                 self._changes = document.without_defaults(self._changes)
@@ -108,8 +132,3 @@ class _Commit:
                 attempt,
                 "it was deleted since it was read, and what this turn changed is not brought back.",
             )
-
-
-def _left(document: Document, changes: Changes) -> Changes:
-    """Return the changes that no earlier write has stored."""
-    return {name: text for name, text in changes.items() if differ(document.base_text(name), text)}

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from ..errors import StateConflictError, StateError, StateStorageError
-from ..storage.base import ANY, ItemPage, StateStorage, StoredItem
+from ..storage.base import ANY, ItemPage, ItemWrite, StateStorage, StoredItem
 from ..storage.etags import check_condition, new_etag
 from ..storage.keycheck import check_etag, check_key, check_put
 from ..storage.parallel import all_outcomes
-from .replay_write import OVERTAKEN, Overtaken, StagedWrite, etag_of, take_back, write_one
+from ..storage.writes import check_conditions, check_writes
+from .replay_write import (
+    OVERTAKEN,
+    Overtaken,
+    StagedWrite,
+    etag_of,
+    take_back,
+    write_one,
+    write_together,
+)
 
 
 class ETags(NamedTuple):
@@ -33,6 +42,7 @@ class StagedStorage(StateStorage):
         super().__init__(types=storage._types)
         self.conditional, self.lists = storage.conditional, storage.lists
         self.metadata, self.any_bytes = storage.metadata, storage.any_bytes
+        self.transactional = storage.transactional
         self.storage = storage
         self._read: dict[str, StoredItem | None] = {}
         self._now: dict[str, StoredItem | None] = {}
@@ -83,6 +93,24 @@ class StagedStorage(StateStorage):
         self._now[key] = None
         return True
 
+    async def write_many(self, writes: Sequence[ItemWrite]) -> dict[str, str]:
+        if self._is_passing():
+            return await self.storage.write_many(writes)
+        check_writes(writes)
+        stored = await self.get_many([write.key for write in writes])
+        check_conditions(writes, {key: item.etag for key, item in stored.items()})
+        etags = {}
+        for write in writes:
+            item = None
+            if write.data is not None:
+                item = StoredItem(bytes(write.data), new_etag(), dict(write.metadata or {}))
+                etags[write.key] = item.etag
+            self._now[write.key] = item
+        return etags
+
+    def transactional_for(self, keys: Collection[str]) -> bool:
+        return self.storage.transactional_for(keys)
+
     async def list_page(
         self, prefix: str = "", *, limit: int | None = None, continuation_token: str | None = None
     ) -> ItemPage:
@@ -104,7 +132,8 @@ class StagedStorage(StateStorage):
         """Write all items that changed, if nobody else wrote any of them, or any of the keys in
         ``read``, since they were read. Without a change, no request is made.
 
-        Everyone writes the first of several items alone, in the order of their keys: of two turns
+        If the storage is transactional for them, they are written in one step. Otherwise everyone
+        writes the first of several items alone, in the order of their keys: of two turns
         that write the same items, the slower one finds out before it has written anything.
         Deletions come last. A deletion is never taken back: someone else may want it by then.
 
@@ -118,16 +147,21 @@ class StagedStorage(StateStorage):
             if item is not self._read[key]
         ]
         if writes:
-            await self._check(self._read.keys() & {*read, *(write.key for write in writes)})
+            keys = {write.key for write in writes}
+            to_check = self._read.keys() & {*read, *keys}
+            in_one_step = len(writes) > 1 and self.storage.transactional_for(keys)
+            if len(to_check) > 1 and not (in_one_step and to_check <= keys):
+                await self._check(to_check)  # otherwise the write itself finds out
             written: dict[StagedWrite, str | None] = {}
-            for batch in _batches(writes):
-                await self._write_batch(batch, written, writes)
+            if in_one_step:
+                written = await write_together(self.storage, writes)
+            else:
+                for batch in _batches(writes):
+                    await self._write_batch(batch, written, writes)
             self.stored = {w.key: ETags(etag_of(w.before), etag) for w, etag in written.items()}
         self._phase = "committed"
 
     async def _check(self, keys: set[str]) -> None:
-        if len(keys) == 1:
-            return  # the write itself finds out
         found = await self.storage.get_many(sorted(keys))
         for key in sorted(keys):
             if etag_of(found.get(key)) != etag_of(self._read[key]):

@@ -1,14 +1,16 @@
-"""StagedWrite: writes one item of a replayed turn's commit, and takes it back."""
+"""StagedWrite: writes an item of a replayed turn's commit, alone or with the others in one step, and
+takes it back."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from ..documents.metadata import parse_document
-from ..documents.pending_writes import Outcome, PendingWrite
+from ..documents.pending_writes import Outcome, PendingWrite, Trace, joint_outcome
 from ..errors import StateConflictError, StateDecodeError, StateError, StateStorageError
-from ..storage.base import ANY, StateStorage, StoredItem
+from ..storage.base import ANY, ItemWrite, StateStorage, StoredItem
 from .write_loop import unknown_outcome
 
 OVERTAKEN: Final = "someone else wrote it while this turn ran."
@@ -52,14 +54,64 @@ async def write_one(storage: StateStorage, write: StagedWrite) -> str | None:
         raise _unseen(again, after=failed) from again
     outcome = _outcome(write, now)
     if outcome is Outcome.STORED:
-        return None if now is None or now.data != _data(write.after) else now.etag
+        return _etag_if_last(write, now)
     has_failed = isinstance(failed, StateStorageError)
     # An ETag does not come back, but absence does: what creates an item may arrive whenever it is
     # deleted again.
     may_arrive = outcome is not Outcome.NOT_STORED or (has_failed and write.before is None)
     if failed.maybe_written and may_arrive:
-        raise failed if has_failed else unknown_outcome(write.key) from failed
+        if has_failed:
+            raise failed
+        raise unknown_outcome(write.key) from failed
     raise Overtaken(OVERTAKEN, key=write.key) from failed
+
+
+async def write_together(
+    storage: StateStorage, writes: Sequence[StagedWrite]
+) -> dict[StagedWrite, str | None]:
+    """Write several items in one step, all or none. Return the new ETag of each, as `write_one`.
+
+    :raises Overtaken: someone else wrote some of them since they were read; nothing was written.
+    :raises StateStorageError: the storage failed. With ``maybe_written`` all may be written.
+        ``not_saved`` names all of them.
+    """
+    try:
+        return await _write_together(storage, writes)
+    except StateError as error:
+        error.not_saved = tuple(write.key for write in writes)
+        raise
+
+
+async def _write_together(
+    storage: StateStorage, writes: Sequence[StagedWrite]
+) -> dict[StagedWrite, str | None]:
+    try:
+        etags = await storage.write_many([_item_write(write) for write in writes])
+    except StateConflictError as lost:
+        failed: StateConflictError | StateStorageError = lost
+    except StateStorageError as error:
+        if not error.maybe_written:
+            raise
+        failed = error
+    else:
+        return {write: etags.get(write.key) for write in writes}
+    try:
+        now = await storage.get_many([write.key for write in writes])
+    except StateStorageError as again:
+        raise _unseen(again, after=failed) from again
+    traces = [Trace(_outcome(write, now.get(write.key)), write.key in now) for write in writes]
+    outcome = joint_outcome(traces)
+    if outcome is Outcome.STORED:
+        return {write: _etag_if_last(write, now.get(write.key)) for write in writes}
+    has_failed = isinstance(failed, StateStorageError)
+    # Here as well: absence may come back.
+    may_arrive = has_failed and all(_may_hold_again(write, now) for write in writes)
+    if failed.maybe_written and (may_arrive or outcome is not Outcome.NOT_STORED):
+        if has_failed:
+            raise failed
+        raise unknown_outcome(writes[0].key) from failed
+    keys = failed.keys if isinstance(failed, StateConflictError) else ()
+    raise Overtaken(OVERTAKEN, key=keys[0] if keys else writes[0].key, keys=keys) from failed
 
 
 async def take_back(
@@ -91,14 +143,19 @@ async def take_back(
 
 
 async def _send(storage: StateStorage, write: StagedWrite) -> str | None:
-    before, after = write.before, write.after
+    item = _item_write(write)
+    if item.data is None:
+        await storage.delete_if(item.key, etag=item.etag or ANY)
+        return None
+    return await storage.put_if(item.key, item.data, etag=item.etag, metadata=item.metadata)
+
+
+def _item_write(write: StagedWrite) -> ItemWrite:
+    etag, after = etag_of(write.before), write.after
     if after is None:
         # Gone already is gone: someone else's deletion and this one are the same.
-        await storage.delete_if(write.key, etag=ANY if before is None else before.etag)
-        return None
-    return await storage.put_if(
-        write.key, after.data, etag=etag_of(before), metadata=after.metadata
-    )
+        return ItemWrite(write.key, None, etag or ANY)
+    return ItemWrite(write.key, after.data, etag, after.metadata)
 
 
 def _outcome(write: StagedWrite, now: StoredItem | None) -> Outcome:
@@ -134,5 +191,13 @@ def etag_of(item: StoredItem | None) -> str | None:
     return None if item is None else item.etag
 
 
-def _data(item: StoredItem | None) -> bytes | None:
-    return None if item is None else item.data
+def _etag_if_last(write: StagedWrite, now: StoredItem | None) -> str | None:
+    """Return the ETag of an item that is stored; None if it is deleted, or written again since."""
+    is_last = now is not None and write.after is not None and now.data == write.after.data
+    return etag_of(now) if is_last else None
+
+
+def _may_hold_again(write: StagedWrite, now: Mapping[str, StoredItem]) -> bool:
+    """Return True if the condition of a write holds, or may hold again some day."""
+    etag = etag_of(now.get(write.key))
+    return etag_of(write.before) in (None, etag) or (write.after is None and etag is None)

@@ -30,5 +30,5 @@ async def rewrite(
     :raises StateStorageError: the storage failed.
     """
     return await write_until_stored(
-        work, document, lambda found, _: decide(found), attempts=MAX_ATTEMPTS
+        work, {document: lambda found, _: decide(found)}, attempts=MAX_ATTEMPTS
     )

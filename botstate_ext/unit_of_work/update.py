@@ -54,7 +54,7 @@ async def update(
         held = document if document.adopt(fresh, name) else fresh
 
     await write_until_stored(
-        work, fresh, decide, attempts=MAX_ATTEMPTS, seconds=MAX_SECONDS, finish=finish
+        work, {fresh: decide}, attempts=MAX_ATTEMPTS, seconds=MAX_SECONDS, finish=finish
     )
     return held.get(name, policy)
 

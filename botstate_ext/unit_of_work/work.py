@@ -129,14 +129,16 @@ class UnitOfWork:
     async def save(
         self, documents: Iterable[Document] | None = None, *, force: bool = False
     ) -> None:
-        """Write the documents that changed, in parallel, each under its ETag.
+        """Write the documents that changed, each under its ETag: in one step, all or none, if the
+        storage is transactional for them, and in parallel otherwise.
 
-        Everything is encoded before anything is written. The document that notes the turn's
-        activity as handled is written after the others, so that a turn that failed is not noted.
+        Everything is encoded before anything is written. In parallel, the document that notes the
+        turn's activity as handled is written after the others, so that a turn that failed is not
+        noted.
 
         :raises StateEncodeError: a value cannot be stored; nothing was written.
         :raises StateTooLargeError: a change goes over a limit; nothing was written. Only where it
-            is merged with what someone else wrote, other documents may have been.
+            is merged with what someone else wrote, other documents may have been, in parallel.
         :raises StateConflictError: a change could not be merged with what someone else wrote.
         :raises StateStorageError: the storage failed.
             ``saved`` and ``not_saved`` of the error tell which documents were written.
@@ -151,8 +153,8 @@ class UnitOfWork:
         for document, changes in plans:
             if document.policies.has_limits:
                 check_limits(document, apply_changes(document, changes), changes)
-        if len(plans) == 1:
-            await commit(self, *plans[0], force=force)
+        if len(plans) == 1 or self.storage.transactional_for([d.key for d, _ in plans]):
+            await commit(self, dict(plans), force=force)
         elif plans:
             marked = [plan for plan in plans if plan[0].marks]
             others = [plan for plan in plans if not plan[0].marks]
@@ -165,7 +167,7 @@ class UnitOfWork:
 
     async def _commit_all(self, plans: list[_Plan], *, force: bool) -> list[Any]:
         """Return the outcome of each commit: None, or its error."""
-        commits = (commit(self, *plan, force=force) for plan in plans)
+        commits = (commit(self, dict([plan]), force=force) for plan in plans)
         return list(await asyncio.gather(*commits, return_exceptions=True))
 
     async def commit(self) -> None:
@@ -188,13 +190,16 @@ class UnitOfWork:
                     WriteEvent(location, {}, etag_before=etag, etag=None, is_removed=True)
                 )
 
-    def writing(self, document: Document) -> Writing:
-        """Return the lock of a document, to be held while it is written and the answer is noted.
+    def writing(self, *documents: Document) -> Writing:
+        """Return the lock of these documents, to be held while they are written and the answer is
+        noted.
 
         Without it, tasks of one turn could note their answers in another order than the storage
         gave them. Events are emitted after the lock is released, so that a handler may write the
-        document."""
-        return Writing(self._writing.setdefault(document.key, asyncio.Lock()), self)
+        documents."""
+        # Everyone takes several locks in the same order, so that no two wait for each other.
+        keys = sorted(document.key for document in documents)
+        return Writing([self._writing.setdefault(key, asyncio.Lock()) for key in keys], self)
 
     async def emit(self) -> None:
         """Call the handlers of ``on_saved`` with the events of the writes so far."""
@@ -207,19 +212,30 @@ class UnitOfWork:
 
 
 class Writing:
-    """A document's lock. Events are emitted when it is released."""
+    """The lock of one document or several. Events are emitted when it is released."""
 
-    __slots__ = ("_lock", "_work")
+    __slots__ = ("_held", "_locks", "_work")
 
-    def __init__(self, lock: asyncio.Lock, work: UnitOfWork) -> None:
-        self._lock, self._work = lock, work
+    def __init__(self, locks: Sequence[asyncio.Lock], work: UnitOfWork) -> None:
+        self._locks, self._work = locks, work
+        self._held: list[asyncio.Lock] = []
 
     async def __aenter__(self) -> None:
-        await self._lock.acquire()
+        try:
+            for lock in self._locks:
+                await lock.acquire()
+                self._held.append(lock)
+        except BaseException:
+            self._release()
+            raise
 
     async def __aexit__(self, *raised: object) -> None:
-        self._lock.release()
+        self._release()
         await self._work.emit()
+
+    def _release(self) -> None:
+        while self._held:
+            self._held.pop().release()
 
 
 class _Batch:

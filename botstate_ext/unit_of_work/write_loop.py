@@ -1,23 +1,25 @@
-"""The one loop in which a document is written: read it, decide, write under its ETag; again if
-someone else was faster. A write whose answer was lost is recognised, and never made twice."""
+"""The one loop in which documents are written: read them, decide, write under their ETags in one
+step; again if someone else was faster. A step whose answer was lost is recognised, and never made
+twice."""
 
 from __future__ import annotations
 
 import asyncio
 import math
 import secrets
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from ..documents.document import Document
 from ..documents.pending_expiry import Expiring
-from ..documents.pending_writes import Changes, Outcome, PendingWrite
+from ..documents.pending_writes import Changes, Outcome, PendingWrite, Trace, joint_outcome
 from ..documents.revision import Revision, build_revision, warn_of_limits
 from ..errors import StateConflictError, StateError, StateStorageError
-from ..storage.base import ANY, StateStorage, StoredItem
+from ..storage.base import ANY, ItemWrite, StateStorage, StoredItem
 from ..storage.waiting import BackOff, maybe_await
 from .save_events import DocumentLocation, WriteEvent
 
@@ -52,11 +54,27 @@ Decide: TypeAlias = Callable[[Document, int], "Plan | Awaitable[Plan | None] | N
 of the attempt, from 1, and may be async."""
 
 
-class LostWrite(NamedTuple):
-    """A write that lost a race, or got no answer."""
+@dataclass(slots=True)
+class SentWrite:
+    """A document's part of a step that was sent."""
 
+    document: Document
+    plan: Plan
+    revision: Revision
     write: PendingWrite
+
+
+class LostStep(NamedTuple):
+    """A step, of one document or several, that lost a race or got no answer."""
+
+    sent: list[SentWrite]
     error: StateConflictError | StateStorageError
+
+    def beaten(self) -> list[SentWrite]:
+        """Return the writes that lost a race, as the storage says; all, if it does not say."""
+        if len(self.sent) == 1 or not isinstance(self.error, StateConflictError):
+            return self.sent
+        return [each for each in self.sent if each.document.key in self.error.keys] or self.sent
 
 
 def fill(document: Document, item: StoredItem | None, now: datetime) -> None:
@@ -66,8 +84,7 @@ def fill(document: Document, item: StoredItem | None, now: datetime) -> None:
 
 async def write_until_stored(
     work: UnitOfWork,
-    document: Document,
-    decide: Decide,
+    decisions: Mapping[Document, Decide],
     *,
     attempts: int,
     seconds: float = math.inf,
@@ -75,98 +92,191 @@ async def write_until_stored(
     finish: Callable[[], Any] | None = None,
     fill: Fill = fill,
 ) -> bool:
-    """Write what ``decide`` returns; if someone was faster, read the document again and decide
+    """Write the plan that each document's ``decide`` returns; all plans in one step, all or none.
+    If someone was faster, read the documents that lost again, decide on them again, and try all
     again. Return False if there was nothing to write.
 
-    ``holds_lock``: the caller holds the document's lock; otherwise it is held for each write.
+    ``holds_lock``: the caller holds the documents' lock; otherwise it is held for each write.
     ``finish``, which may be async, is called under that lock when all is stored.
 
     :raises StateConflictError: others were faster ``attempts`` times, or for ``seconds``.
-    :raises StateStorageError: the storage failed. With ``maybe_written`` the write may be stored,
+    :raises StateStorageError: the storage failed. With ``maybe_written`` the step may be stored,
         and nothing tells any more if it is.
     """
     end, attempt = monotonic() + seconds, 0
-    if not document.is_loaded:
-        await refresh(work, document, fill=fill)
+    unread = [document for document in decisions if not document.is_loaded]
+    if unread:
+        await refresh(work, *unread, fill=fill)
+    plans = await _decide(decisions, list(decisions), attempt=1)
     while True:
         attempt += 1
-        plan = await maybe_await(decide(document, attempt))
-        async with nullcontext() if holds_lock else work.writing(document):
-            lost = None if plan is None else await try_write(work, document, plan)
+        async with nullcontext() if holds_lock else work.writing(*decisions):
+            lost = await try_write(work, plans) if plans else None
             is_stored = lost is None
             if lost is not None and lost.error.maybe_written:
-                # At once: the more others write, the less the document tells.
-                is_stored = await reconcile_lost_answer(work, document, lost, fill=fill)
+                # At once: the more others write, the less the documents tell.
+                is_stored = await reconcile_lost_answer(work, lost, fill=fill)
             if lost is None or is_stored:
                 if finish is not None:
                     await maybe_await(finish())
-                return plan is not None
+                return bool(plans)
         # Before the next look, not after it: what has aged by a pause is stale when it is written.
         await work.pause(attempt)
-        async with nullcontext() if holds_lock else work.writing(document):
-            if await reconcile_lost_answer(work, document, lost, fill=fill):
+        async with nullcontext() if holds_lock else work.writing(*decisions):
+            if await reconcile_lost_answer(work, lost, fill=fill):
                 await maybe_await(None if finish is None else finish())
                 return True
         if attempt >= attempts or monotonic() >= end:
-            raise exhausted(document, plan.changes if plan else {}, attempt)
+            raise exhausted(lost, attempt)
+        again = _to_decide_again(lost)
+        plans = {each.document: each.plan for each in lost.sent if each.document not in again}
+        plans |= await _decide(decisions, again, attempt=attempt + 1)
 
 
-async def try_write(work: UnitOfWork, document: Document, plan: Plan) -> LostWrite | None:
-    """Write a document under its ETag, once. Return None if it is written; otherwise the write that
-    lost a race, or got no answer.
+async def _decide(
+    decisions: Mapping[Document, Decide], documents: Collection[Document], *, attempt: int
+) -> dict[Document, Plan]:
+    """Return the plans for these documents, without those of which nothing is to be written.
+
+    :raises StateConflictError: a decision refused; ``keys`` names all documents of which one did.
+    """
+    plans: dict[Document, Plan] = {}
+    refused: list[StateConflictError] = []
+    for document in documents:
+        try:
+            plan = await maybe_await(decisions[document](document, attempt))
+        except StateConflictError as error:  # noqa: PERF203 - each is asked, to name all
+            refused.append(error)
+        else:
+            if plan is not None:
+                plans[document] = plan
+    if refused:
+        raise _joined(refused) if len(refused) > 1 else refused[0]
+    return plans
+
+
+def _to_decide_again(lost: LostStep) -> list[Document]:
+    """Return the documents that are not as they were when the step was decided on, in order."""
+    is_race = isinstance(lost.error, StateConflictError)
+    beaten = {each.document for each in lost.beaten()} if is_race else set()
+    return [
+        each.document
+        for each in lost.sent
+        if each.document in beaten or each.document.etag != each.write.etag
+    ]
+
+
+async def try_write(work: UnitOfWork, plans: Mapping[Document, Plan]) -> LostStep | None:
+    """Write documents under their ETags, once, in one step. Return None if they are written;
+    otherwise the step that lost a race, or got no answer.
 
     :raises StateStorageError: the storage failed, and nothing was written.
     """
-    write_id = secrets.token_urlsafe(9)
-    revision = build_revision(
-        document,
-        plan.stored,
-        plan.changes,
-        write_id,
-        work.stamp(),
-        reference=_reference(work, document, plan.changes),
-        expiring=plan.expiring,
-        disposes=plan.disposes,
-    )
-    write = document.add_pending_write(write_id, plan.changes, removes=revision.removes)
+    sent = _prepared(work, plans)
     try:
-        etag = await _send(work.storage, document, revision)
+        etags = await _send(work.storage, sent)
     except StateError as error:
         if not getattr(error, "maybe_written", False):
-            document.refuse_pending_write(write)
+            _settle(sent, Outcome.NOT_STORED)
         if isinstance(error, StateConflictError):
-            return LostWrite(write, error)
+            return LostStep(sent, error)
         if isinstance(error, StateStorageError) and error.maybe_written:
-            return LostWrite(write, error)
+            return LostStep(sent, error)
         raise
-    before = document.stored
-    if work.events.handlers.has_listeners:
-        work.events.add(_event(document, revision, etag))
-    document.record_write(revision.stored, revision.metadata, etag, plan.changes)
-    if document.policies.has_limits:
-        warn_of_limits(before, document, plan.changes)
+    for document, plan, revision in ((each.document, each.plan, each.revision) for each in sent):
+        etag, before = etags.get(document.key), document.stored
+        if work.events.handlers.has_listeners:
+            work.events.add(_event(document, revision, etag))
+        document.record_write(revision.stored, revision.metadata, etag, plan.changes)
+        if document.policies.has_limits:
+            warn_of_limits(before, document, plan.changes)
     return None
 
 
-async def reconcile_lost_answer(
-    work: UnitOfWork, document: Document, lost: LostWrite, *, fill: Fill = fill
-) -> bool:
-    """Read the document again and return True if the lost write is stored after all.
+def _prepared(work: UnitOfWork, plans: Mapping[Document, Plan]) -> list[SentWrite]:
+    """Return what is to be sent of each plan, noted as pending.
 
-    :raises StateStorageError: the write may be stored or may still arrive; or the read failed.
+    :raises StateTooLargeError: a change takes a document over a limit; nothing is noted.
     """
-    await refresh(work, document, after=lost.error, fill=fill)
-    stored = confirm_pending_writes(work, document)
-    if any(write.write_id == lost.write.write_id for write in stored):
+    ready = []
+    for document, plan in plans.items():
+        write_id = secrets.token_urlsafe(9)
+        revision = build_revision(
+            document,
+            plan.stored,
+            plan.changes,
+            write_id,
+            work.stamp(),
+            reference=_reference(work, document, plan.changes),
+            expiring=plan.expiring,
+            disposes=plan.disposes,
+        )
+        ready.append((document, plan, revision, write_id))
+    return [
+        SentWrite(
+            document,
+            plan,
+            revision,
+            document.add_pending_write(write_id, plan.changes, removes=revision.removes),
+        )
+        for document, plan, revision, write_id in ready
+    ]
+
+
+async def reconcile_lost_answer(work: UnitOfWork, lost: LostStep, *, fill: Fill = fill) -> bool:
+    """Read the documents that lost again and return True if the step is stored after all.
+
+    :raises StateStorageError: the step may be stored or may still arrive; or the read failed.
+    """
+    seen = lost.beaten() if not lost.error.maybe_written else lost.sent
+    await refresh(work, *(each.document for each in seen), after=lost.error, fill=fill)
+    if len(seen) < len(lost.sent) and _outcome_of(seen) is Outcome.STORED:
+        # The trace of our own step was taken for someone else's write: all of it is stored.
+        seen = lost.sent
+        await refresh(work, *(each.document for each in seen), after=lost.error, fill=fill)
+    outcome = _outcome_of(seen)
+    if outcome in (Outcome.STORED, Outcome.NOT_STORED):
+        _settle(seen, outcome)
+    for each in seen:
+        confirm_pending_writes(work, each.document)
+    if outcome is Outcome.STORED:
         return True
-    failed = isinstance(lost.error, StateStorageError)
-    outcome = lost.write.outcome(document.etag, document.metadata.writes)
-    # An ETag does not come back, but absence does: a write that creates the document arrives
-    # whenever that is deleted again.
-    may_arrive = outcome is Outcome.ON_ITS_WAY or (failed and lost.write.etag is None)
-    if lost.error.maybe_written and may_arrive:
-        raise lost.error if failed else unknown_outcome(document.key) from lost.error
+    if lost.error.maybe_written:
+        failed = isinstance(lost.error, StateStorageError)
+        # An ETag does not come back, but absence does: a step that only creates documents arrives
+        # whenever those are deleted again.
+        may_arrive = failed and all(_may_hold_again(each) for each in seen)
+        if outcome is not Outcome.NOT_STORED or may_arrive:
+            if failed:
+                raise lost.error
+            raise unknown_outcome(seen[0].document.key) from lost.error
     return False
+
+
+def _outcome_of(sent: Sequence[SentWrite]) -> Outcome:
+    """Return the outcome of a step, by its documents as they were just read."""
+    traces = []
+    for each in sent:
+        document, write = each.document, each.write
+        if len(sent) > 1:
+            write = write._replace(is_repeatable=False)  # true, but tells nothing of the others
+        outcome = write.outcome(document.etag, document.metadata.writes)
+        traces.append(Trace(outcome, document.etag is not None))
+    joint = joint_outcome(traces)
+    if joint is Outcome.UNKNOWN and all(each.write.is_repeatable for each in sent):
+        return Outcome.NOT_STORED
+    return joint
+
+
+def _settle(sent: Iterable[SentWrite], outcome: Outcome) -> None:
+    for each in sent:
+        each.write = each.document.settle_pending_write(each.write, outcome)
+
+
+def _may_hold_again(sent: SentWrite) -> bool:
+    """Return True if the condition of a write holds, or may hold again some day."""
+    etag = sent.document.etag
+    return sent.write.etag in (None, etag) or (sent.write.removes and etag is None)
 
 
 def confirm_pending_writes(work: UnitOfWork, document: Document) -> list[PendingWrite]:
@@ -187,22 +297,24 @@ def confirm_pending_writes(work: UnitOfWork, document: Document) -> list[Pending
 
 
 async def refresh(
-    work: UnitOfWork, document: Document, *, after: Exception | None = None, fill: Fill = fill
+    work: UnitOfWork, *documents: Document, after: Exception | None = None, fill: Fill = fill
 ) -> None:
-    """Read what is stored now.
+    """Read what is stored of these documents now, at one moment.
 
     :raises StateStorageError: the read failed. If it follows a write without an answer, that
         write's error is raised.
     """
     try:
-        item = await work.storage.get(document.key)
+        items = await work.storage.get_many([document.key for document in documents])
     except StateStorageError as again:
         if isinstance(after, StateStorageError):
             raise after from again
         # A lost race may be the trace of our own write, which the driver had sent twice.
         again.maybe_written = after is not None
         raise
-    fill(document, item, work.clock())
+    now = work.clock()
+    for document in documents:
+        fill(document, items.get(document.key), now)
 
 
 def unknown_outcome(key: str) -> StateStorageError:
@@ -229,9 +341,25 @@ def conflict(
     )
 
 
-def exhausted(document: Document, changes: Iterable[str], attempts: int) -> StateConflictError:
+def exhausted(lost: LostStep, attempts: int) -> StateConflictError:
     """Return the error of a race that was lost each time."""
-    return conflict(document, changes, attempts, f"others were faster {attempts} times.")
+    reason = f"others were faster {attempts} times."
+    return _joined(
+        [conflict(each.document, each.plan.changes, attempts, reason) for each in lost.beaten()]
+    )
+
+
+def _joined(errors: Sequence[StateConflictError]) -> StateConflictError:
+    """Return the first of these errors, with the keys of all."""
+    first = errors[0]
+    return StateConflictError(
+        first.reason,
+        key=first.key,
+        keys=[key for error in errors for key in error.keys],
+        scope=first.scope,
+        properties=first.properties,
+        attempts=first.attempts,
+    )
 
 
 async def back_off(attempt: int) -> None:
@@ -258,10 +386,20 @@ def _reference(work: UnitOfWork, document: Document, changes: Changes) -> dict[s
     return None
 
 
-async def _send(storage: StateStorage, document: Document, revision: Revision) -> str | None:
+async def _send(storage: StateStorage, sent: Sequence[SentWrite]) -> dict[str, str]:
+    """Write all, and return the new ETags by key, without those of removed documents."""
+    if len(sent) > 1:
+        return await storage.write_many([_item_write(each) for each in sent])
+    item = _item_write(sent[0])
+    if item.data is None:
+        await storage.delete_if(item.key, etag=item.etag or ANY)
+        return {}
+    etag = await storage.put_if(item.key, item.data, etag=item.etag, metadata=item.metadata)
+    return {item.key: etag}
+
+
+def _item_write(sent: SentWrite) -> ItemWrite:
+    document, revision = sent.document, sent.revision
     if revision.removes:
-        await storage.delete_if(document.key, etag=document.etag or ANY)
-        return None
-    return await storage.put_if(
-        document.key, revision.text, etag=document.etag, metadata=revision.item_metadata
-    )
+        return ItemWrite(document.key, None, document.etag or ANY)
+    return ItemWrite(document.key, revision.text, document.etag, revision.item_metadata)

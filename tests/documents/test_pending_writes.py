@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from botstate_ext.documents.metadata import WRITES_KEPT
-from botstate_ext.documents.pending_writes import Outcome, PendingWrite, PendingWrites
+from botstate_ext.documents.pending_writes import (
+    Outcome,
+    PendingWrite,
+    PendingWrites,
+    Trace,
+    joint_outcome,
+)
 
 K = WRITES_KEPT
 
@@ -50,9 +56,9 @@ def test_it_says_stored_or_not_only_where_that_is_so(
 
 
 def test_what_the_storage_refused_is_not_stored_unless_it_is_found() -> None:
-    write = PendingWrite("ours", "e0", "gone", {"a": b"1"}, is_refused=True)
+    write = PendingWrite("ours", "e0", "gone", {"a": b"1"}, known=Outcome.NOT_STORED)
     assert write.outcome("e1", ["other"] * K) is Outcome.NOT_STORED
-    assert write._replace(is_refused=False).outcome("e1", ["other"] * K) is Outcome.UNKNOWN
+    assert write._replace(known=None).outcome("e1", ["other"] * K) is Outcome.UNKNOWN
     assert write.outcome("e1", ["ours"]) is Outcome.STORED
 
 
@@ -83,3 +89,39 @@ def test_what_may_still_arrive_or_is_unknown_stays_pending() -> None:
     assert [w.write_id for each in again.values() for w in each] == ["on its way", "unknown"]
     pending.clear()
     assert not pending
+
+
+@given(
+    documents=st.lists(
+        st.tuples(st.integers(0, 2 * K), st.integers(0, 2 * K), st.booleans(), st.booleans()),
+        min_size=1,
+        max_size=4,
+    ),
+    is_made=st.booleans(),
+)
+def test_a_step_is_said_to_be_stored_or_not_only_where_that_is_so(
+    documents: list[tuple[int, int, bool, bool]], is_made: bool
+) -> None:
+    """Of each document: how many wrote before and after, if it is removed by the step, or after."""
+    traces = []
+    for before, after, removes, is_removed in documents:
+        ids = [f"before {n}" for n in range(before)][-K:]
+        write = PendingWrite(
+            "ours", "e0" if before else None, ids[-1] if ids else None, {}, removes
+        )
+        etag, writes = write.etag, ids
+        if is_made:
+            etag, writes = (None, []) if removes else ("e1", [*ids, "ours"][-K:])
+        for n in range(after):
+            etag, writes = "e2", [*writes, f"after {n}"][-K:]
+        if is_removed and etag not in (None, "e0"):
+            etag, writes = None, []
+        traces.append(Trace(write.outcome(etag, writes), etag is not None))
+    outcome = joint_outcome(traces)
+    if any(there for _, there in traces):
+        if outcome is Outcome.STORED:
+            assert is_made
+        elif outcome is Outcome.NOT_STORED:
+            assert not is_made
+    if len(traces) == 1:
+        assert outcome is traces[0].outcome

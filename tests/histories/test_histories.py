@@ -90,6 +90,9 @@ def test_what_is_applied_twice_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
         return {outcome: [] for outcome in Outcome}
 
     monkeypatch.setattr(Document, "confirm_pending_writes", forgetful)
+    monkeypatch.setattr(
+        "botstate_ext.unit_of_work.write_loop.joint_outcome", lambda _: Outcome.NOT_STORED
+    )
     echoing = Weather(echoes=0.3)
     told = found_in(
         make_storage=lambda history, random, _: SimulatedStorage(history, random, echoing)

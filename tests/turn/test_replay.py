@@ -28,6 +28,7 @@ from botstate_ext.storage import MemoryStorage, StateStorage
 from botstate_ext.storage.waiting import BackOff
 from botstate_ext.testing import CountingStorage, FaultyStorage
 from botstate_ext.turn.replay import MAX_ATTEMPTS
+from tests.backends import OneByOne
 from tests.turns import Bot, context, message
 
 KEY = "test/conversations/conv"
@@ -40,7 +41,7 @@ def memory() -> MemoryStorage:
 
 @pytest.fixture
 def counting(memory: MemoryStorage) -> CountingStorage:
-    return CountingStorage(memory)
+    return CountingStorage(OneByOne(memory))
 
 
 @pytest.fixture

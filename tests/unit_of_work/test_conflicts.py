@@ -12,7 +12,7 @@ from botstate_ext import StateConflictError, StateMiddleware, StateScopes, State
 from botstate_ext.storage import MemoryStorage, StateStorage
 from botstate_ext.testing import FaultyStorage
 from botstate_ext.unit_of_work.commit import MAX_ATTEMPTS
-from tests.backends import body, read_all
+from tests.backends import OneByOne, body, read_all
 from tests.turns import Bot, context, save_all
 
 KEY = "test/users/user"
@@ -70,7 +70,7 @@ async def test_deleted_meanwhile_raises_in_every_mode_if_it_was_changed(mode: An
 
 
 async def test_the_error_of_several_documents_says_which_were_saved() -> None:
-    faulty = FaultyStorage(MemoryStorage())
+    faulty = FaultyStorage(OneByOne(MemoryStorage()))
     states = StateScopes(faulty)
     order, turn = states.shared.create_property("order"), context()
     for id_ in ("1", "2", "3"):

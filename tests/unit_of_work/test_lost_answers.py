@@ -12,6 +12,7 @@ from botstate_ext import StateConflictError, StateData, StateMiddleware, StateSc
 from botstate_ext import StateStorageError as StorageError
 from botstate_ext.documents.metadata import WRITES_KEPT
 from botstate_ext.storage import MemoryStorage
+from tests.backends import OneByOne
 from tests.turns import Bot, context
 
 KEY = "test/users/user"
@@ -162,7 +163,7 @@ async def test_a_replay_that_cannot_be_taken_back_for_sure_says_so() -> None:
     """The first document is written, the second loses its race; so many write to the first before
     it is taken back that nobody can tell if it was."""
     memory = MemoryStorage()
-    states = StateScopes(memory)
+    states = StateScopes(OneByOne(memory))
     a, b = (states.shared.create_property("log", list[str]).at(id_) for id_ in "ab")
     for log in (a, b):
         await log.update(context(), lambda items: ["old"], default=list)

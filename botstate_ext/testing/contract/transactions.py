@@ -18,7 +18,7 @@ class TransactionContract:
     """Tests ``write_many``."""
 
     async def test_without_transactions_it_says_so(self, storage: StateStorage, key: str) -> None:
-        needs(not storage.transactional, "it has transactions")
+        needs(not storage.transactional_for([key]), "it has transactions")
         with pytest.raises(NotImplementedError):
             await storage.write_many([ItemWrite(key, b"{}", None)])
         assert await storage.get(key) is None
