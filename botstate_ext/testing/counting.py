@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import timedelta
 
-from ..storage.base import StateStorage, StoredItem
+from ..storage.base import ItemWrite, StateStorage, StoredItem
 from ..storage.wrapper import Operation, StorageWrapper, T
 
 
@@ -41,6 +41,11 @@ class CountingStorage(StorageWrapper):
         self.bodies += len(items)
         self.bytes_read += sum(len(item.data) for item in items.values())
         return items
+
+    async def write_many(self, writes: Sequence[ItemWrite]) -> dict[str, str]:
+        if len(writes) > 1:  # of one, `_run` counts the key
+            self.keys_written.update(write.key for write in writes)
+        return await super().write_many(writes)
 
     async def _run(
         self, operation: Operation, key: str | None, call: Callable[[], Awaitable[T]]

@@ -1,5 +1,5 @@
-"""StagedWrite: writes an item of a replayed turn's commit, alone or with the others in one step, and
-takes it back."""
+"""StagedWrite: writes an item of a replayed turn's commit, alone or with the others in one step,
+and takes it back."""
 
 from __future__ import annotations
 

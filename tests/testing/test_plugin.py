@@ -108,7 +108,7 @@ async def test_what_the_bot_raises_comes_out(chat: Chat, remembered: Any) -> Non
 
 async def test_the_storage_counts(chat: Chat, state_storage: CountingStorage) -> None:
     await chat.say("Ann")
-    assert state_storage.operations["put"] == 2  # the user and the conversation
+    assert state_storage.operations["put"] == 1  # the user and the conversation, in one step
     assert state_storage.keys_written["test/users/ann"] == 1
 
 
