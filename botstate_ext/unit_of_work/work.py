@@ -153,9 +153,11 @@ class UnitOfWork:
         for document, changes in plans:
             if document.policies.has_limits:
                 check_limits(document, apply_changes(document, changes), changes)
+        if not plans:
+            return
         if len(plans) == 1 or self.storage.transactional_for([d.key for d, _ in plans]):
             await commit(self, dict(plans), force=force)
-        elif plans:
+        else:
             marked = [plan for plan in plans if plan[0].marks]
             others = [plan for plan in plans if not plan[0].marks]
             outcomes = await self._commit_all(others, force=force)
