@@ -8,7 +8,7 @@ from importlib import import_module
 from . import report
 
 QUICK = ("cpu", "round_trips", "startup", "jsonpath")
-LONG = ("soak", "sweep", "concurrency")
+LONG = ("blob", "soak", "sweep", "concurrency")
 
 
 def main(names: list[str]) -> None:

@@ -28,8 +28,8 @@ ORDER: Final = "1"
 MAYBE: Final = ", maybe written"
 """Ends the name of a failure after which the item may be in the order."""
 
-Append: TypeAlias = Callable[[str], Awaitable[None]]
-"""Appends one item in a turn; returns when it is acknowledged."""
+Append: TypeAlias = Callable[[str, str], Awaitable[None]]
+"""Appends one item in a turn of a conversation; returns when it is acknowledged."""
 
 # Forked from one process that has imported everything: a start takes milliseconds, not seconds.
 _processes: Final = multiprocessing.get_context("forkserver")
@@ -76,9 +76,9 @@ class Outcome:
 class Worker:
     """One such process. It begins when it is told to."""
 
-    def __init__(self, way: str, place: Place, name: str, count: int) -> None:
+    def __init__(self, way: str, place: Place, name: str, count: int, writers: int) -> None:
         self._pipe, theirs = _processes.Pipe()
-        arguments = (way, place, name, count, theirs)
+        arguments = (way, place, name, count, writers, theirs)
         self.process = _processes.Process(target=_run, args=arguments, daemon=True)
         self.process.start()
         theirs.close()
@@ -119,9 +119,12 @@ class Worker:
 
 
 @contextmanager
-def workers(way: str, place: Place, names: list[str], count: int) -> Iterator[list[Worker]]:
-    """Processes that append so many items each; none is left behind."""
-    started = [Worker(way, place, name, count) for name in names]
+def workers(
+    way: str, place: Place, names: list[str], count: int, writers: int = 1
+) -> Iterator[list[Worker]]:
+    """Processes in each of which so many writers append so many items each; no process is left
+    behind."""
+    started = [Worker(way, place, name, count, writers) for name in names]
     try:
         yield started
     finally:
@@ -130,42 +133,52 @@ def workers(way: str, place: Place, names: list[str], count: int) -> Iterator[li
             worker.join()
 
 
-def _run(way: str, place: Place, name: str, count: int, pipe: Connection) -> None:
-    asyncio.run(_append_all(way, place, name, count, pipe))
+def _run(way: str, place: Place, name: str, count: int, writers: int, pipe: Connection) -> None:
+    asyncio.run(_append_all(way, place, name, count, writers, pipe))
 
 
-async def _append_all(way: str, place: Place, name: str, count: int, pipe: Connection) -> None:
+async def _append_all(
+    way: str, place: Place, name: str, count: int, writers: int, pipe: Connection
+) -> None:
     outcome = Outcome()
-    async with _OPEN[way](place, name, outcome) as append:
+    async with _OPEN[way](place, outcome) as append:
         pipe.send("ready")
         pipe.recv()
-        for number in range(count):
-            item = f"{name}-{number}"
-            try:
-                await append(item)
-            except Exception as error:  # noqa: BLE001  # upstream raises whatever the driver does
-                failure = type(error).__name__
-                failure += MAYBE if getattr(error, "maybe_written", False) else ""
-                outcome.failures[failure] += 1
-                outcome.failed[item] = failure
-                continue
-            outcome.acknowledged.append(item)
-            pipe.send(item)
+        names = [name, *(f"{name}.{number}" for number in range(1, writers))]
+        await asyncio.gather(*(_append_some(append, each, count, outcome, pipe) for each in names))
     pipe.send(outcome)
 
 
+async def _append_some(
+    append: Append, name: str, count: int, outcome: Outcome, pipe: Connection
+) -> None:
+    """Append so many items one by one, in a conversation with this name."""
+    for number in range(count):
+        item = f"{name}-{number}"
+        try:
+            await append(name, item)
+        except Exception as error:  # noqa: BLE001  # upstream raises whatever the driver does
+            failure = type(error).__name__
+            failure += MAYBE if getattr(error, "maybe_written", False) else ""
+            outcome.failures[failure] += 1
+            outcome.failed[item] = failure
+            continue
+        outcome.acknowledged.append(item)
+        pipe.send(item)
+
+
 @asynccontextmanager
-async def _upstream(place: Place, name: str, outcome: Outcome) -> AsyncIterator[Append]:
+async def _upstream(place: Place, outcome: Outcome) -> AsyncIterator[Append]:
     from botbuilder.azure import BlobStorage as UpstreamBlobStorage
     from botbuilder.azure import BlobStorageSettings
 
     settings = BlobStorageSettings(place.container, connection_string=place.connection_string)
     storage = UpstreamBlobStorage(settings)
-    conversation = ConversationState(storage)
-    order = conversation.create_property("order")
-    bot = turns.Bot(None, conversation, AutoSaveStateMiddleware([conversation]))
+    state = ConversationState(storage)
+    order = state.create_property("order")
+    bot = turns.Bot(None, state, AutoSaveStateMiddleware([state]))
 
-    async def append(item: str) -> None:
+    async def append(conversation: str, item: str) -> None:
         async def logic(turn: TurnContext) -> None:
             (await order.get(turn, list)).append(item)
 
@@ -177,7 +190,7 @@ async def _upstream(place: Place, name: str, outcome: Outcome) -> AsyncIterator[
 
 @asynccontextmanager
 async def _ours(
-    place: Place, name: str, outcome: Outcome, way: str, options: Mapping[str, Any]
+    place: Place, outcome: Outcome, way: str, options: Mapping[str, Any]
 ) -> AsyncIterator[Append]:
     blobs = place.storage()
     counting = CountingStorage(blobs)
@@ -189,21 +202,21 @@ async def _ours(
             options = {"serialize_turns": lock}
         bot = turns.Bot(None, None, StateMiddleware(states, **options))
 
-        async def append(item: str) -> None:
+        async def append(conversation: str, item: str) -> None:
             async def update(turn: TurnContext) -> None:
                 await order.update(turn, lambda items: [*items, item], default=list)
 
             async def change(turn: TurnContext) -> None:
                 (await order.get(turn, list)).append(item)
 
-            await bot.turn(update if way == "update" else change, name)
+            await bot.turn(update if way == "update" else change, conversation)
 
         yield append
         outcome.writes = counting.keys_written[f"shared/{ORDER}"]
 
 
 def _way(way: str, **options: Any) -> Callable[..., AbstractAsyncContextManager[Append]]:
-    return lambda place, name, outcome: _ours(place, name, outcome, way, options)
+    return lambda place, outcome: _ours(place, outcome, way, options)
 
 
 _OPEN: Final[Mapping[str, Callable[..., AbstractAsyncContextManager[Append]]]] = {

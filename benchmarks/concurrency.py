@@ -11,11 +11,12 @@ from collections import Counter
 
 from tests import azurite
 
-from . import report, under_fire
+from . import jobs_under_fire, report, under_fire
 from .appending import WAYS, Outcome, Place, workers
 
 PROCESSES = 4
 TURNS = 50
+MANY_TURNS = 10  # of each of 20 writers
 UPSTREAM_TURNS = 25  # as the defect was first measured
 
 
@@ -64,6 +65,13 @@ def main() -> None:
         connection_string = azurite.connection_string(endpoint)
         rows = [asyncio.run(measure(way, connection_string)) for way in WAYS]
         fire = [asyncio.run(under_fire.row(way, endpoint, TURNS)) for way in under_fire.WAYS]
+        many = [
+            asyncio.run(
+                under_fire.row(way, endpoint, MANY_TURNS, under_fire.MANY, processes=2, writers=10)
+            )
+            for way in ("update", "merge", "replay")
+        ]
+        jobs = [asyncio.run(jobs_under_fire.row(name, endpoint)) for name in jobs_under_fire.JOBS]
     print(
         report.table(
             "Processes that append to one order on Azurite",
@@ -74,6 +82,12 @@ def main() -> None:
     print(
         report.table(
             "The same while answers are lost, late or never come", under_fire.COLUMNS, fire
+        )
+    )
+    print(report.table("20 writers in 2 processes, 3% lost and 2% late", under_fire.COLUMNS, many))
+    print(
+        report.table(
+            "Other work while answers are lost, forged, ...", jobs_under_fire.COLUMNS, jobs
         )
     )
 

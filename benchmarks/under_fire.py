@@ -31,6 +31,9 @@ COLUMNS: Final = (
 )
 CHANCES: Final = Chances(lost=0.01, late=0.01, delayed=0.005, reset=0.01, half_closed=0.01, seed=1)
 
+MANY: Final = Chances(lost=0.03, late=0.02, seed=3)
+"""Faults of the runs with more writers than a document names."""
+
 
 @dataclass
 class Result:
@@ -72,15 +75,16 @@ class Result:
 
 
 async def append_under_fire(
-    way: str, endpoint: str, chances: Chances, *, processes: int, turns: int
+    way: str, endpoint: str, chances: Chances, *, processes: int, turns: int, writers: int = 1
 ) -> Result:
-    """Append ``turns`` items in each of so many processes, one by one, and read what is stored."""
+    """Let so many writers in each of so many processes append ``turns`` items each, one by one,
+    and read what is stored."""
     container = f"fire-{uuid.uuid4().hex}"
     names = [f"p{number}" for number in range(processes)]
     async with front_of(endpoint) as front:
         # An attempt may take a third of this, and a late answer takes longer than that.
         place = Place(front.connection_string, container, deadline=timedelta(seconds=5))
-        with workers(way, place, names, turns) as started:
+        with workers(way, place, names, turns, writers) as started:
             for worker in started:
                 await worker.ready()
             front.inject(chances)
@@ -93,7 +97,7 @@ async def append_under_fire(
     return Result(
         requests,
         injected,
-        {f"{name}-{number}" for name in names for number in range(turns)},
+        {item for outcome in outcomes for item in (*outcome.acknowledged, *outcome.failed)},
         [item for outcome in outcomes for item in outcome.acknowledged],
         stored,
         sum((outcome.failures for outcome in outcomes), Counter()),
@@ -101,9 +105,19 @@ async def append_under_fire(
     )
 
 
-async def row(way: str, endpoint: str, turns: int) -> list[str]:
+async def row(
+    way: str,
+    endpoint: str,
+    turns: int,
+    chances: Chances = CHANCES,
+    *,
+    processes: int = PROCESSES,
+    writers: int = 1,
+) -> list[str]:
     """Run one way and return its figures. A lost or a doubled item ends the program."""
-    result = await append_under_fire(way, endpoint, CHANCES, processes=PROCESSES, turns=turns)
+    result = await append_under_fire(
+        way, endpoint, chances, processes=processes, turns=turns, writers=writers
+    )
     if result.lost or result.twice or result.denied:
         sys.exit(
             f"{way}: {len(result.lost)} lost, {len(result.twice)} there twice, "
@@ -111,7 +125,7 @@ async def row(way: str, endpoint: str, turns: int) -> list[str]:
         )
     return [
         way,
-        f"{PROCESSES} x {turns}",
+        f"{processes * writers} x {turns}",
         f"{result.requests}",
         f"{result.faults}",
         f"{len(result.acknowledged)}",

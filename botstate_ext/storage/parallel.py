@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -14,13 +15,8 @@ async def in_parallel(operations: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """Return the results, in order. The first failure cancels the others, waits for them to end,
     and is raised."""
     tasks = [asyncio.ensure_future(operation) for operation in operations]
-    try:
+    async with _none_left(tasks):
         return list(await asyncio.gather(*tasks))
-    except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        raise
 
 
 async def for_each(
@@ -43,11 +39,25 @@ async def for_each(
 async def all_outcomes(operations: Iterable[Coroutine[Any, Any, T]]) -> list[T | Exception]:
     """Return the result or the error of each operation, in order. A failure does not stop the
     others."""
-    return await in_parallel(_outcome(operation) for operation in operations)
+    # The tasks run the operations themselves: a coroutine around one that is cancelled before it
+    # begins would never have awaited it.
+    tasks = [asyncio.ensure_future(operation) for operation in operations]
+    async with _none_left(tasks):
+        outcomes = []
+        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(outcome, BaseException) and not isinstance(outcome, Exception):
+                raise outcome
+            outcomes.append(outcome)
+        return outcomes
 
 
-async def _outcome(operation: Coroutine[Any, Any, T]) -> T | Exception:
+@asynccontextmanager
+async def _none_left(tasks: Sequence[asyncio.Future[Any]]) -> AsyncIterator[None]:
+    """If the block fails, cancel the tasks and wait for them to end."""
     try:
-        return await operation
-    except Exception as error:  # noqa: BLE001 - the caller raises it
-        return error
+        yield
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.under_fire import append_under_fire
+from benchmarks.under_fire import MANY, append_under_fire
 from tests.storage.front import Chances
 
 pytestmark = pytest.mark.blob
@@ -30,3 +30,22 @@ async def test_what_is_acknowledged_is_stored_exactly_once(
     assert set(result.failures) <= {"StateStorageError", "StateStorageError, maybe written"}
     assert result.not_asked_for == set()
     assert result.denied == set(), "said not to be written, and is there"
+
+
+@pytest.mark.parametrize(
+    ("way", "turns"),
+    [
+        ("merge", 1),
+        *(pytest.param(way, 5, marks=pytest.mark.slow) for way in ("update", "merge", "replay")),
+    ],
+)
+async def test_more_writers_than_a_document_names(
+    azurite_endpoint: str, way: str, turns: int
+) -> None:
+    """A write that got no answer may have so many others after it that its name is gone."""
+    result = await append_under_fire(
+        way, azurite_endpoint, MANY, processes=2, turns=turns, writers=10
+    )
+    assert result.faults > 0
+    assert len(result.acknowledged) + len(result.failed) == 20 * turns
+    assert (result.lost, result.twice, result.denied) == (set(), set(), set())

@@ -1,0 +1,172 @@
+"""A turn that is cancelled at any of its awaits, in each mode and on each storage: its state is
+stored whole or not at all, nothing is left behind, and the next turn works."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botbuilder.core import TurnContext
+
+from botstate_ext import InProcessTurnLock, StateMiddleware, StateScopes
+from botstate_ext.storage import BlobStorage, MemoryStorage, SQLiteStorage, StateStorage
+from botstate_ext.storage.wrapper import Operation, StorageWrapper, T
+from tests.patience import LIMIT
+from tests.turns import Bot, context
+
+MODES: dict[str, dict[str, Any]] = {
+    "merge": {},
+    "raise": {"on_conflict": "raise"},
+    "last_writer_wins": {"on_conflict": "last_writer_wins"},
+    "replay": {"on_conflict": "replay"},
+    "held replies": {"replies": "after_save"},
+}
+STORAGES = ("memory", "sqlite", "blob", "postgres", "redis")
+
+
+class Yielding(StorageWrapper):
+    """Lets others run before and after each operation, as a storage behind a network does."""
+
+    async def _run(
+        self, operation: Operation, key: str | None, run: Callable[[], Awaitable[T]]
+    ) -> T:
+        await asyncio.sleep(0)
+        result = await run()
+        await asyncio.sleep(0)
+        return result
+
+
+class CancelledAt:
+    """Awaits a coroutine, and cancels the task at the await with this number, from 1."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], at: int) -> None:
+        self._coroutine, self._at = coroutine, at
+        self.awaits = 0
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        resume: Callable[[Any], Any] = self._coroutine.send
+        value: Any = None
+        while True:
+            try:
+                future = resume(value)
+            except StopIteration as end:
+                return end.value
+            self.awaits += 1
+            if self.awaits == self._at:
+                task = asyncio.current_task()
+                assert task is not None
+                task.cancel()
+            try:
+                value = yield future
+            except BaseException as error:  # noqa: BLE001 - handed on to the coroutine
+                resume, value = self._coroutine.throw, error
+            else:
+                resume = self._coroutine.send
+
+
+@pytest.fixture(params=STORAGES)
+async def storage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StateStorage]:
+    made = make(request.param, request, tmp_path)
+    yield made
+    await made.aclose()
+
+
+def make(kind: str, request: pytest.FixtureRequest, folder: Path) -> StateStorage:
+    """Return an empty storage of this kind."""
+    name = f"test-{uuid.uuid4().hex}"
+    if kind == "memory":
+        return Yielding(MemoryStorage())
+    if kind == "sqlite":
+        return SQLiteStorage(folder / "state.db")
+    if kind == "blob":
+        connection = request.getfixturevalue("azurite")
+        return BlobStorage(connection_string=connection, container_name=name)
+    if kind == "postgres":
+        from botstate_ext.storage import PostgresStorage
+
+        url = request.getfixturevalue("postgres_url")
+        return PostgresStorage(url, table=name.replace("-", "_"))
+    from botstate_ext.storage import RedisStorage
+
+    return RedisStorage(request.getfixturevalue("redis_url"), prefix=name)
+
+
+class Turns:
+    """A bot whose turns write one number to two properties of the conversation and one of the user,
+    and say it twice."""
+
+    def __init__(self, storage: StateStorage, options: dict[str, Any]) -> None:
+        self.storage, self.states = storage, StateScopes(storage)
+        self.lock = InProcessTurnLock()
+        middleware = StateMiddleware(self.states, serialize_turns=self.lock, **options)
+        self.bot = Bot(middleware)
+        self.one = self.states.conversation.create_property("one")
+        self.two = self.states.conversation.create_property("two")
+        self.user = self.states.user.create_property("number")
+
+    async def turn(self, number: int) -> None:
+        async def logic(turn: TurnContext) -> None:
+            await self.one.set(turn, number)
+            await turn.send_activity(f"one {number}")
+            await asyncio.sleep(0)
+            await self.two.set(turn, number)
+            await self.user.set(turn, number)
+            await turn.send_activity(f"two {number}")
+
+        await self.bot.turn(logic)
+
+    async def stored(self) -> tuple[Any, Any, Any]:
+        """Return what a process reads that starts now."""
+        turn = context()
+        one, two, user = [await each.get(turn) for each in (self.one, self.two, self.user)]
+        return one, two, user
+
+    def heard(self) -> list[str]:
+        heard = [activity.text for activity in self.bot.adapter.activity_buffer]
+        self.bot.adapter.activity_buffer.clear()
+        return heard
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_turn_cancelled_at_each_await(storage: StateStorage, mode: str) -> None:
+    turns = Turns(storage, MODES[mode])
+    await turns.turn(0)
+    turns.heard()
+    tasks, number, at, cancelled = asyncio.all_tasks(), 0, 0, 0
+    while True:
+        at, number, before = at + 1, number + 1, number
+        steps = CancelledAt(turns.turn(number), at)
+        task = asyncio.ensure_future(_result_of(steps))
+        await asyncio.wait([task])
+        cancelled += task.cancelled()
+        await no_new_task_is_left(tasks | {task})
+        assert repr(turns.lock) == "<InProcessTurnLock, 0 held>"
+        one, two, user = await turns.stored()
+        assert one == two, f"half of a document is stored, cancelled at await {at}"
+        assert {one, user} <= {before, number}
+        if turns.heard() and mode in ("held replies", "replay"):
+            assert (one, user) == (number, number), "said, and not stored"
+        if steps.awaits < at:
+            break
+        number += 1
+        await turns.turn(number)
+        assert await turns.stored() == (number, number, number)
+        turns.heard()
+    assert not task.cancelled()
+    assert cancelled > 1, "no await was met"
+
+
+async def _result_of(steps: CancelledAt) -> None:
+    await steps
+
+
+async def no_new_task_is_left(before: set[asyncio.Task[Any]]) -> None:
+    """Wait until what a cancelled turn had begun has ended."""
+    left = asyncio.all_tasks() - before
+    if left:
+        _, pending = await asyncio.wait(left, timeout=LIMIT.total_seconds())
+        assert not pending
