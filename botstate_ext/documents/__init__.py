@@ -2,6 +2,8 @@
 
 Start with ``document``. ``metadata`` is the format of a stored document, ``revision`` builds the
 next one, ``merge`` merges two changes of a property, ``policy`` is the declaration of a property,
-``lifetimes`` and ``pending_expiry`` its expiry. Imports ``errors``, ``clock``, ``serialization``,
-``keys`` and ``jsonpath``.
+``lifetimes`` and ``pending_expiry`` its expiry, ``limits`` its size. ``pending_writes`` tells if a
+write whose answer was lost is stored. ``quarantine`` names the values that ``document`` moves
+aside because they cannot be read. ``ownership`` is to whom a document belongs. Imports ``errors``,
+``clock``, ``serialization``, ``keys`` and ``jsonpath``.
 """

@@ -15,7 +15,7 @@ from .pending_expiry import Expiring, PropertyTimes
 from .policy import Policies
 
 NO_TIMES: Final = PropertyTimes()
-"""Of a property that another program wrote. It is never changed."""
+"""The times of a property that another program wrote. Never changed."""
 
 
 class ExpiredProperty(NamedTuple):

@@ -92,7 +92,7 @@ class Metadata(msgspec.Struct, omit_defaults=True, gc=False):
 
 
 NO_METADATA: Final = Metadata()
-"""Of a document that upstream wrote, or that is absent. It is never changed."""
+"""The metadata of a document that upstream wrote, or that is absent. Never changed."""
 
 _decoder: Final = msgspec.json.Decoder(Metadata)
 _encoder: Final = msgspec.json.Encoder()

@@ -1,7 +1,7 @@
 """The SDK's classes that ours are subclasses of; stand-ins where the SDK is not installed.
 
-With stand-ins, a program without a bot can import all of the package, and so can a bot on another
-SDK.
+With stand-ins every module of the package can be imported without the SDK. The public names that
+need it say then what to install.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def user_key(activity: Activity, _namespace: str = "") -> str:
     if not (channel and user and user.id):
         raise _missing("user", activity)
     key = f"{channel}/users/{user.id}"
-    return key if len(key) <= MAX_KEY_LENGTH else _short(f"{channel}/users/", user.id)
+    return key if _is_short(key, MAX_KEY_LENGTH) else _short(f"{channel}/users/", user.id)
 
 
 def conversation_key(activity: Activity, _namespace: str = "") -> str:
@@ -50,7 +50,7 @@ def conversation_key(activity: Activity, _namespace: str = "") -> str:
     if not (channel and conversation and conversation.id):
         raise _missing("conversation", activity)
     key = f"{channel}/conversations/{conversation.id}"
-    if len(key) <= MAX_KEY_LENGTH:
+    if _is_short(key, MAX_KEY_LENGTH):
         return key
     return _short(f"{channel}/conversations/", conversation.id)
 
@@ -69,7 +69,7 @@ def private_key(activity: Activity, namespace: str = "") -> str:
     if not (channel and conversation and conversation.id and user and user.id):
         raise _missing("private", activity)
     key = f"{channel}/conversations/{conversation.id}/users/{user.id}/{namespace}"
-    if len(key) <= MAX_KEY_LENGTH:
+    if _is_short(key, MAX_KEY_LENGTH):
         return key
     return f"{private_prefixes(activity)[-1]}{hashed(user.id)}/{namespace}"
 
@@ -84,7 +84,7 @@ def private_prefixes(activity: Activity) -> tuple[str, ...]:
     if not (channel and conversation and conversation.id):
         raise _missing("private", activity)
     prefix = f"{channel}/conversations/{conversation.id}/users/"
-    if len(prefix) <= MAX_KEY_LENGTH // 2:
+    if _is_short(prefix, MAX_KEY_LENGTH // 2):
         return (prefix,)
     return prefix, f"{channel}/conversations/{hashed(conversation.id)}/users/"
 
@@ -130,6 +130,12 @@ def hashed(id_: str) -> str:
 def _short(before: str, ids: str) -> str:
     # Upstream cannot store such a key on Blob at all, so hashing hides nobody's data.
     return before + hashed(ids)
+
+
+def _is_short(text: str, limit: int) -> bool:
+    """Return True if Azure counts at most ``limit`` characters: one over U+FFFF is two for it."""
+    length = len(text)
+    return 2 * length <= limit or length + sum(char > "\uffff" for char in text) <= limit
 
 
 def _missing(scope: str, activity: Activity) -> StateKeyError:

@@ -1,5 +1,6 @@
 """Listings: the documents of a scope by page, without reading them.
 
-``listing`` walks the keys, ``records`` tells what is known of a document, ``continuation`` makes
-the tokens of pages. Imports ``documents``, ``keys`` and ``storage``.
+``listing`` walks the keys, ``attribution`` decides to whom a document belongs, ``records`` is the
+record of a document, ``continuation`` makes the tokens of pages. Imports ``documents``, ``keys``
+and ``storage``.
 """

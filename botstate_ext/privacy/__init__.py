@@ -1,4 +1,5 @@
-"""Everything of one user: ``user_documents`` finds it, ``erasure`` removes it.
+"""The documents of one user.
 
-``export`` hands it out. Imports ``listing``, ``unit_of_work`` and what is below them.
+``user_documents`` finds them, ``erasure`` removes them, ``export`` returns them as JSON. Imports
+``listing``, ``unit_of_work`` and what is below them.
 """

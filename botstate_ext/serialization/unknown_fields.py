@@ -38,7 +38,7 @@ class UnknownFields:
         self._last_read.add(id(instance))
 
     def start_reading(self) -> None:
-        """Begin with another value of the property: objects of an earlier one are not missed."""
+        """Forget which objects the last read kept, so that none of them is reported as lost."""
         self._last_read.clear()
 
     def members_of(self, instance: Any) -> Mapping[str, Any] | None:

@@ -1,4 +1,15 @@
-"""Where state is stored. One file per backend; all follow :class:`StateStorage`."""
+"""Where state is stored: bytes under keys, with ETags. Each backend is a :class:`StateStorage`.
+
+- The contract: ``base``, ``writes``.
+- Backends: ``memory``, ``sqlite``, ``blob/``, ``postgres``, ``redis``, ``cosmos``; ``routed`` and
+  ``wrapper`` stand around others.
+- The SDK's own storages made safe: ``adapt``, ``best_effort``, ``upstream_*``.
+- For who writes a backend: ``backend``, which collects ``keycheck``, ``etags`` and more.
+- Waiting and trying again: ``waiting``, ``retry``, ``server_calls``; Blob has its own in
+  ``blob/requests``, since its driver must not try again by itself.
+
+Imports ``errors``, ``clock``, ``serialization`` and ``host``.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import botbuilder.core as sdk
 import pytest
 from botbuilder.core import BotAdapter, MemoryStorage
@@ -114,3 +116,13 @@ def test_bind_chooses_the_workflow_for_the_turn_and_at_overrides_it() -> None:
     assert states.workflow.at("2").get_storage_key(turn) == "workflow/2"
     with pytest.raises(StateKeyError):
         states.workflow.bind(turn, "")
+
+
+@pytest.mark.parametrize("scope", [UserState, ConversationState, PrivateConversationState])
+async def test_an_id_of_characters_that_count_twice_is_stored(scope: Any) -> None:
+    turn = context(message(user="😀" * 600, conversation="😀" * 600))
+    state = scope(MemoryStorage())
+    count = state.create_property("count")
+    await count.set(turn, 1)
+    await state.save_changes(turn)
+    assert await count.get(context(turn.activity)) == 1

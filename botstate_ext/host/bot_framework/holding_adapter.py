@@ -11,7 +11,7 @@ from ..protocol import Replies
 
 
 class HoldingAdapter:
-    """In everything but sending it is the adapter that it is around, also to ``isinstance``: the
+    """Behaves as the wrapped adapter, also to ``isinstance``, except for sending: the
     SDK's sign-in asks whether the adapter is a token provider. Once the turn is over it passes
     everything through, for a task that kept it."""
 

@@ -9,7 +9,7 @@ A document goes through these steps, in this order:
 5. :func:`flatten` writes such a value so that the SDK can read it too        (flatten.py)
 
 ``tags.py`` holds the names and the shape of every tag, ``standard.py`` Python's own value types.
-jsonpickle itself is not used: its decoder imports and calls every name in the data.
+jsonpickle's decoder is not used: it imports and calls every name in the data.
 """
 
 from __future__ import annotations

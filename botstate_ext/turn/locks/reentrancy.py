@@ -19,7 +19,7 @@ _parts: Final[ContextVar[tuple[_Part, ...]]] = ContextVar("botstate_ext.inside",
 
 
 class inside:  # noqa: N801  # it reads as the block that it opens
-    """What runs in this block, and every task that it starts, is inside of this key.
+    """Marks a block, and the tasks that it starts, as a part of the turn that holds ``key``.
 
     A class and no generator, for it is in the path of every turn.
     """
