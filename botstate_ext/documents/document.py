@@ -19,6 +19,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from ..errors import StateDecodeError, StateEncodeError
+from ..serialization import json_text, jsonpickle
+from ..serialization.stored_changes import refuse_tags, with_changes
 from ..serialization.unknown_fields import UnknownFields
 from . import document_tags
 from .lifetimes import ExpiredProperty, PropertyLifetimes
@@ -538,6 +540,32 @@ class Document:
             located = self._located(name, error)
         # Outside of the handler: the cause may show the value, so nothing is chained.
         raise located
+
+    def patched(self, name: str, patch: Any, merge: Callable[[Any, Any], Any]) -> Any:
+        """Return the value of a property as the turn sees it, changed by a patch from outside.
+
+        ``merge``: returns plain JSON changed by a patch. What it leaves as it was stays what it is.
+
+        :raises StateDecodeError: what is stored, or the result, does not fit the property.
+        :raises StateEncodeError: the patch brings in tags, or names that the type does not know.
+        """
+        policy, text = self.policy(name), self.text(name)
+        unknown = self._unknown.setdefault(name, UnknownFields())
+        try:
+            refuse_tags(patch)
+            stored = None if text is None else json_text.loads(policy.codec.patchable(text))
+            plain = merge(None if text is None else jsonpickle.to_plain(stored), patch)
+            changed = json_text.dumps(with_changes(stored, plain))
+            unknown.start_reading()
+            return policy.codec.decode_patched(changed, patch, unknown)
+        except StateDecodeError as error:
+            problem: StateDecodeError | StateEncodeError = self._located(name, error)
+        except StateEncodeError as error:
+            problem = self._cannot_store(name, error.reason)
+        except RecursionError:
+            problem = self._cannot_store(name, "it is nested too deeply, or holds itself")
+        # Outside of the handler: the cause may show the value, so nothing is chained.
+        raise problem
 
     def quarantines(self, name: str, error: StateDecodeError) -> bool:
         """True if a value that gave this error is to be moved aside. A value that is only newer

@@ -17,7 +17,7 @@ from ..documents.metadata import check_name, is_reserved
 from ..documents.ownership import nobody, owner_of
 from ..documents.pending_expiry import PropertyTimes
 from ..documents.pending_writes import Changes
-from ..documents.plain_view import Query, as_query, plain_properties, query_document
+from ..documents.plain_view import Query, as_query, query_document
 from ..documents.policy import ExpiryHandler, Policies, PropertyPolicy, Trim
 from ..documents.quarantine import CHOICES, OnUndecodable
 from ..documents.revision import apply_changes
@@ -28,7 +28,6 @@ from ..host.bases import BotState, Storage
 from ..jsonpath import JsonPath
 from ..keys.parse import id_of_key, is_own_key
 from ..keys.scopes import ScopeRow
-from ..serialization import json_text
 from ..serialization.codec import Codec
 from ..unit_of_work.commit import MAX_ATTEMPTS
 from ..unit_of_work.work import UnitOfWork
@@ -419,9 +418,7 @@ class StateScope(BotState):
         """
         document = await self.document(turn)
         document.get(name)  # what cannot be read is moved aside, or raises, as everywhere
-        before = plain_properties(document, frozenset({name})).get(name)
-        text = json_text.dumps(_not_too_deep(document, name, merge_patch, before, patch))
-        value = document.decode(name, text, document.policy(name).versions.current)
+        value = document.patched(name, patch, merge_patch)
         document.replace(name, value)
         return self._record(turn, document, name, value)
 
@@ -447,7 +444,7 @@ class StateScope(BotState):
         :raises StateDecodeError: it is not a document.
         """
         work = self.work_of(turn)
-        return StateData._of(await self._fresh(work, turn))
+        return StateData._of(await self._fresh(work, turn), self._workspace.codec)
 
     async def write_data(self, turn: Any, data: StateData) -> StateData:
         """Store ``data`` as the whole document, if the document has not changed since it was read.
@@ -481,7 +478,7 @@ class StateScope(BotState):
             )
             if known.is_loaded:
                 await refresh(work, known)
-        return StateData._of(document)
+        return StateData._of(document, self._workspace.codec)
 
     # Documents and their tags
 

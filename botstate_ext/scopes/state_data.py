@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from ..documents.document import Document
 from ..documents.metadata import check_name, is_reserved
 from ..documents.plain_view import plain_properties
 from ..errors import StateEncodeError
-from ..serialization import json_text
+from ..serialization import json_text, jsonpickle
 from ..serialization.allow_list import AllowList
 from ..serialization.codec import Codec
 from ..serialization.codec_choice import codec_for
+from ..serialization.stored_changes import refuse_tags, with_changes
 from ..storage.base import ANY
 
 _BUILTINS: Final = (str, int, float, bool, type(None))
@@ -30,10 +32,11 @@ class StateData:
         self._was_absent = False
         self._stored: dict[str, bytes] = {}
         self._texts: dict[str, bytes] = {}
-        self._read: dict[str, Any] = {}
+        self._given: dict[str, Any] = {}
+        self._codec: Callable[[Any], Codec] = _own_codec
 
     @classmethod
-    def _of(cls, document: Document) -> StateData:
+    def _of(cls, document: Document, codec: Callable[[Any], Codec]) -> StateData:
         """Return the data of a document. Unlike data that the app makes, it knows if the document
         was absent."""
         is_there = document.etag is not None
@@ -42,7 +45,7 @@ class StateData:
         result._stored = dict(document.stored)
         texts = ((name, document.text(name)) for name in document.stored)
         result._texts = {name: text for name, text in texts if text is not None}
-        result._read = plain_properties(document)
+        result._codec = codec
         return result
 
     def _allows(self, etag: str | None) -> bool:
@@ -58,8 +61,9 @@ class StateData:
         """
         if self.data is None or name not in self.data:
             return None
-        value = self.data[name]
-        return value if type_ is None else _codec(type_).decode(json_text.dumps(value))
+        if type_ is None:
+            return self.data[name]
+        return self._codec(_type(type_)).decode(self._text(name))
 
     def set(self, name: str, value: Any) -> None:
         """Set a property to JSON builtins, or to a value of any type that a property can have.
@@ -70,15 +74,36 @@ class StateData:
         check_name(name)
         if self.data is None:
             self.data = {}
-        text = _codec(type(value)).encode(value)
-        self.data[name] = json_text.loads(text)
+        stored = json_text.loads(self._codec(_type(type(value))).encode(value))
+        self._given[name], self.data[name] = stored, jsonpickle.to_plain(stored)
+
+    def _text(self, name: str) -> bytes:
+        """Return the text of a property: as it was read or given where its data is the same."""
+        value = (self.data or {})[name]
+        if name in self._given:
+            return json_text.dumps(with_changes(self._given[name], value))
+        if name not in self._texts:
+            refuse_tags(value)
+            return json_text.dumps(value)
+        text = self._texts[name]
+        before = json_text.loads(text)
+        after = with_changes(before, value)
+        return text if after is before else json_text.dumps(after)
+
+    def _located_text(self, name: str, document: Document) -> bytes:
+        try:
+            return self._text(name)
+        except StateEncodeError as error:
+            reason = error.reason
+        # Outside of the handler: the cause may show the value, so nothing is chained.
+        raise StateEncodeError(reason, scope=document.scope, key=document.key, property_name=name)
 
     def _changes_of(self, document: Document) -> dict[str, bytes | None]:
         """Return the texts of the properties that differ from the stored ones; None for a removed
         property."""
         changes: dict[str, bytes | None] = {}
         held = self.data or {}
-        for name, value in held.items():
+        for name in held:
             check_name(name)
             if is_reserved(name):
                 raise StateEncodeError(
@@ -87,12 +112,10 @@ class StateData:
                     key=document.key,
                     property_name=name,
                 )
-            text = json_text.dumps(value)
+            text = self._located_text(name, document)
             stored = document.stored.get(name)
-            if name in self._read and json_text.dumps(self._read[name]) == text:
-                if stored == self._stored[name]:
-                    continue
-                text = self._texts[name]  # with the tags of an untyped value, in the code's version
+            if text is self._texts.get(name) and stored == self._stored[name]:
+                continue
             if stored != text:
                 changes[name] = text
         changes.update({name: None for name in document.stored if name not in held})
@@ -102,5 +125,9 @@ class StateData:
         return f"<StateData etag={self.etag!r}>"
 
 
-def _codec(type_: Any) -> Codec:
-    return codec_for(None if type_ in _BUILTINS else type_, AllowList)
+def _type(type_: Any) -> Any:
+    return None if type_ in _BUILTINS else type_
+
+
+def _own_codec(type_: Any) -> Codec:
+    return codec_for(type_, AllowList)

@@ -456,6 +456,9 @@ def _as_pydantic_keeps_it(node: Any) -> Any:
         return _PydanticFloat()
     if isinstance(node, mi.DateTimeType):
         return _PydanticDatetime()
+    if isinstance(node, mi.CustomType):
+        # Only pydantic says what it keeps of another class: of a SecretStr, nothing.
+        return node if is_pydantic(node.cls) else mi.RawType()
     if isinstance(node, _SAME_IN_PYDANTIC):
         return node
     if isinstance(node, (mi.ListType, mi.SetType, mi.FrozenSetType, mi.VarTupleType)):
@@ -469,5 +472,5 @@ def _as_pydantic_keeps_it(node: Any) -> Any:
 
 _SAME_IN_PYDANTIC: Final = (
     mi.IntType, mi.BoolType, mi.StrType, mi.NoneType, mi.UUIDType, mi.DateType, mi.EnumType,
-    mi.AnyType, mi.CustomType,
+    mi.AnyType,
 )  # fmt: skip

@@ -45,3 +45,16 @@ class Codec(Protocol):
 
         :raises StateDecodeError: the text is not what is stored.
         """
+
+    def patchable(self, text: bytes) -> bytes:
+        """Return a stored text in the form to patch: plain JSON where that keeps the whole value.
+
+        :raises StateDecodeError: the text is not a value of this property.
+        """
+
+    def decode_patched(self, text: bytes, patch: Any, unknown: UnknownFields | None = None) -> Any:
+        """Return the value of a text that a patch from outside made.
+
+        :raises StateDecodeError: the text is not a value of this property.
+        :raises StateEncodeError: the patch has a name that the property's type does not know.
+        """

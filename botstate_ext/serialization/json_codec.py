@@ -32,3 +32,9 @@ class JsonCodec:
 
     def plain(self, text: bytes) -> Any:
         return json_text.loads(text)
+
+    def patchable(self, text: bytes) -> bytes:
+        return text
+
+    def decode_patched(self, text: bytes, patch: Any, unknown: UnknownFields | None = None) -> Any:
+        return self.decode(text, unknown)

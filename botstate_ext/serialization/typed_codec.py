@@ -26,6 +26,7 @@ from .constructors import is_pydantic, runs_code
 from .decode_problems import no_type, refusal
 from .hints import has_unchecked_fields, read_unchecked
 from .named_classes import named_classes
+from .patch_names import check_patch
 from .plain_classes import (
     attributes,
     complete,
@@ -354,6 +355,22 @@ class TypedCodec:
             return value
         # A plain class's attributes have no types to come back as, so theirs stay tagged.
         return without_tags(value) if is_plain_class(self.type) else jsonpickle.to_plain(value)
+
+    def patchable(self, text: bytes) -> bytes:
+        if text == NULL or not jsonpickle.has_tags(text) or self._decoder is None:
+            return text
+        unknown = UnknownFields()
+        value = self.decode(text, unknown)
+        plain, problem = self._try_plain(value)
+        if plain is None or problem is not None or self._difference(value, plain) is not None:
+            return text
+        return unknown.add_to(value, plain) if unknown else plain
+
+    def decode_patched(self, text: bytes, patch: Any, unknown: UnknownFields | None = None) -> Any:
+        value = self.decode(text, unknown)
+        if value is not None:
+            check_patch(value, patch, tagged=jsonpickle.has_tags(text))
+        return value
 
 
 class _NotNamed(StateEncodeError):
