@@ -31,7 +31,7 @@ def check_patch(value: Any, patch: Any, *, tagged: bool, path: str = "$") -> Non
         step = f"{path}.{name}"
         if not _is_known(value, name, part, known):
             raise StateEncodeError(f"{step}: the property's type does not know {shown(name)}")
-        attribute = name if known is None else known.get(name, name)
+        attribute: str = known[name] if known and name in known else name
         member = _item(value, name) if isinstance(value, dict) else getattr(value, attribute, None)
         check_patch(member, part, tagged=tagged, path=step)
         if tagged and part is not None and is_pydantic(cls):
