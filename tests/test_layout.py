@@ -148,7 +148,7 @@ def test_what_is_pure_reaches_nothing_outside(name: str) -> None:
 # Where the tests are
 
 # Folders of tests that run more than one package, and of files that tests use.
-OF_THE_WHOLE = {"docs", "fixtures", "histories", "packaging", "samples", "successor"}
+OF_THE_WHOLE = {"adoption", "docs", "fixtures", "histories", "packaging", "samples", "successor"}
 
 
 def test_each_folder_of_tests_is_named_after_a_package() -> None:

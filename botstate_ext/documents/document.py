@@ -89,6 +89,8 @@ class Document:
     - ``is_loaded``: True once `fill` was called. ``was_read``: True once anyone looked into it.
     - ``marks``: the activities that the next save notes as handled, each with the time to keep it.
     - ``tag_changes``: the tags that the next save sets; None removes a tag.
+    - ``undecodable``: the reason for each property that this turn could not decode; under None, of
+      the whole document.
     """
 
     def __init__(self, key: str, scope: str, policies: Policies) -> None:
@@ -101,6 +103,7 @@ class Document:
         self.was_read = False
         self.marks: dict[str, timedelta] = {}
         self.tag_changes: dict[str, str | None] = {}
+        self.undecodable: dict[str | None, str] = {}
         self.lifetimes = PropertyLifetimes(policies)
         self._pending_writes = PendingWrites()
         self._hints: dict[str, PropertyPolicy] = {}
@@ -173,10 +176,12 @@ class Document:
                 self.lifetimes.split_off_expired(stored, metadata, self.now)
             self._text, self._stored, self._metadata = None, stored, metadata
             return
+        self.undecodable[None] = reason
         # Outside of the handler: the cause may show the text, so nothing is chained.
         raise StateDecodeError(reason, scope=self.scope, key=self.key)
 
-    def _stored_version(self, name: str) -> int:
+    def stored_version(self, name: str) -> int:
+        """Return the version in which a stored property is stored."""
         times = self.metadata.props.get(name)
         return FIRST if times is None else times.version
 
@@ -232,6 +237,7 @@ class Document:
             value = self.decode(name, text, version)
         except StateDecodeError as error:
             if not self.quarantines(name, error):
+                self.undecodable[name] = error.reason
                 raise
             self._set_aside(name, text, version, error.reason)
             return ABSENT
@@ -251,7 +257,7 @@ class Document:
         touched = name in self._base or name in self._live
         if touched and not self._is_overtaken(name):
             return self._encoded(name, self._base.get(name))
-        return self._current_text(name, self.stored.get(name), self._stored_version(name))
+        return self._current_text(name, self.stored.get(name), self.stored_version(name))
 
     def names(self) -> list[str]:
         """Return the names of the properties that the bot sees."""
@@ -325,11 +331,19 @@ class Document:
         return self._live
 
     def clear(self) -> None:
-        """Remove every property."""
-        for name in list(self.stored):
+        """Remove every property. Those that this turn could not decode are moved aside."""
+        kept = {}
+        for name, text in self.stored.items():
+            reason, version = self.undecodable.get(name), self.stored_version(name)
+            if reason is not None and version > self.policy(name).versions.current:
+                continue  # newer code reads it where it is
             self._touch(name)
+            if reason is not None:
+                kept[name] = text, version, reason
         self._live.clear()
         self._defaults.clear()
+        for name, value in kept.items():
+            self._set_aside(name, *value)
 
     def forget(self, name: str | None = None) -> None:
         """Discard the unsaved changes of one property, or of the document: the next `get` reads
@@ -437,7 +451,7 @@ class Document:
             return base, stored
         return (
             self._current_text(name, base, self._base_versions.get(name, FIRST)),
-            self._current_text(name, stored, self._stored_version(name)),
+            self._current_text(name, stored, self.stored_version(name)),
         )
 
     # What was written
@@ -489,6 +503,7 @@ class Document:
                 self._base[name] = text
                 self._base_versions[name] = self.policy(name).versions.current
                 self._defaults.pop(name, None)
+                self.undecodable.pop(name, None)
 
     def record_write(
         self, stored: dict[str, bytes], metadata: Metadata, etag: str | None, changes: Changes

@@ -346,7 +346,14 @@ class StateScope(BotState):
         (await self.document(turn_context)).clear()
 
     async def delete(self, turn_context: Any) -> None:
-        """Remove the document from storage at once. No error if there is none."""
+        """Remove the document from storage at once. No error if there is none.
+
+        In a turn that could not decode all of the document, the values that cannot be decoded are
+        kept, moved to quarantine with a warning (see ``on_undecodable`` of `create_property`). An
+        error handler, called after its turn has failed, does not remove what is in quarantine.
+
+        :raises StateDecodeError: this turn found that the stored text is not a document: it stays.
+        """
         await self.work_of(turn_context).delete(self.unloaded_document(turn_context))
 
     async def get_property_value(self, turn_context: Any, property_name: str) -> Any:

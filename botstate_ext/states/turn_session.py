@@ -62,7 +62,7 @@ class TurnSession:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._workspace.end(self._turn)
+        self._workspace.end(self._turn, has_failed=exc is not None)
 
     async def load(self) -> None:
         """Read the documents that the activity names, in one batch: user, conversation, and each

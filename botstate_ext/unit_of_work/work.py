@@ -17,6 +17,7 @@ from ..errors import StateError
 from ..host.reference import Reference, no_reference
 from ..storage.base import ANY, StateStorage, StoredItem
 from .commit import commit
+from .partial_delete import Undecodable, delete_decodable
 from .save_events import DocumentLocation, PendingEvents, SaveHandlers, WriteEvent
 from .write_loop import Pause, back_off, fill
 
@@ -51,6 +52,7 @@ class UnitOfWork:
         stamp: Clock | None = None,
         reference: Reference = no_reference,
         handlers: SaveHandlers | None = None,
+        undecodable: Undecodable | None = None,
     ) -> None:
         self.storage, self.clock, self.on_conflict = storage, clock, on_conflict
         self.pause = pause
@@ -60,6 +62,8 @@ class UnitOfWork:
         self.ending: Ending | None = None
         self.chosen: dict[Hashable, Document] = {}
         """The document that each choice of ids led to: its key is not built for each use."""
+        self._undecodable: Undecodable = {} if undecodable is None else undecodable
+        self._is_of_error_handler = undecodable is not None
         self._documents: dict[str, Document] = {}
         self._fetched: dict[str, tuple[StoredItem | None, datetime]] = {}
         self._batch: _Batch | None = None
@@ -71,6 +75,7 @@ class UnitOfWork:
         document = self._documents.get(key)
         if document is None:
             document = self._documents[key] = Document(key, scope, policies)
+            document.undecodable.update(self._undecodable.get(key, {}))
             if key in self._fetched:
                 item, now = self._fetched.pop(key)
                 if item is None:
@@ -180,9 +185,19 @@ class UnitOfWork:
         """Note that the turn is over."""
 
     async def delete(self, document: Document) -> None:
-        """Remove a document from storage at once, whatever is stored, and discard its changes."""
+        """Remove a document from storage at once, whatever is stored, and discard its changes.
+
+        In a turn that could not decode all of it, the values that cannot be decoded are kept, moved
+        to quarantine: an error handler that deletes a conversation must not destroy them. Nor does
+        it destroy those that are in quarantine already.
+
+        :raises StateDecodeError: this turn found that the stored text is not a document.
+        """
         async with self.writing(document):
             document.forget()
+            is_careful = self._is_of_error_handler or document.undecodable
+            if is_careful and await delete_decodable(self, document):
+                return
             etag = document.etag
             was_there = await self.storage.delete_if(document.key, etag=ANY)
             document.fill(None, None, self.clock())
@@ -206,6 +221,12 @@ class UnitOfWork:
     async def emit(self) -> None:
         """Call the handlers of ``on_saved`` with the events of the writes so far."""
         await self.events.emit()
+
+    @property
+    def undecodable(self) -> dict[str, dict[str | None, str]]:
+        """Return the `Document.undecodable` of each document that has some, by key."""
+        found = {key: document.undecodable for key, document in self._documents.items()}
+        return {key: reasons for key, reasons in found.items() if reasons}
 
     def discard(self) -> None:
         """Discard all unsaved changes."""

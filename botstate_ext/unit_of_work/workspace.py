@@ -53,6 +53,7 @@ class Workspace:
         self._allowed = allow_list(types)
         self._codecs: dict[tuple[Any, bool, bool], Codec] = {}
         self._turn_key = f"botstate_ext.work.{id(self):x}"
+        self._undecodable_key = f"botstate_ext.undecodable.{id(self):x}"
 
     def work_of(self, turn: Any) -> UnitOfWork:
         """Return the unit of work of this turn; open one if there is none.
@@ -97,15 +98,17 @@ class Workspace:
         work.is_saved_at_its_end = True
         return work
 
-    def end(self, turn: Any) -> None:
+    def end(self, turn: Any, *, has_failed: bool = False) -> None:
         """Close the turn's unit of work. Discards unsaved changes.
 
         Code that uses state of this turn later gets a late unit of work. Only an explicit save
-        writes its changes.
+        writes its changes. ``has_failed``: the turn raised, so that code is its error handler.
         """
         work = turn.turn_state.get(self._turn_key)
         turn.turn_state[self._turn_key] = _ENDED
         if isinstance(work, UnitOfWork):
+            if has_failed:
+                turn.turn_state[self._undecodable_key] = work.undecodable
             work.close()
 
     def outside(self) -> UnitOfWork:
@@ -122,6 +125,7 @@ class Workspace:
             stamp=self._stamp,
             handlers=self.save_handlers,
             reference=no_reference if activity is None else lambda: dump(activity),
+            undecodable=turn.turn_state.get(self._undecodable_key),
         )
 
     def codec(self, type_: Any, *, tagged: bool = False, is_hint: bool = False) -> Codec:
