@@ -99,10 +99,11 @@ async def test_only_what_lost_is_read_again_and_all_is_tried_again(
         assert sorted(items) == ["mine"] + ["theirs"] * others
 
 
-@pytest.mark.parametrize("world", [World(merge=None), World(on_conflict="raise")], ids=str)
+@pytest.mark.parametrize("options", [{"merge": None}, {"on_conflict": "raise"}], ids=str)
 async def test_a_conflict_names_every_document_that_lost_and_nothing_is_stored(
-    world: World,
+    options: Any,
 ) -> None:
+    world = World(**options)
     await world.theirs(*IDS)
     with pytest.raises(StateConflictError) as raised:
         await world.turn("1", "3")
