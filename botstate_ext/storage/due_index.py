@@ -39,7 +39,7 @@ class DueIndex:
             del self._order[bisect.bisect_left(self._order, (text, key))]
 
     def up_to(self, until: str) -> list[str]:
-        """Return the keys whose entry is not after ``until``, those without an entry first."""
+        """Return the keys with an entry not after ``until``; keys without an entry come first."""
         # A one-element tuple sorts before every pair of the same text: so ask for the next text.
         end = bisect.bisect_left(self._order, (until + "\0",))
         return [key for _, key in self._order[:end]]

@@ -1,4 +1,4 @@
-"""UnitOfWork: what one turn has loaded, what it changed, and the commit."""
+"""UnitOfWork: loads the documents of one turn, notes its changes and writes them."""
 
 from __future__ import annotations
 
