@@ -8,8 +8,8 @@
    first asks for it. It is split into properties, not decoded.
 4. ``scopes/state_property.py``: the bot gets and sets values. ``serialization/`` decodes a value
    when it is first touched. ``unit_of_work/update.py`` changes one at once, apart from the turn.
-5. ``unit_of_work/work.py`` again: changed values are encoded, and ``unit_of_work/commit.py`` writes
-   each document under its ETag. ``unit_of_work/save_events.py`` calls the handlers of ``on_saved``.
+5. ``unit_of_work/work.py`` again: changed values are encoded; ``unit_of_work/write_changes.py``
+   writes each document under its ETag; ``unit_of_work/save_events.py`` calls ``on_saved``.
 6. ``documents/revision.py``, ``documents/merge.py``: what to write if another turn wrote meanwhile.
 7. ``turn/held_replies.py``: replies that waited for the save are sent. ``turn/replay.py``: a turn
    that lost a race starts again at 2.

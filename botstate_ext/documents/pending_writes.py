@@ -50,6 +50,11 @@ class PendingWrite(NamedTuple):
         is_known = self.is_repeatable or (etag is not None and self._would_be_in(writes))
         return Outcome.NOT_STORED if is_known else Outcome.UNKNOWN
 
+    def may_hold_again(self, etag: str | None) -> bool:
+        """Return True if the condition of this write holds for the document as it was read later,
+        or may hold some day: an ETag does not come back, but absence does."""
+        return self.etag in (None, etag) or (self.removes and etag is None)
+
     def _would_be_in(self, writes: Collection[str]) -> bool:
         """Return True if these ids would name this write, had it been made.
 

@@ -29,9 +29,9 @@ from ..jsonpath import JsonPath
 from ..keys.parse import id_of_key, is_own_key
 from ..keys.scopes import ScopeRow
 from ..serialization.codec import Codec
-from ..unit_of_work.commit import MAX_ATTEMPTS
 from ..unit_of_work.work import UnitOfWork
 from ..unit_of_work.workspace import Workspace
+from ..unit_of_work.write_changes import MAX_ATTEMPTS
 from ..unit_of_work.write_loop import Plan, conflict, refresh, write_until_stored
 from .merge_patch import merge_patch
 from .state_data import StateData

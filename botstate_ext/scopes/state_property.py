@@ -117,7 +117,7 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
         Reads the stored value, calls ``fn`` with it (absent: with the default, made anew), and
         writes the result if no other writer wrote meanwhile. If one did, it begins again. ``fn``
         may be async, may be called several times, and may change the value in place and return
-        None. The write is committed at once, even if the turn fails later. After it, changing an
+        None. The result is stored at once, even if the turn fails later. After it, changing an
         older object of this property makes the save fail: the change would be lost.
 
         :raises StateConflictError: the turn has unsaved changes to this property, or other writers

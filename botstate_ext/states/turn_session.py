@@ -94,7 +94,7 @@ class TurnSession:
         work = self._work
         if work.ending is not None:
             work.ending.discard_changes()
-        await work.commit()
+        await work.save_at_end()
         if self._states._added:
             await _all([added.save_changes(self._turn) for added in self._states._added])
         if work.ending is not None:

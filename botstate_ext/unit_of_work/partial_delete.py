@@ -10,7 +10,7 @@ from ..documents.document import Document
 from ..documents.quarantine import MARK, quarantined, quarantined_name
 from ..documents.schema_versions import NewerVersionError
 from ..errors import StateDecodeError
-from .commit import MAX_ATTEMPTS
+from .write_changes import MAX_ATTEMPTS
 from .write_loop import Plan, write_until_stored
 
 if TYPE_CHECKING:

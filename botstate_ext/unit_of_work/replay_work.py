@@ -15,7 +15,8 @@ from .work import UnitOfWork
 
 
 class StagedWork(UnitOfWork):
-    """Keeps everything that is saved in it, by any call, in a staged storage until `commit`.
+    """Keeps everything that is saved in it, by any call, in a staged storage until the turn's
+    end.
 
     A turn inside a turn takes part in the outer one: it sees what that one has saved so far, and is
     committed with it. Another task than the one that made it may close it.
@@ -39,7 +40,7 @@ class StagedWork(UnitOfWork):
         """Return True if a turn over this storage that begins now is a part of this one."""
         return self._is_open and self._staged.storage is storage
 
-    async def commit(self) -> None:
+    async def save_at_end(self) -> None:
         """Save everything, and commit it; inside another turn, leave the commit to that one.
 
         :raises Overtaken: someone else wrote what this attempt read or wrote; nothing of it is

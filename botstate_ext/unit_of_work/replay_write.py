@@ -3,7 +3,7 @@ and takes it back."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,7 +11,7 @@ from ..documents.metadata import parse_document
 from ..documents.pending_writes import Outcome, PendingWrite, Trace, joint_outcome
 from ..errors import StateConflictError, StateDecodeError, StateError, StateStorageError
 from ..storage.base import ANY, ItemWrite, StateStorage, StoredItem
-from .write_loop import unknown_outcome
+from .write_loop import check_cannot_arrive, send, unknown_outcome
 
 OVERTAKEN: Final = "someone else wrote it while this turn ran."
 
@@ -40,30 +40,8 @@ async def write_one(storage: StateStorage, write: StagedWrite) -> str | None:
     :raises Overtaken: another writer wrote the item after it was read.
     :raises StateStorageError: the storage failed. With ``maybe_written`` the item may be written.
     """
-    try:
-        return await _send(storage, write)
-    except StateConflictError as lost:
-        failed: StateConflictError | StateStorageError = lost
-    except StateStorageError as error:
-        if not error.maybe_written:
-            raise
-        failed = error
-    try:
-        now = await storage.get(write.key)
-    except StateStorageError as again:
-        raise _unseen(again, after=failed) from again
-    outcome = _outcome(write, now)
-    if outcome is Outcome.STORED:
-        return _etag_if_last(write, now)
-    has_failed = isinstance(failed, StateStorageError)
-    # An ETag does not come back, but absence does: what creates an item may arrive whenever it is
-    # deleted again.
-    may_arrive = outcome is not Outcome.NOT_STORED or (has_failed and write.before is None)
-    if failed.maybe_written and may_arrive:
-        if has_failed:
-            raise failed
-        raise unknown_outcome(write.key) from failed
-    raise Overtaken(OVERTAKEN, key=write.key) from failed
+    etags = await _write(storage, [write])
+    return etags[write]
 
 
 async def write_together(
@@ -76,25 +54,36 @@ async def write_together(
         ``not_saved`` names all of them.
     """
     try:
-        return await _write_together(storage, writes)
+        return await _write(storage, writes)
     except StateError as error:
         error.not_saved = tuple(write.key for write in writes)
         raise
 
 
-async def _write_together(
+async def _write(
     storage: StateStorage, writes: Sequence[StagedWrite]
 ) -> dict[StagedWrite, str | None]:
     try:
-        etags = await storage.write_many([_item_write(write) for write in writes])
+        etags = await send(storage, [_item_write(write) for write in writes])
     except StateConflictError as lost:
-        failed: StateConflictError | StateStorageError = lost
+        return await _etags_if_stored(storage, writes, lost)
     except StateStorageError as error:
         if not error.maybe_written:
             raise
-        failed = error
-    else:
-        return {write: etags.get(write.key) for write in writes}
+        return await _etags_if_stored(storage, writes, error)
+    return {write: etags.get(write.key) for write in writes}
+
+
+async def _etags_if_stored(
+    storage: StateStorage,
+    writes: Sequence[StagedWrite],
+    failed: StateConflictError | StateStorageError,
+) -> dict[StagedWrite, str | None]:
+    """Read the items of a step that lost a race, or got no answer. Return the ETag of each if the
+    step is stored after all.
+
+    :raises Overtaken, StateStorageError: it is not, or may be.
+    """
     try:
         now = await storage.get_many([write.key for write in writes])
     except StateStorageError as again:
@@ -103,13 +92,9 @@ async def _write_together(
     outcome = joint_outcome(traces)
     if outcome is Outcome.STORED:
         return {write: _etag_if_last(write, now.get(write.key)) for write in writes}
-    has_failed = isinstance(failed, StateStorageError)
-    # Here as well: absence may come back.
-    may_arrive = has_failed and all(_may_hold_again(write, now) for write in writes)
-    if failed.maybe_written and (may_arrive or outcome is not Outcome.NOT_STORED):
-        if has_failed:
-            raise failed
-        raise unknown_outcome(writes[0].key) from failed
+    pending = ((_pending(write), etag_of(now.get(write.key))) for write in writes)
+    may_hold = all(write.may_hold_again(etag) for write, etag in pending)
+    check_cannot_arrive(failed, outcome, writes[0].key, may_hold_again=may_hold)
     keys = failed.keys if isinstance(failed, StateConflictError) else ()
     raise Overtaken(OVERTAKEN, key=keys[0] if keys else writes[0].key, keys=keys) from failed
 
@@ -142,14 +127,6 @@ async def take_back(
     return None
 
 
-async def _send(storage: StateStorage, write: StagedWrite) -> str | None:
-    item = _item_write(write)
-    if item.data is None:
-        await storage.delete_if(item.key, etag=item.etag or ANY)
-        return None
-    return await storage.put_if(item.key, item.data, etag=item.etag, metadata=item.metadata)
-
-
 def _item_write(write: StagedWrite) -> ItemWrite:
     etag, after = etag_of(write.before), write.after
     if after is None:
@@ -162,14 +139,26 @@ def _outcome(write: StagedWrite, now: StoredItem | None) -> Outcome:
     """Return the outcome of a write, judged by the item that is stored now."""
     if write.after is not None and now is not None and now.data == write.after.data:
         return Outcome.STORED
-    etag = etag_of(write.before)
     try:
-        mine, before = _write_ids(write.after), _write_ids(write.before)
-        anchor, write_id = before[-1] if before else None, mine[-1] if mine else ""
-        pending = PendingWrite(write_id, etag, anchor, {}, removes=write.after is None)
-        return pending.outcome(etag_of(now), _write_ids(now))
+        return _pending(write, _write_ids(write.before), _write_ids(write.after)).outcome(
+            etag_of(now), _write_ids(now)
+        )
     except StateDecodeError:
-        return Outcome.ON_ITS_WAY if etag == etag_of(now) else Outcome.UNKNOWN
+        is_same = etag_of(write.before) == etag_of(now)
+        return Outcome.ON_ITS_WAY if is_same else Outcome.UNKNOWN
+
+
+def _pending(
+    write: StagedWrite, before: Sequence[str] = (), mine: Sequence[str] = ()
+) -> PendingWrite:
+    """Return a staged write as a pending one, by the ids of the item's writes before and after."""
+    return PendingWrite(
+        mine[-1] if mine else "",
+        etag_of(write.before),
+        before[-1] if before else None,
+        {},
+        removes=write.after is None,
+    )
 
 
 def _write_ids(item: StoredItem | None) -> list[str]:
@@ -195,9 +184,3 @@ def _etag_if_last(write: StagedWrite, now: StoredItem | None) -> str | None:
     """Return the ETag of an item that is stored; None if it is deleted, or written again since."""
     is_last = now is not None and write.after is not None and now.data == write.after.data
     return etag_of(now) if is_last else None
-
-
-def _may_hold_again(write: StagedWrite, now: Mapping[str, StoredItem]) -> bool:
-    """Return True if the condition of a write holds, or may hold again some day."""
-    etag = etag_of(now.get(write.key))
-    return etag_of(write.before) in (None, etag) or (write.after is None and etag is None)

@@ -30,7 +30,7 @@ async def update(
     make_default: Callable[[], Any],
     policy: PropertyPolicy,
 ) -> Any:
-    """Return the new value, committed. See `StateProperty.update` for what it promises.
+    """Return the new value, which is stored. See `StateProperty.update` for what it promises.
 
     The document's other properties, and what the bot changed in them, stay as they are.
     """

@@ -16,9 +16,9 @@ from ..documents.revision import apply_changes, check_limits
 from ..errors import StateError
 from ..host.reference import Reference, no_reference
 from ..storage.base import ANY, StateStorage, StoredItem
-from .commit import commit
 from .partial_delete import Undecodable, delete_decodable
 from .save_events import DocumentLocation, PendingEvents, SaveHandlers, WriteEvent
+from .write_changes import write_changes
 from .write_loop import Pause, back_off, fill
 
 _Plan: TypeAlias = tuple[Document, Changes]
@@ -161,23 +161,23 @@ class UnitOfWork:
         if not plans:
             return
         if len(plans) == 1 or self.storage.transactional_for([d.key for d, _ in plans]):
-            await commit(self, dict(plans), force=force)
+            await write_changes(self, dict(plans), force=force)
         else:
             marked = [plan for plan in plans if plan[0].marks]
             others = [plan for plan in plans if not plan[0].marks]
-            outcomes = await self._commit_all(others, force=force)
+            outcomes = await self._write_each(others, force=force)
             if any(outcomes):
                 outcomes += [_NOT_TRIED] * len(marked)
             else:
-                outcomes += await self._commit_all(marked, force=force)
+                outcomes += await self._write_each(marked, force=force)
             _raise_first([document.key for document, _ in (*others, *marked)], outcomes)
 
-    async def _commit_all(self, plans: list[_Plan], *, force: bool) -> list[Any]:
-        """Return the outcome of each commit: None, or its error."""
-        commits = (commit(self, dict([plan]), force=force) for plan in plans)
-        return list(await asyncio.gather(*commits, return_exceptions=True))
+    async def _write_each(self, plans: list[_Plan], *, force: bool) -> list[Any]:
+        """Write each document on its own. Return the outcome of each: None, or its error."""
+        writes = (write_changes(self, dict([plan]), force=force) for plan in plans)
+        return list(await asyncio.gather(*writes, return_exceptions=True))
 
-    async def commit(self) -> None:
+    async def save_at_end(self) -> None:
         """Save everything at the turn's end. Raises the errors of `save`."""
         await self.save()
 

@@ -174,7 +174,7 @@ async def try_write(work: UnitOfWork, plans: Mapping[Document, Plan]) -> LostSte
     """
     sent = _prepared(work, plans)
     try:
-        etags = await _send(work.storage, sent)
+        etags = await send(work.storage, [_item_write(each) for each in sent])
     except StateError as error:
         if not getattr(error, "maybe_written", False):
             _settle(sent, Outcome.NOT_STORED)
@@ -241,16 +241,34 @@ async def reconcile_lost_answer(work: UnitOfWork, lost: LostStep, *, fill: Fill 
         confirm_pending_writes(work, each.document)
     if outcome is Outcome.STORED:
         return True
-    if lost.error.maybe_written:
-        failed = isinstance(lost.error, StateStorageError)
-        # An ETag does not come back, but absence does: a step that only creates documents arrives
-        # whenever those are deleted again.
-        may_arrive = failed and all(_may_hold_again(each) for each in seen)
-        if outcome is not Outcome.NOT_STORED or may_arrive:
-            if failed:
-                raise lost.error
-            raise unknown_outcome(seen[0].document.key) from lost.error
+    may_hold = all(each.write.may_hold_again(each.document.etag) for each in seen)
+    check_cannot_arrive(lost.error, outcome, seen[0].document.key, may_hold_again=may_hold)
     return False
+
+
+def check_cannot_arrive(
+    error: StateConflictError | StateStorageError,
+    outcome: Outcome,
+    key: str,
+    *,
+    may_hold_again: bool,
+) -> None:
+    """Return if a step that lost a race, or got no answer, can no longer arrive: it may be tried
+    again. ``outcome``: not that it is stored. ``may_hold_again``: whether each of its conditions
+    holds, or may some day.
+
+    :raises StateStorageError: it may be stored, or may still arrive.
+    """
+    if not error.maybe_written:
+        return
+    has_failed = isinstance(error, StateStorageError)
+    # An ETag does not come back, but absence does: a step that only creates documents, and is still
+    # on its way, arrives whenever those are deleted again.
+    if outcome is Outcome.NOT_STORED and not (has_failed and may_hold_again):
+        return
+    if has_failed:
+        raise error
+    raise unknown_outcome(key) from error
 
 
 def _outcome_of(sent: Sequence[SentWrite]) -> Outcome:
@@ -271,12 +289,6 @@ def _outcome_of(sent: Sequence[SentWrite]) -> Outcome:
 def _settle(sent: Iterable[SentWrite], outcome: Outcome) -> None:
     for each in sent:
         each.write = each.document.settle_pending_write(each.write, outcome)
-
-
-def _may_hold_again(sent: SentWrite) -> bool:
-    """Return True if the condition of a write holds, or may hold again some day."""
-    etag = sent.document.etag
-    return sent.write.etag in (None, etag) or (sent.write.removes and etag is None)
 
 
 def confirm_pending_writes(work: UnitOfWork, document: Document) -> list[PendingWrite]:
@@ -386,11 +398,11 @@ def _reference(work: UnitOfWork, document: Document, changes: Changes) -> dict[s
     return None
 
 
-async def _send(storage: StateStorage, sent: Sequence[SentWrite]) -> dict[str, str]:
-    """Write all, and return the new ETags by key, without those of removed documents."""
-    if len(sent) > 1:
-        return await storage.write_many([_item_write(each) for each in sent])
-    item = _item_write(sent[0])
+async def send(storage: StateStorage, writes: Sequence[ItemWrite]) -> dict[str, str]:
+    """Write all, and return the new ETags by key, without those of removed items."""
+    if len(writes) > 1:
+        return await storage.write_many(writes)
+    item = writes[0]
     if item.data is None:
         await storage.delete_if(item.key, etag=item.etag or ANY)
         return {}

@@ -9,7 +9,7 @@ import pytest
 from botstate_ext import StateConflictError, StateScopes
 from botstate_ext import storage as storages
 from botstate_ext.testing import CountingStorage
-from botstate_ext.unit_of_work.commit import MAX_ATTEMPTS
+from botstate_ext.unit_of_work.write_changes import MAX_ATTEMPTS
 from tests.turns import context
 
 KEY = "shared/1"

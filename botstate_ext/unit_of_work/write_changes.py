@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MAX_ATTEMPTS: Final = 30
 
 
-async def commit(
+async def write_changes(
     work: UnitOfWork, changes: Mapping[Document, Changes], *, force: bool = False
 ) -> None:
     """Write the changes of each document, merged with what others wrote since it was read; those of
@@ -31,29 +31,29 @@ async def commit(
     :raises StateStorageError: the storage failed. With ``maybe_written`` the step may be stored.
         Of several documents, ``saved`` and ``not_saved`` of the error tell which were written.
     """
-    commits = {document: _Commit(work, its, force) for document, its in changes.items()}
-    async with work.writing(*commits):
+    decisions = {document: _Decision(work, its, force) for document, its in changes.items()}
+    async with work.writing(*decisions):
         try:
-            for document, each in commits.items():
+            for document, each in decisions.items():
                 if document.has_pending_writes:
                     # Of an earlier save that failed: something else has read the document since.
                     confirm_pending_writes(work, document)
                     each.drop_stored(document)
             await write_until_stored(
                 work,
-                {document: each.decide for document, each in commits.items()},
+                {document: each.decide for document, each in decisions.items()},
                 attempts=MAX_ATTEMPTS,
                 holds_lock=True,
             )
         except StateError as error:
-            if len(commits) > 1:
-                error.saved = tuple(d.key for d, each in commits.items() if each.is_done)
-                error.not_saved = tuple(d.key for d, each in commits.items() if not each.is_done)
+            if len(decisions) > 1:
+                error.saved = tuple(d.key for d, each in decisions.items() if each.is_done)
+                error.not_saved = tuple(d.key for d, each in decisions.items() if not each.is_done)
             raise
 
 
-class _Commit:
-    """Decides what to write of a document in one commit.
+class _Decision:
+    """Decides what to write of one document.
 
     - ``is_done``: True once nothing is left to write.
     """
