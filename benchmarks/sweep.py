@@ -70,7 +70,7 @@ async def measured(name: str, storage: StateStorage, total: int) -> list[list[ob
     for number in DUE:
         await _put(storage, range(number), due)
         done, counting = await _swept(storage, clock)
-        assert (done.seen, done.removed, done.failed) == (total, number, 0)
+        assert (done.removed, done.failed) == (number, 0)
         assert counting.bodies == number
         rows.append(
             [

@@ -29,7 +29,9 @@ _log: Final = logging.getLogger("botstate_ext.expiry")
 class SweepReport:
     """Counts the results of one sweep.
 
-    - ``seen``: documents in the storage.
+    - ``seen``: documents that the sweep looked at. Where the storage has an index of what is due
+      (all but Blob), these are the documents that are due or have no metadata of ours; elsewhere,
+      and of a storage that routes to such a one, all documents.
     - ``expired``: expired properties, with those whose handlers are due again.
     - ``removed``: expired properties that are deleted now.
     - ``handlers_run``: deleted properties whose handlers ran.

@@ -52,7 +52,8 @@ class ItemPage:
 
 @dataclass(frozen=True, slots=True)
 class DueItems:
-    """A page of due items. The ``seen`` of all pages add up to the number of items in storage."""
+    """A page of due items, and the number of items that were looked at to find them: due ones only
+    where an index finds them, all of a page of the listing elsewhere."""
 
     items: tuple[ItemInfo, ...]
     seen: int
@@ -193,7 +194,8 @@ class StateStorage(Storage):
     async def list_due(self, entry: str, until: str) -> AsyncIterator[DueItems]:
         """Yield the items whose metadata lacks ``entry``, or has a text not after ``until`` there.
 
-        The base lists all items. A backend with an index overrides it, and yields all of these.
+        The base lists all items. A backend with an index overrides it, and yields all of these in
+        a time that does not grow with the other items.
         """
         token = None
         while True:

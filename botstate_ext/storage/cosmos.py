@@ -17,8 +17,9 @@ from azure.cosmos.aio import ContainerProxy, CosmosClient
 from ..clock import positive
 from ..errors import StateError, StateStorageError
 from .backend import OpenOnce, check_etag, check_key, check_put, conflict, page_size
-from .base import ANY, DueItems, ItemInfo, ItemPage, StateStorage, StoredItem
+from .base import ANY, DueItems, ItemPage, StateStorage, StoredItem
 from .cosmos_items import item_id, to_info, to_item, to_stored
+from .due_index import due_pages
 from .keycheck import may_start_a_key
 from .parallel import in_parallel
 
@@ -26,7 +27,6 @@ T = TypeVar("T")
 
 _PARALLEL: Final = 16
 _TIMEOUT: Final = timedelta(seconds=6)
-_DUE_PAGE: Final = 500
 _ROW: Final = 'c.realId, c._etag, c._ts, c.size, c["metadata"]'
 _LIST: Final = (
     f"SELECT TOP @size {_ROW} FROM c WHERE STARTSWITH(c.realId, @prefix) AND c.realId > @after"
@@ -34,7 +34,6 @@ _LIST: Final = (
 )
 _IS_DUE: Final = 'NOT IS_DEFINED(c["metadata"][@entry]) OR c["metadata"][@entry] <= @until'
 _DUE: Final = f"SELECT {_ROW} FROM c WHERE {_IS_DUE}"
-_COUNT: Final = "SELECT VALUE COUNT(1) FROM c"
 _NOT_TRANSIENT: Final = MappingProxyType(
     {
         400: "the request was refused: check the endpoint, the database and the container",
@@ -158,16 +157,10 @@ class CosmosStorage(StateStorage):
         return ItemPage(items, items[-1].key if len(rows) > size else None)
 
     async def list_due(self, entry: str, until: str) -> AsyncIterator[DueItems]:
-        due = sorted(
-            (to_info(row) for row in await self._query(_DUE, entry=entry, until=until)),
-            key=lambda info: info.key,
-        )
-        [total] = await self._query(_COUNT)
-        passed_over = max(0, int(total) - len(due))
-        for start in range(0, max(len(due), 1), _DUE_PAGE):
-            page: tuple[ItemInfo, ...] = tuple(due[start : start + _DUE_PAGE])
-            yield DueItems(page, len(page) + passed_over)
-            passed_over = 0
+        rows = await self._query(_DUE, entry=entry, until=until)
+        infos = {info.key: info for info in map(to_info, rows)}
+        for page in due_pages(sorted(infos), infos.get):
+            yield page
 
     async def aclose(self) -> None:
         await self._container.aclose()

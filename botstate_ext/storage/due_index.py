@@ -8,7 +8,7 @@ from typing import Final
 
 from .base import DueItems, ItemInfo
 
-_DUE_PAGE: Final = 500
+DUE_PAGE: Final = 500
 """Items of a page: few enough for a sweep to hold, and to change the storage between two pages."""
 
 NEXT_EXPIRY: Final = "statenextexpiry"
@@ -45,16 +45,11 @@ class DueIndex:
         return [key for _, key in self._order[:end]]
 
 
-def due_pages(
-    keys: Sequence[str], total: int, info_of: Callable[[str], ItemInfo | None]
-) -> Iterator[DueItems]:
-    """Yield the due items by page. The ``seen`` of all pages add up to ``total``.
+def due_pages(keys: Sequence[str], info_of: Callable[[str], ItemInfo | None]) -> Iterator[DueItems]:
+    """Yield the items of these keys, which are due, by page.
 
     ``info_of`` is called when a page is made, and returns None for an item deleted before that.
     """
-    passed_over = total - len(keys)
-    for start in range(0, max(len(keys), 1), _DUE_PAGE):
-        page = keys[start : start + _DUE_PAGE]
-        found = tuple(info for info in map(info_of, page) if info is not None)
-        yield DueItems(found, len(page) + passed_over)
-        passed_over = 0
+    for start in range(0, len(keys), DUE_PAGE):
+        page = keys[start : start + DUE_PAGE]
+        yield DueItems(tuple(info for info in map(info_of, page) if info is not None), len(page))

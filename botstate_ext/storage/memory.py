@@ -115,8 +115,7 @@ class MemoryStorage(StateStorage):
         if self._due is None or self._due.entry != entry:
             items = ((key, stored.item.metadata) for key, stored in self._items.items())
             self._due = DueIndex(entry, items)
-        keys = self._due.up_to(until)
-        for page in due_pages(keys, len(self._items), self._info):
+        for page in due_pages(self._due.up_to(until), self._info):
             yield page
 
     def __repr__(self) -> str:

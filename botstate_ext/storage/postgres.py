@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random as _random
 from collections.abc import (
     AsyncIterator,
@@ -27,7 +26,6 @@ from .backend import (
     check_writes,
     conflict,
     conflict_of,
-    frozen_metadata,
     page_of,
     page_size,
     prefix_end,
@@ -38,6 +36,7 @@ from .keycheck import may_start_a_key
 from .postgres_errors import CannotConnect, MayNotCreateTable, failure_of
 from .postgres_sql import Statements
 from .retry import Retries
+from .rows import due_pages_read, due_text, metadata_from, metadata_text
 from .server_calls import ServerCalls
 
 try:
@@ -49,7 +48,6 @@ except ImportError as missing:
         'PostgresStorage needs psycopg and its pool: pip install "botstate-ext[postgres]"'
     ) from missing
 
-_DUE_AT_ONCE: Final = 1000
 _DUE_LENGTH: Final = 100  # characters in the index, which takes some 2,700 bytes
 _CREATING: Final = 0x626F747374617465  # the name of an advisory lock: any number, always the same
 
@@ -109,7 +107,7 @@ class PostgresStorage(StateStorage):
         only = next(iter(keys)) if len(ids) == 1 else None
         rows = await self._fetch("read", only, self._sql.select, (ids,))
         return {
-            key: StoredItem(bytes(data), etag, frozen_metadata(json.loads(metadata)))
+            key: StoredItem(bytes(data), etag, metadata_from(metadata))
             for key, etag, data, metadata in rows
         }
 
@@ -185,22 +183,18 @@ class PostgresStorage(StateStorage):
         rows = await self._fetch("list", None, self._sql.folders)
         return frozenset(row[0] for row in rows)
 
-    async def list_due(self, entry: str, until: str) -> AsyncIterator[DueItems]:
+    def list_due(self, entry: str, until: str) -> AsyncIterator[DueItems]:
         if entry != NEXT_EXPIRY:
-            async for page in super().list_due(entry, until):
-                yield page
-            return
-        [[not_due]] = await self._fetch("list", None, self._sql.count_not_due, (until,))
-        last: tuple[str, bytes] = ("", b"")
-        while True:
-            rows = await self._fetch("list", None, self._sql.due, (until, *last, _DUE_AT_ONCE))
-            is_last = len(rows) < _DUE_AT_ONCE
-            infos = [_info(*row[:-2]) for row in rows]
-            due = tuple(info for info in infos if info.metadata.get(entry, "") <= until)
-            yield DueItems(due, len(rows) + (not_due if is_last else 0))
-            if is_last:
-                return
-            last = (rows[-1][-2], rows[-1][-1])
+            return super().list_due(entry, until)
+
+        async def read(last: tuple[str, bytes] | None, limit: int) -> list[Any]:
+            values = (until, *(last or ("", b"")), limit)
+            rows = await self._fetch("list", None, self._sql.due, values)
+            found = [((due, id_), _info(*info)) for *info, due, id_ in rows]
+            # The index has the beginning of a text only.
+            return [(at, i if i.metadata.get(entry, "") <= until else None) for at, i in found]
+
+        return due_pages_read(read)
 
     async def aclose(self) -> None:
         await self._pool.aclose()
@@ -281,10 +275,8 @@ class _Change:
         write, etag = self.write, self.write.etag
         if write.data is None:
             return sql.delete, (self.id, self.id, etag, etag)
-        metadata = dict(write.metadata or {})
-        text = json.dumps(metadata, separators=(",", ":"))
-        due = metadata.get(NEXT_EXPIRY, "")[:_DUE_LENGTH]
-        content = (self.new_etag, bytes(write.data), text, due)
+        due = due_text(write.metadata)[:_DUE_LENGTH]
+        content = (self.new_etag, bytes(write.data), metadata_text(write.metadata), due)
         if etag is None:
             return sql.create, (self.id, write.key, *content)
         if etag == ANY:
@@ -328,4 +320,4 @@ def _id(key: str) -> bytes:
 
 
 def _info(key: str, etag: str, size: int, updated: Any, metadata: str) -> ItemInfo:
-    return ItemInfo(key, etag, size, updated, frozen_metadata(json.loads(metadata)))
+    return ItemInfo(key, etag, size, updated, metadata_from(metadata))

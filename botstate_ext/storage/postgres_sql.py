@@ -69,7 +69,6 @@ class Statements:
             f"SELECT {_INFO}, due, id FROM {{table}} WHERE due <= %s AND (due, id) > (%s, %s)"
             " ORDER BY due, id LIMIT %s"
         )
-        self.count_not_due = self._made("SELECT count(*) FROM {table} WHERE due > %s")
         self.folders = self._made(_folders())
 
     def schema_sql(self) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import random as _random
 from collections.abc import (
@@ -26,7 +25,6 @@ from .backend import (
     check_put,
     check_writes,
     conflict_of,
-    frozen_metadata,
     page_of,
     page_size,
     prefix_end,
@@ -35,6 +33,7 @@ from .base import ANY, DueItems, ItemInfo, ItemPage, ItemWrite, StateStorage, St
 from .due_index import NEXT_EXPIRY
 from .keycheck import may_start_a_key
 from .retry import Retries
+from .rows import due_pages_read, due_text, metadata_from, metadata_text
 from .server_calls import CallFailure, ServerCalls
 
 try:
@@ -47,7 +46,6 @@ except ImportError as missing:
 
 _log: Final = logging.getLogger("botstate_ext")
 
-_DUE_AT_ONCE: Final = 1000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 # An item is a hash: e its ETag, d its data, m its metadata, u when it was written, x its due entry.
@@ -174,7 +172,7 @@ class RedisStorage(StateStorage):
         only = wanted[0] if len(wanted) == 1 else None
         rows = await self._calls.run("read", only, read)
         return {
-            key: StoredItem(data, etag.decode(), frozen_metadata(json.loads(metadata)))
+            key: StoredItem(data, etag.decode(), metadata_from(metadata))
             for key, (etag, data, metadata) in zip(wanted, rows, strict=True)
             if etag is not None
         }
@@ -218,27 +216,16 @@ class RedisStorage(StateStorage):
         items = tuple(item for item in page.items if item is not _EVICTED)
         return ItemPage(items, page.continuation_token)
 
-    async def list_due(self, entry: str, until: str) -> AsyncIterator[DueItems]:
+    def list_due(self, entry: str, until: str) -> AsyncIterator[DueItems]:
         if entry != NEXT_EXPIRY:
-            async for page in super().list_due(entry, until):
-                yield page
-            return
+            return super().list_due(entry, until)
         end = f"({until}\1".encode()  # after every key of this entry, before the next entry
 
-        async def count() -> int:
-            number: int = await (await self._client.get()).zlexcount(self._due, end, b"+")
-            return number
+        async def read(last: bytes | None, limit: int) -> list[Any]:
+            rows = await self._list(self._due, "-" if last is None else b"(" + last, end, limit)
+            return [(row[0], _info(row)) for row in rows]
 
-        not_due = await self._calls.run("list", None, count)
-        start: str | bytes = "-"
-        while True:
-            rows = await self._list(self._due, start, end, _DUE_AT_ONCE)
-            is_last = len(rows) < _DUE_AT_ONCE
-            due = tuple(info for info in map(_info, rows) if info is not None)
-            yield DueItems(due, len(due) + (not_due if is_last else 0))
-            if is_last:
-                return
-            start = b"(" + rows[-1][0]
+        return due_pages_read(read)
 
     async def aclose(self) -> None:
         await self._client.aclose()
@@ -318,10 +305,8 @@ async def _warn_of_losses(client: redis.asyncio.Redis) -> None:
 def _values(write: ItemWrite, new_etag: str) -> tuple[str | bytes, ...]:
     if write.data is None:
         return (write.key, "delete", write.etag or "", "", "", "", "")
-    metadata = dict(write.metadata or {})
-    text = json.dumps(metadata, separators=(",", ":"))
-    due = metadata.get(NEXT_EXPIRY, "")
-    return (write.key, "put", write.etag or "", new_etag, bytes(write.data), text, due)
+    content = (bytes(write.data), metadata_text(write.metadata), due_text(write.metadata))
+    return (write.key, "put", write.etag or "", new_etag, *content)
 
 
 _EVICTED: Final = ItemInfo("", "", 0, _EPOCH)
@@ -333,7 +318,7 @@ def _info(row: Sequence[Any]) -> ItemInfo | None:
         return None
     _, key, etag, size, updated, metadata = row
     when = _EPOCH + timedelta(microseconds=int(updated))
-    return ItemInfo(key.decode(), etag.decode(), size, when, frozen_metadata(json.loads(metadata)))
+    return ItemInfo(key.decode(), etag.decode(), size, when, metadata_from(metadata))
 
 
 def _failure_of(error: Exception) -> CallFailure | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
@@ -16,7 +15,6 @@ from .backend import (
     check_etag,
     check_key,
     check_put,
-    frozen_metadata,
     page_of,
     page_size,
     prefix_end,
@@ -24,6 +22,7 @@ from .backend import (
 from .base import ANY, DueItems, ItemInfo, ItemPage, ItemWrite, StateStorage, StoredItem
 from .due_index import NEXT_EXPIRY
 from .keycheck import may_start_a_key
+from .rows import due_pages_read, due_text, metadata_from, metadata_text
 from .sqlite_file import SQLiteFile
 from .writes import check_conditions, check_writes
 
@@ -41,7 +40,6 @@ _DUE: Final = (
     f"SELECT {_INFO}, due FROM botstate_items WHERE due <= ? AND (due, key) > (?, ?)"
     " ORDER BY due, key LIMIT ?"
 )
-_COUNT_NOT_DUE: Final = "SELECT count(*) FROM botstate_items WHERE due > ?"
 # From each folder to the first key after it, so that it costs what there are folders, not keys.
 _NEXT_FOLDER: Final = (
     "SELECT substr(key, 1, instr(key, '/') - 1) FROM botstate_items"
@@ -50,7 +48,6 @@ _NEXT_FOLDER: Final = (
 _AFTER_SLASH: Final = chr(ord("/") + 1)
 
 _KEYS_A_STATEMENT: Final = 500  # SQLite before 3.32 takes 999 parameters
-_DUE_AT_ONCE: Final = 1000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -94,7 +91,7 @@ class SQLiteStorage(StateStorage):
 
         def select(db: sqlite3.Connection) -> dict[str, StoredItem]:
             return {
-                key: StoredItem(data, etag, frozen_metadata(json.loads(metadata)))
+                key: StoredItem(data, etag, metadata_from(metadata))
                 for key, etag, data, metadata in _select(db, _SELECT, wanted)
             }
 
@@ -153,21 +150,15 @@ class SQLiteStorage(StateStorage):
 
         return await self._open().read("list", None, folders)
 
-    async def list_due(self, entry: str, until: str) -> AsyncIterator[DueItems]:
+    def list_due(self, entry: str, until: str) -> AsyncIterator[DueItems]:
         if entry != NEXT_EXPIRY:
-            async for page in super().list_due(entry, until):
-                yield page
-            return
-        [[not_due]] = await self._read_rows(_COUNT_NOT_DUE, (until,))
-        last = ("", "")
-        while True:
-            rows = await self._read_rows(_DUE, (until, *last, _DUE_AT_ONCE))
-            is_last = len(rows) < _DUE_AT_ONCE
-            due = tuple(_info(*row[:-1]) for row in rows)
-            yield DueItems(due, len(due) + (not_due if is_last else 0))
-            if is_last:
-                return
-            last = (rows[-1][-1], rows[-1][0])
+            return super().list_due(entry, until)
+
+        async def read(last: tuple[str, str] | None, limit: int) -> list[Any]:
+            rows = await self._read_rows(_DUE, (until, *(last or ("", "")), limit))
+            return [((due, info[0]), _info(*info)) for *info, due in rows]
+
+        return due_pages_read(read)
 
     async def aclose(self) -> None:
         file, self._file = self._file, None
@@ -230,14 +221,12 @@ def _marks(keys: Sequence[str]) -> str:
 
 
 def _row(write: ItemWrite, now: datetime) -> tuple[Any, ...]:
-    metadata = dict(write.metadata or {})
+    etag = uuid4().hex  # which no other process makes
+    data, metadata = bytes(write.data or b""), metadata_text(write.metadata)
     microseconds = (now - _EPOCH) // timedelta(microseconds=1)
-    text = json.dumps(metadata, separators=(",", ":"))
-    due = metadata.get(NEXT_EXPIRY, "")
-    # A new ETag that no other process makes.
-    return (write.key, uuid4().hex, bytes(write.data or b""), text, microseconds, due)
+    return (write.key, etag, data, metadata, microseconds, due_text(write.metadata))
 
 
 def _info(key: str, etag: str, size: int, updated: int, metadata: str) -> ItemInfo:
     when = _EPOCH + timedelta(microseconds=updated)
-    return ItemInfo(key, etag, size, when, frozen_metadata(json.loads(metadata)))
+    return ItemInfo(key, etag, size, when, metadata_from(metadata))

@@ -86,7 +86,7 @@ class SharedMemoryStorage(StateStorage):
         # The metadata beside an item answers for it, so items that are not due are not encoded.
         seen = ((key, self._seen.get(key)) for key in list(self._memory))
         due = [k for k, s in seen if s is None or s.item.metadata.get(entry, "") <= until]
-        for page in due_pages(due, len(self._memory), self._info_if_there):
+        for page in due_pages(due, self._info_if_there):
             yield page
 
     def __repr__(self) -> str:

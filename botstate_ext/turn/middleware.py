@@ -12,7 +12,7 @@ from ..documents.merge import ON_CONFLICT, OnConflict
 from ..errors import StateError
 from ..host.activity import is_end_of_conversation, user_is_gone
 from ..host.bases import Middleware
-from ..host.protocol import Context
+from ..host.protocol import Context, Host
 from ..states.state_scopes import StateScopes
 from ..states.turn_session import TurnSession
 from ..unit_of_work.replay_write import Overtaken
@@ -117,7 +117,7 @@ class StateMiddleware(Middleware):
             self._warn_once()
             return await logic()  # the outer one loads and saves
         await TurnSession.save_earlier(self._states, context)
-        async with self._deliveries.delivery(context) as delivery, self._lock(context):
+        async with self._deliveries.delivery(context) as delivery, self._lock(context, self._host):
             if self._on_conflict == "replay":
                 return await replayed(
                     self._host, context, lambda: self._attempt(context, logic, delivery)
@@ -181,14 +181,14 @@ async def _saved_after_error(session: TurnSession) -> bool:
 
 def _lock_of(
     serialize_turns: bool | TurnLock,
-) -> Callable[[Context], AbstractAsyncContextManager[None]]:
+) -> Callable[[Context, Host], AbstractAsyncContextManager[None]]:
     if isinstance(serialize_turns, TurnLock):
         return serialize_turns.turn
     if not isinstance(serialize_turns, bool):
         raise TypeError(
             f"serialize_turns is True, False or a TurnLock, not {type(serialize_turns).__name__}."
         )
-    return InProcessTurnLock().turn if serialize_turns else lambda context: nullcontext()
+    return InProcessTurnLock().turn if serialize_turns else lambda context, host: nullcontext()
 
 
 def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> Any:

@@ -68,7 +68,7 @@ async def test_a_sweep_removes_what_expired_and_nothing_else(world: World) -> No
     await world.write(order.at("2"), 2)
     world.clock.advance(HOUR / 2)
     report = await world.states.sweep()
-    assert (report.seen, report.expired, report.removed) == (3, 2, 2)
+    assert (report.seen, report.expired, report.removed) == (2, 2, 2), "one is not due"
     assert (report.failed, report.skipped, report.handlers_run) == (0, 0, 0)
     assert report.seconds > 0
     body = await world.body()
@@ -578,7 +578,7 @@ async def test_on_memory_an_index_finds_what_is_due() -> None:
         world.clock.advance(HOUR / 60)
     world.clock.advance(HOUR / 6)
     pages = [page async for page in memory.list_due(NEXT_EXPIRY, expiry_text(world.clock()))]
-    assert [(page.seen, len(page.items)) for page in pages] == [(50, 1)]
+    assert [(page.seen, len(page.items)) for page in pages] == [(1, 1)]
     assert (await states.sweep()).removed == 1
 
 

@@ -98,8 +98,10 @@ async def told(storage: StateStorage, prefix: str, limit: int) -> Any:
         token = page.continuation_token
         if token is None:
             break
-    due = [info.key async for page in storage.list_due(NEXT_EXPIRY, "2030") for info in page.items]
+    due_pages = [page async for page in storage.list_due(NEXT_EXPIRY, "2030")]
+    due = sorted(info.key for page in due_pages for info in page.items)
+    assert sum(page.seen for page in due_pages) == len(due), "an index looks at nothing else"
     bodies = {
         key: item.data for key, item in (await storage.get_many([k[0] for k in keys])).items()
     }
-    return keys, sizes, sorted(due), bodies, await storage.list_folders()
+    return keys, sizes, due, bodies, await storage.list_folders()

@@ -18,7 +18,7 @@ import pytest
 from botstate_ext import StateScopes
 from botstate_ext.documents import metadata
 from botstate_ext.errors import StateConflictError, StateStorageError
-from botstate_ext.storage import ANY, ItemWrite, SQLiteStorage, due_index, sqlite_file
+from botstate_ext.storage import ANY, ItemWrite, SQLiteStorage, due_index, rows, sqlite_file
 from botstate_ext.testing import ManualClock
 from tests.storage.writers import TURN, acknowledged_until_killed, updates_at_once
 
@@ -279,13 +279,13 @@ async def test_commits_wait_for_the_disk(path: Path) -> None:
 async def test_what_is_due_is_found_by_an_index(path: Path) -> None:
     async with SQLiteStorage(path) as storage:
         plan = f"EXPLAIN QUERY PLAN {sqlite_module()._DUE}"
-        rows = await storage._read_rows(plan, ("2030", "", "", 10))
-    assert "USING INDEX botstate_items_due" in str(rows)
-    assert "SCAN" not in str(rows)
+        told = str(await storage._read_rows(plan, ("2030", "", "", 10)))
+    assert "USING INDEX botstate_items_due" in told
+    assert "SCAN" not in told
 
 
 async def test_more_due_items_than_a_page(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite_module(), "_DUE_AT_ONCE", 4)
+    monkeypatch.setattr(rows, "DUE_PAGE", 4)
     async with SQLiteStorage(path) as storage:
         for number in range(10):
             due = {metadata.NEXT_EXPIRY: str(2030 + number % 2)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from copy import copy
 from datetime import timedelta
 from typing import Any
 
@@ -394,3 +395,30 @@ async def let_all_go(turns: Turns, tasks: list[asyncio.Task[Any]]) -> None:
             event.set()
     for task in tasks:
         task.result()
+
+
+async def test_a_sub_channel_is_no_other_conversation() -> None:
+    """The lock's key is that of the conversation's document, as the host makes it."""
+    asked: list[str] = []
+
+    class Noting(TurnLock):
+        @asynccontextmanager
+        async def hold(self, key: str, wait: timedelta) -> AsyncIterator[bool]:
+            asked.append(key)
+            yield True
+
+    states = StateScopes(storages.MemoryStorage())
+
+    def key_activity(activity: Any) -> Any:
+        activity = copy(activity)
+        activity.channel_id = activity.channel_id.partition(":")[0]
+        return activity
+
+    states._workspace.host.key_activity = key_activity  # type: ignore[method-assign]
+    turns = Turns(states, Noting())
+    for channel in ("test", "test:sub"):
+        await turns.start("one", turns_nothing, channel_id=channel)
+    assert asked == ["test/conversations/conv"] * 2
+
+
+async def turns_nothing(turn: TurnContext) -> None: ...

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from ...errors import StateConflictError, StateKeyError
 from ...host.activity import EVENT, INVOKE, MESSAGE_REACTION, TYPING, Activity, is_continuation
+from ...host.protocol import Host
 from ...keys import build as keys
 from .reentrancy import inside, is_inside
 
@@ -76,9 +77,11 @@ class TurnLock(ABC):
         :raises StateStorageError: what the lock is kept in failed; the turn fails with it.
         """
 
-    def turn(self, turn: Any) -> AbstractAsyncContextManager[None]:
-        """Run a block as this turn, after the turns before it."""
-        key = self._key(turn)
+    def turn(self, turn: Any, host: Host | None = None) -> AbstractAsyncContextManager[None]:
+        """Run a block as this turn, after the turns before it. ``host``: the wrapper of the turn's
+        SDK, by which the turn's conversation has the key of its document. None: the activity is
+        taken as it is."""
+        key = self._key(turn, host)
         if key is None:
             return nullcontext()
         wait = self._wait_of(turn.activity)
@@ -86,12 +89,13 @@ class TurnLock(ABC):
             return _Turn(self, key, _BESIDE, timedelta(0))
         return _Turn(self, key, self.hold(key, wait), wait)
 
-    def _key(self, turn: Any) -> str | None:
+    def _key(self, turn: Any, host: Host | None) -> str | None:
         own = None if self._by is None else self._by(turn)
         if own is not None:
             return own
         try:
-            return keys.conversation_key(turn.activity)
+            activity = turn.activity if host is None else host.key_activity(turn.activity)
+            return keys.conversation_key(activity)
         except StateKeyError:
             return None
 
