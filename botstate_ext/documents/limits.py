@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final, NamedTuple
+
+from msgspec import Struct
 
 from ..errors import StateTooLargeError
 from ..serialization import json_text
@@ -16,8 +17,7 @@ WARNING_AT: Final = 0.8
 _log: Final = logging.getLogger("botstate_ext")
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """Holds the limits of a scope's documents.
 
     ``max_bytes``: of all properties together. ``max_depth``: the levels of each value.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..errors import StateDecodeError
 from ..serialization import json_text
@@ -29,8 +31,7 @@ Trim: TypeAlias = Callable[[Any], Any]
 NO_LIMITS: Final = Limits()
 
 
-@dataclass(frozen=True, slots=True)
-class PropertyPolicy:
+class PropertyPolicy(Struct, frozen=True):
     """Holds the rules to write, read, merge and expire one property. See ``create_property``."""
 
     codec: Codec

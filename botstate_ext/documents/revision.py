@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from ..clock import end_of
 from ..errors import StateDecodeError, StateEncodeError
@@ -33,8 +34,7 @@ class ConflictingProperties(Exception):
         self.names = names
 
 
-@dataclass(frozen=True, slots=True)
-class Revision:
+class Revision(Struct, frozen=True):
     """Holds the next content of a document.
 
     - ``stored``, ``metadata``: its properties and its ``$state``.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
+
+from msgspec import Struct, field
 
 from ..errors import StateDecodeError, StateEncodeError
 from ..serialization import json_text
@@ -21,8 +22,7 @@ class NewerVersionError(StateDecodeError):
     """Newer code stored the value. It is neither migrated nor moved aside."""
 
 
-@dataclass(frozen=True, slots=True)
-class Versions:
+class Versions(Struct, frozen=True):
     """Holds the version that this code reads and writes, and the migrations from older ones."""
 
     current: int = FIRST

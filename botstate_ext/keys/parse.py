@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
+
+from msgspec import Struct
 
 from .build import HASHED
 from .scopes import CONVERSATIONS, USERS, row_of_prefix
@@ -21,8 +22,7 @@ _USERS: Final = re.compile("/(?=users/)")
 _HASH: Final = re.compile(f"{HASHED}[0-9a-f]{{64}}")
 
 
-@dataclass(frozen=True, slots=True)
-class KeyReading:
+class KeyReading(Struct, frozen=True):
     """Holds one way to read a key of the SDK's: the ids in it, as they are.
 
     - ``user``, ``conversation``: None where the scope has none; where the id is too long for a key,
@@ -35,8 +35,7 @@ class KeyReading:
     conversation: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedKey:
+class ParsedKey(Struct, frozen=True):
     """Holds the parts of a scope's key.
 
     - ``scope``: the name of the scope. The key of a conversation that has ``/users/`` in its id can

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
+
+from msgspec import Struct
 
 from ..errors import StateKeyError
 from . import build
@@ -37,8 +38,7 @@ _OWN_PREFIX: Final = "scope."
 _OWN_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
 
 
-@dataclass(frozen=True, slots=True)
-class ScopeRow:
+class ScopeRow(Struct, frozen=True):
     """Describes one scope.
 
     - ``name``: its name in the API, in templates and in the metadata of its documents.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from ..clock import Clock, system_clock
 from .backend import NO_METADATA, folders_of, frozen_metadata, page_of
@@ -144,8 +145,7 @@ class MemoryStorage(StateStorage):
             yield self._keys[index]
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Struct, frozen=True):
     item: StoredItem
     updated: datetime
 

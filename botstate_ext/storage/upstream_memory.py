@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from ..clock import Clock, system_clock
 from .backend import NO_METADATA, folders_of, frozen_metadata, page_of
@@ -118,8 +119,7 @@ class SharedMemoryStorage(StateStorage):
         return ItemInfo(key, item.etag, len(item.data), seen.updated, item.metadata)
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
+class _Seen(Struct, frozen=True):
     """Holds an item as it was last read here. ``mark`` changes when its content does."""
 
     item: StoredItem

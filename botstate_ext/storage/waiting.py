@@ -6,8 +6,9 @@ import asyncio
 import inspect
 import random as _random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 
 async def maybe_await(result: Any) -> Any:
@@ -41,8 +42,7 @@ async def call_handler(handler: Callable[..., Any], *arguments: Any) -> Any:
     return running.result()
 
 
-@dataclass(frozen=True)
-class BackOff:
+class BackOff(Struct, frozen=True):
     """Computes exponential back-off with jitter: each wait is drawn from a range that doubles.
 
     ``first`` and ``longest``: the upper end of the first and of the last range, in seconds.

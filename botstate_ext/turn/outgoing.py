@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from ..host.activity import Activity
 from ..host.protocol import Channel, Context, ConversationReference, ResourceResponse
 
 
-@dataclass(eq=False)
-class Message:
+class Message(Struct, eq=False):
     """A message that the bot sent; ``response`` is the object that the bot got for it."""
 
     channel: Channel
@@ -21,8 +20,7 @@ class Message:
         self.response.id = (await self.channel.send(self.context, self.activity)).id
 
 
-@dataclass(eq=False)
-class Update:
+class Update(Struct, eq=False):
     """A change of a message that was out before the turn."""
 
     channel: Channel
@@ -36,8 +34,7 @@ class Update:
             self.response.id = updated.id
 
 
-@dataclass(eq=False)
-class Deletion:
+class Deletion(Struct, eq=False):
     """The deletion of a message that was out before the turn."""
 
     channel: Channel

@@ -4,8 +4,9 @@ and takes it back."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from ..documents.metadata import parse_document
 from ..documents.pending_writes import Outcome, PendingWrite, Trace, joint_outcome
@@ -23,8 +24,7 @@ class Overtaken(StateConflictError):
     """
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class StagedWrite:
+class StagedWrite(Struct, frozen=True, eq=False):
     """Holds one item as it was read and as it will be written; None for an absent item."""
 
     key: str

@@ -9,10 +9,11 @@ import math
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+
+from msgspec import Struct
 
 from ..documents.document import Document
 from ..documents.pending_expiry import Expiring
@@ -54,8 +55,7 @@ Decide: TypeAlias = Callable[[Document, int], "Plan | Awaitable[Plan | None] | N
 of the attempt, from 1, and may be async."""
 
 
-@dataclass(slots=True)
-class SentWrite:
+class SentWrite(Struct):
     """A document's part of a step that was sent."""
 
     document: Document

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Final
 
+from msgspec import Struct
 
-@dataclass(eq=False, slots=True)
-class _Part:
+
+class _Part(Struct, eq=False):
     owner: object
     key: Hashable
     is_running: bool = True
