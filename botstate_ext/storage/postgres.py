@@ -153,17 +153,13 @@ class PostgresStorage(StateStorage):
         changes = sorted((_Change(self._sql, write) for write in writes), key=_Change.order)
 
         async def write() -> None:
-            async with (
-                (await self._pool.get()).connection() as connection,
-                connection.pipeline() as pipeline,
-                connection.transaction(),
-            ):
-                for change in changes:
-                    await change.run(connection)
-                await pipeline.sync()
-                lost = {c.write.key for c in changes if await c.fetch_has_lost()}
-                if lost:
-                    raise conflict_of(writes, [write for write in writes if write.key in lost])
+            async with (await self._pool.get()).connection() as connection:
+                try:
+                    await _write_in_one_step(connection, changes, writes)
+                finally:
+                    # Left in its pipeline by a cancellation, it would answer the next user late.
+                    if connection.pgconn.pipeline_status:
+                        await connection.close()
 
         await self._calls.run("put", None, write)
         return {c.write.key: c.new_etag for c in changes if c.write.data is not None}
@@ -300,6 +296,20 @@ class _Change:
         deleted, found = await self._cursor.fetchone() or (0, 0)
         self.is_deleted = deleted > 0
         return bool(found and not deleted)
+
+
+async def _write_in_one_step(
+    connection: psycopg.AsyncConnection[Any],
+    changes: Sequence[_Change],
+    writes: Sequence[ItemWrite],
+) -> None:
+    async with connection.pipeline() as pipeline, connection.transaction():
+        for change in changes:
+            await change.run(connection)
+        await pipeline.sync()
+        lost = {change.write.key for change in changes if await change.fetch_has_lost()}
+        if lost:
+            raise conflict_of(writes, [write for write in writes if write.key in lost])
 
 
 def _checked(conninfo: str) -> str:

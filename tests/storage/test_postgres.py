@@ -16,6 +16,7 @@ from botstate_ext.errors import StateConflictError, StateStorageError
 from botstate_ext.storage import ANY, ItemWrite
 from botstate_ext.storage.due_index import NEXT_EXPIRY
 from tests import servers
+from tests.cancellation import CancelledAt
 from tests.storage.writers import TURN, updates_at_once, writer
 
 psycopg = pytest.importorskip("psycopg", reason="the extra postgres")
@@ -52,6 +53,21 @@ async def test_four_processes_update_one_number_exactly_once(
     storage = PostgresStorage(postgres_url, table=table_name)
     async with StateScopes(storage) as states, states.unit_of_work() as work:
         assert await states.shared.create_property("total").at("1").get(work) == 200
+
+
+async def test_a_step_that_is_cancelled_anywhere_spoils_no_connection(
+    storage: PostgresStorage,
+) -> None:
+    """A connection that stays in its pipeline would answer a later write with nothing."""
+    for at in range(1, 100):
+        keys = [f"{at}/{name}" for name in "abc"]
+        steps = CancelledAt(storage.write_many([ItemWrite(key, b"{}", None) for key in keys]), at)
+        await steps.ended()
+        await storage.put_if(f"{at}/next", b"{}", etag=None)
+        assert len(await storage.get_many(keys)) in (0, 3)
+        if steps.awaits < at:
+            return
+    pytest.fail("it never ended")
 
 
 async def test_a_server_that_is_killed_and_comes_back(postgres_url: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from botbuilder.core import TurnContext
 from botstate_ext import InProcessTurnLock, StateMiddleware, StateScopes
 from botstate_ext.storage import BlobStorage, MemoryStorage, SQLiteStorage, StateStorage
 from botstate_ext.storage.wrapper import Operation, StorageWrapper, T
+from tests.cancellation import CancelledAt
 from tests.patience import LIMIT
 from tests.turns import Bot, context
 
@@ -38,34 +39,6 @@ class Yielding(StorageWrapper):
         result = await run()
         await asyncio.sleep(0)
         return result
-
-
-class CancelledAt:
-    """Awaits a coroutine, and cancels the task at the await with this number, from 1."""
-
-    def __init__(self, coroutine: Coroutine[Any, Any, Any], at: int) -> None:
-        self._coroutine, self._at = coroutine, at
-        self.awaits = 0
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        resume: Callable[[Any], Any] = self._coroutine.send
-        value: Any = None
-        while True:
-            try:
-                future = resume(value)
-            except StopIteration as end:
-                return end.value
-            self.awaits += 1
-            if self.awaits == self._at:
-                task = asyncio.current_task()
-                assert task is not None
-                task.cancel()
-            try:
-                value = yield future
-            except BaseException as error:  # noqa: BLE001 - handed on to the coroutine
-                resume, value = self._coroutine.throw, error
-            else:
-                resume = self._coroutine.send
 
 
 @pytest.fixture(params=STORAGES)
@@ -125,6 +98,10 @@ class Turns:
         one, two, user = [await each.get(turn) for each in (self.one, self.two, self.user)]
         return one, two, user
 
+    async def arrived(self) -> None:
+        """Wait for the writes that a cancelled turn had sent: this one is made after them."""
+        await self.storage.put_if(f"test/{uuid.uuid4().hex}", b"{}", etag=None)
+
     def heard(self) -> list[str]:
         heard = [activity.text for activity in self.bot.adapter.activity_buffer]
         self.bot.adapter.activity_buffer.clear()
@@ -140,10 +117,10 @@ async def test_a_turn_cancelled_at_each_await(storage: StateStorage, mode: str) 
     while True:
         at, number, before = at + 1, number + 1, number
         steps = CancelledAt(turns.turn(number), at)
-        task = asyncio.ensure_future(_result_of(steps))
-        await asyncio.wait([task])
+        task = await steps.ended()
         cancelled += task.cancelled()
         await no_new_task_is_left(tasks | {task})
+        await turns.arrived()
         assert repr(turns.lock) == "<InProcessTurnLock, 0 held>"
         one, two, user = await turns.stored()
         assert one == two, f"half of a document is stored, cancelled at await {at}"
@@ -158,10 +135,6 @@ async def test_a_turn_cancelled_at_each_await(storage: StateStorage, mode: str) 
         turns.heard()
     assert not task.cancelled()
     assert cancelled > 1, "no await was met"
-
-
-async def _result_of(steps: CancelledAt) -> None:
-    await steps
 
 
 async def no_new_task_is_left(before: set[asyncio.Task[Any]]) -> None:
