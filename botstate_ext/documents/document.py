@@ -15,11 +15,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from ..errors import StateDecodeError, StateEncodeError
 from ..serialization import json_text, jsonpickle
+from ..serialization.plain_form_codec import PlainFormCodec
 from ..serialization.stored_changes import refuse_tags, with_changes
 from ..serialization.unknown_fields import UnknownFields
 from . import document_tags
@@ -76,6 +78,7 @@ class _Detached(NamedTuple):
     value: Any
     text: bytes
     unknown: UnknownFields | None
+    policy: PropertyPolicy | None
 
 
 class Document:
@@ -107,6 +110,8 @@ class Document:
         self.lifetimes = PropertyLifetimes(policies)
         self._pending_writes = PendingWrites()
         self._hints: dict[str, PropertyPolicy] = {}
+        # Of the properties of which the live value is plain JSON, as nothing names the class.
+        self._plain_forms: dict[str, PropertyPolicy] = {}
         # Stored: either a text that nobody has looked into yet, or its parts.
         self._text: bytes | None = None
         self._stored: dict[str, bytes] = {}
@@ -117,6 +122,7 @@ class Document:
         self._base_versions: dict[str, int] = {}
         self._unknown: dict[str, UnknownFields] = {}
         self._defaults: dict[str, bytes] = {}
+        self._assigned: set[str] = set()
         self._detached: list[_Detached] = []
         self._lost_changes: list[str] = []
 
@@ -217,8 +223,8 @@ class Document:
 
         :raises StateDecodeError: the stored text does not fit the property.
         """
-        if hint is not None:
-            self._take_hint(name, hint)
+        if hint is not None or name in self._plain_forms:
+            self._choose_type(name, hint)
         if name in self._base or name in self._live:
             if self._text is None and self._base.get(name) is self._stored.get(name):
                 return self._live.get(name, ABSENT)  # nothing was read since: by far the most
@@ -282,12 +288,14 @@ class Document:
         """
         if hint is not None:
             self._hints[name] = hint
+        self._plain_forms.pop(name, None)
         if name in self.stored:
             times = self._metadata.props.get(name)
             if times is not None and times.version != FIRST:
                 self._check_version(name, times.version)
         if not is_change:
             self.lifetimes.set_lifetime(name, lifetime)
+            self._assigned.add(name)
         self._live[name] = value
         self._touch(name)
         self._defaults.pop(name, None)
@@ -298,6 +306,7 @@ class Document:
         As long as the bot does not change it, it is stored only if nobody else wrote the property.
         """
         self.set(name, value, hint)
+        self._assigned.discard(name)
         if self._base[name] is not None:
             return  # the bot deleted the stored value, or it is moved aside: this replaces it
         try:
@@ -323,12 +332,42 @@ class Document:
         self._touch(name)
         self._live.pop(name, None)
         self._defaults.pop(name, None)
+        self._plain_forms.pop(name, None)
 
     def expose(self) -> dict[str, Any]:
-        """Return the live mapping of all properties, decoded. Changes to it are saved."""
-        for name in list(self.stored):
-            self.get(name)
+        """Return the live mapping of all properties, decoded. Changes to it are saved.
+
+        A value with tags is plain JSON in it, if nothing but a later `get` may name its class.
+        Changes to it keep its tags.
+
+        :raises StateDecodeError: a property cannot be decoded for another reason.
+        """
+        for name, text in list(self.stored.items()):
+            if name not in self._plain_forms:
+                self._expose_one(name, text)
         return self._live
+
+    def _expose_one(self, name: str, text: bytes) -> None:
+        try:
+            self.get(name)
+        except StateDecodeError as error:
+            if isinstance(error, NewerVersionError) or not self._takes_plain_form(name, text):
+                raise
+
+    def _takes_plain_form(self, name: str, text: bytes) -> bool:
+        """Make a stored value that cannot be decoded a live one as plain JSON, if it has tags."""
+        policy = self.policy(name)
+        if policy.declared_type or not jsonpickle.has_tags(text):
+            return False
+        policy = replace(policy, codec=PlainFormCodec(policy.codec), hinted_type=None)
+        try:
+            value = policy.codec.decode(text)
+        except StateDecodeError:
+            return False  # it holds what is no data
+        del self.undecodable[name]
+        self._touch(name)
+        self._live[name], self._plain_forms[name] = value, policy
+        return True
 
     def clear(self) -> None:
         """Remove every property. Those that this turn could not decode are moved aside."""
@@ -342,6 +381,7 @@ class Document:
                 kept[name] = text, version, reason
         self._live.clear()
         self._defaults.clear()
+        self._plain_forms.clear()
         for name, value in kept.items():
             self._set_aside(name, *value)
 
@@ -354,6 +394,8 @@ class Document:
             self._unknown.pop(touched, None)
             self._live.pop(touched, None)
             self._defaults.pop(touched, None)
+            self._assigned.discard(touched)
+            self._plain_forms.pop(touched, None)
             self.lifetimes.forget(touched)
         if name is None:
             self.tag_changes = {}
@@ -503,6 +545,7 @@ class Document:
                 self._base[name] = text
                 self._base_versions[name] = self.policy(name).versions.current
                 self._defaults.pop(name, None)
+                self._assigned.discard(name)
                 self.undecodable.pop(name, None)
 
     def record_write(
@@ -614,15 +657,23 @@ class Document:
         if value is ABSENT:
             return None
         unknown = self._unknown.get(name)
-        text = self._encode(name, value, base, unknown)
+        text = self._encode(name, value, base, unknown, self._plain_forms.get(name))
+        if text is base and name in self._assigned and self.policy(name).has_other_form(text):
+            again = self._encode(name, value, None, unknown)
+            text = base if again == base else again
         if text is not base and unknown:
             self._warn_of_lost_fields(name, unknown)
         return text
 
     def _encode(
-        self, name: str, value: Any, base: bytes | None, unknown: UnknownFields | None
+        self,
+        name: str,
+        value: Any,
+        base: bytes | None,
+        unknown: UnknownFields | None,
+        policy: PropertyPolicy | None = None,
     ) -> bytes:
-        policy = self.policy(name)
+        policy = policy or self.policy(name)
         # A class that only a default named binds its own instances and nothing else.
         if policy.hinted_type is not None and not isinstance(value, policy.hinted_type):
             policy = self.policies.of(name)
@@ -660,7 +711,8 @@ class Document:
         value = self._live.get(name, ABSENT)
         if text is None or value is ABSENT or isinstance(value, _UNCHANGEABLE):
             return
-        self._detached.append(_Detached(name, value, text, self._unknown.get(name)))
+        policy = self._plain_forms.get(name)
+        self._detached.append(_Detached(name, value, text, self._unknown.get(name), policy))
         if len(self._detached) > MAX_DETACHED:
             oldest = self._detached.pop(0)
             if self._was_changed(oldest):
@@ -699,15 +751,36 @@ class Document:
         base, stored = self._base.get(name), self.stored.get(name)
         return base is not stored and differ(base, stored) and not self.has_changed(name)
 
-    def _take_hint(self, name: str, hint: PropertyPolicy) -> None:
+    def _choose_type(self, name: str, hint: PropertyPolicy | None) -> None:
+        """Take a hint, and decode again what was read before as plain JSON.
+
+        :raises StateDecodeError: nothing names the class of what was read as plain JSON.
+        """
         before = self._hints.get(name)
-        self._hints[name] = hint
-        cls = hint.hinted_type
-        if cls is None or before is not None or isinstance(self._live.get(name, ABSENT), cls):
-            return
-        # Something else, such as a dialog's memory, has read it before, as plain JSON.
-        if not self.has_changed(name):
+        if hint is not None:
+            self._hints[name] = hint
+        if name in self._plain_forms:
+            self._leave_plain_form(name)
+        elif hint is not None and hint.hinted_type is not None and before is None:
+            is_one = isinstance(self._live.get(name, ABSENT), hint.hinted_type)
+            if not is_one and not self.has_changed(name):
+                self._detach(name)
+
+    def _leave_plain_form(self, name: str) -> None:
+        if self._is_overtaken(name):
             self._detach(name)
+            return
+        text = self._encoded(name, self._base.get(name))
+        if text is None:
+            return  # the bot removed it from the mapping
+        try:
+            value = self.decode(name, text, self.policy(name).versions.current)
+        except StateDecodeError as error:
+            self.undecodable[name] = error.reason
+            raise
+        self._watch(name, text)
+        del self._plain_forms[name]
+        self._live[name] = value
 
     def _set_aside(self, name: str, text: bytes, version: int, reason: str) -> None:
         aside = quarantined_name(name, text)

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..errors import StateDecodeError
-from ..serialization import json_text
+from ..serialization import json_text, jsonpickle
 from ..serialization.codec import NULL, Codec
 from ..serialization.json_codec import JsonCodec
 from ..serialization.unknown_fields import UnknownFields
@@ -37,7 +37,7 @@ class PropertyPolicy(Struct, frozen=True):
     codec: Codec
     declared_type: bool = False
     hinted_type: type | None = None
-    write_type_tags: bool = False
+    write_type_tags: bool | None = None
     default: Any = None
     expires_after: timedelta | None = None
     sliding: bool = False
@@ -60,6 +60,12 @@ class PropertyPolicy(Struct, frozen=True):
             raise TypeError(f"trim must be a function of a value, not {type(self.trim).__name__}.")
         if self.merge is None:
             raise ValueError("trim shortens what merge made of two values: give a merge too.")
+
+    def has_other_form(self, text: bytes) -> bool:
+        """True if a stored text has tags and this property writes none, or the other way round."""
+        if not self.declared_type and self.hinted_type is None:
+            return False  # an untyped value has the tags that it needs
+        return text != NULL and self.codec.keeps_tags != jsonpickle.has_tags(text)
 
     def merged(self, base: bytes | None, mine: bytes | None, theirs: bytes | None) -> bytes | None:
         """Merge three texts into one by the property's ``merge`` rule, and apply its ``trim``.

@@ -12,7 +12,6 @@ from typing import Final, NamedTuple, TypeAlias, overload
 from ..documents.document import Document
 from ..documents.metadata import RESERVED
 from ..documents.policy import Policies
-from ..documents.schema_versions import FIRST
 from ..errors import reason_of
 from ..keys.parse import parse
 from ..serialization import json_text, jsonpickle
@@ -160,7 +159,7 @@ class Migration:
         def decide(document: Document, _: int) -> Plan | None:
             if document.etag is None:
                 return None  # removed since it was listed
-            texts = _plain_texts(document)
+            texts = _texts(document)
             if not _differs(data, texts):
                 return None
             expiring = document.metadata.expiring
@@ -198,26 +197,24 @@ class Migration:
             self._options.on_progress(self._report)
 
 
-def _plain_texts(document: Document) -> dict[str, bytes]:
-    """Return the text to store of each property.
+def _texts(document: Document) -> dict[str, bytes]:
+    """Return the text to store of each property, in its stored version.
 
-    It is plain JSON, in its stored version, if the property's type is declared. It is the stored
-    text for any other property.
+    It is in the form that the property writes, with or without tags, if its type is declared. It is
+    the stored text for any other property.
 
     :raises StateDecodeError: the document, or a typed property of the code's version, is malformed.
     """
     texts = {}
     for name, text in document.stored.items():
-        policy = document.policy(name)
-        if not policy.declared_type or policy.codec.keeps_tags or not jsonpickle.has_tags(text):
-            texts[name] = text
+        policy, version = document.policy(name), document.stored_version(name)
+        texts[name] = text
+        if not policy.has_other_form(text):
             continue
-        times = document.metadata.props.get(name)
-        version = FIRST if times is None else times.version
         if version == policy.versions.current:
             document.decode(name, text, version)
             texts[name] = policy.codec.reencode(text)
-        else:
+        elif not policy.codec.keeps_tags:
             texts[name] = json_text.dumps(policy.codec.plain(text))
     return texts
 

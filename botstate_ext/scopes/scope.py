@@ -95,7 +95,9 @@ class StateScope(BotState):
         self._is_used = row.loaded == "always"
         self._workspace = workspace
         undeclared = PropertyPolicy(
-            workspace.codec(None), expires_after=positive(expires_after, "expires_after")
+            workspace.codec(None),
+            expires_after=positive(expires_after, "expires_after"),
+            write_type_tags=workspace.write_type_tags,
         )
         self.policies = Policies(undeclared, workspace.limits)
 
@@ -117,7 +119,7 @@ class StateScope(BotState):
         version: int = 1,
         migrations: Mapping[int, Migration] | None = None,
         on_undecodable: OnUndecodable = "raise",
-        write_type_tags: bool = False,
+        write_type_tags: bool | None = None,
     ) -> StateProperty[T]: ...
     @overload
     def create_property(
@@ -135,7 +137,7 @@ class StateScope(BotState):
         version: int = 1,
         migrations: Mapping[int, Migration] | None = None,
         on_undecodable: OnUndecodable = "raise",
-        write_type_tags: bool = False,
+        write_type_tags: bool | None = None,
     ) -> StateProperty[Any]: ...
     def create_property(
         self,
@@ -152,7 +154,7 @@ class StateScope(BotState):
         version: int = 1,
         migrations: Mapping[int, Migration] | None = None,
         on_undecodable: OnUndecodable = "raise",
-        write_type_tags: bool = False,
+        write_type_tags: bool | None = None,
     ) -> StateProperty[Any]:
         """Declare a property of this scope.
 
@@ -196,7 +198,9 @@ class StateScope(BotState):
           ``{"reason": ..., "version": ..., "value": ...}``.
 
         ``write_type_tags``: write jsonpickle's tags as the SDK does, so that a bot without this
-        package reads the value as its class. Tags are always read.
+        package reads the value as its class. None: as `StateScopes` says. Tags are always read. A
+        value that is stored in the other form keeps it until it is changed or set, or until
+        ``StateScopes.migrate`` rewrites it.
 
         Declaring a name again replaces its declaration. ``create_property(name)`` alone does not:
         it returns one more accessor of the declared property.
@@ -213,8 +217,10 @@ class StateScope(BotState):
             raise ValueError(f"{name!r} is a reserved name: choose another.")
         if on_undecodable not in CHOICES:
             raise ValueError(f"on_undecodable must be one of {CHOICES}, not {on_undecodable!r}.")
+        if write_type_tags is None:
+            write_type_tags = self._workspace.write_type_tags
         policy = PropertyPolicy(
-            self._workspace.codec(type, tagged=write_type_tags),
+            self._workspace.codec(type, tagged=bool(write_type_tags) and type is not None),
             declared_type=type is not None,
             write_type_tags=write_type_tags,
             default=default,

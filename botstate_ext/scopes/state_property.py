@@ -198,7 +198,7 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
         cls = None if policy.declared_type else type_from_default(default)
         if cls is None:
             return None
-        codec = self._scope.default_codec(cls, tagged=policy.write_type_tags)
+        codec = self._scope.default_codec(cls, tagged=policy.write_type_tags is not False)
         return None if codec is None else replace(policy, codec=codec, hinted_type=cls)
 
 

@@ -12,14 +12,14 @@ import decimal
 import uuid
 from collections.abc import Iterable, Mapping
 from importlib import import_module
-from types import GenericAlias
-from typing import Final, TypeAlias
+from types import GenericAlias, ModuleType
+from typing import Any, Final, TypeAlias
 
 from .sdk_types import SDK_TYPES
 
 __all__ = ["STANDARD_TYPES", "AllowList", "Types", "allow_list", "name_of"]
 
-Types: TypeAlias = Iterable[type] | Mapping[str, type]
+Types: TypeAlias = Iterable[type | ModuleType] | Mapping[str, type]
 
 
 def name_of(cls: type) -> str:
@@ -114,13 +114,39 @@ class AllowList:
 def allow_list(types: Types) -> AllowList:
     """Return the allow-list for the ``types`` of `StateScopes`.
 
-    ``types``: classes, or a mapping of classes by the names under which they are or were stored.
+    ``types``: classes, and modules for the classes that are defined in them now; or a mapping of
+    classes by the names under which they are or were stored.
     """
     if isinstance(types, Mapping):
         return AllowList(types.values(), types)
-    if isinstance(types, type):
-        raise TypeError(f"types takes several classes: types=[{types.__name__}].")
-    return AllowList(types)
+    if isinstance(types, (type, ModuleType)):
+        name = types.__name__.rpartition(".")[2]
+        raise TypeError(f"types takes several classes or modules: types=[{name}].")
+    return AllowList(cls for each in types for cls in _classes_of(each))
+
+
+def _classes_of(given: Any) -> Iterable[Any]:
+    """Return the classes that a module defines, also within classes; anything else as it is.
+
+    What it imports from elsewhere is not among them.
+    """
+    if not isinstance(given, ModuleType):
+        return [given]
+    found: list[type] = []
+    todo: list[Any] = [given]
+    for owner in todo:
+        for value in list(vars(owner).values()):
+            # Not isinstance: an app's proxy may fail when it is asked for its class.
+            is_class = issubclass(type(value), type)
+            if is_class and value.__module__ == given.__name__ and value not in found:
+                found.append(value)
+                todo.append(value)
+    if not found:
+        raise TypeError(
+            f"types: the module {given.__name__} defines no class. Give the module in which the "
+            "classes are written, or the classes."
+        )
+    return found
 
 
 def _modern(name: str) -> str:

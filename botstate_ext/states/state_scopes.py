@@ -58,8 +58,17 @@ class StateScopes:
     ``bot_id``: the id of the ``bot`` scope's document. None: the app id in the turn's claims, else
     "bot".
 
-    ``types``: classes that untyped values may hold. As ``{"old.module.Name": Class}``: classes that
-    have moved, each with an old stored name.
+    ``types``: classes that untyped values may hold, and modules, for the classes that each defines
+    now. As ``{"old.module.Name": Class}``: classes that have moved, each with an old stored name.
+
+    ``write_type_tags``: write jsonpickle's tags, so that the SDK reads each value as its class.
+
+    - None: write them where only the default given to ``get`` names the class.
+    - True: write them also where a type is declared.
+    - False: write plain JSON.
+
+    Values that plain JSON cannot keep have tags in any case. ``create_property`` may choose
+    otherwise for one property.
 
     ``user_key``, ``conversation_key``: ``(turn) -> id``, to choose the document in another way than
     upstream's key; for example, one document for a user on two channels. If it returns None,
@@ -90,6 +99,7 @@ class StateScopes:
         *,
         bot_id: str | None = None,
         types: Types = (),
+        write_type_tags: bool | None = None,
         user_key: KeyFunction | None = None,
         conversation_key: KeyFunction | None = None,
         namespace: str = "",
@@ -103,6 +113,7 @@ class StateScopes:
         workspace = self._workspace = Workspace(
             storage,
             types=types,
+            write_type_tags=write_type_tags,
             clock=clock,
             limits=Limits(
                 positive_limit(max_bytes, "max_bytes"), positive_limit(max_depth, "max_depth")

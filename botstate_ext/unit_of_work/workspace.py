@@ -38,6 +38,7 @@ class Workspace:
         storage: Storage,
         *,
         types: Types = (),
+        write_type_tags: bool | None = None,
         clock: Clock | None = None,
         limits: Limits = NO_LIMITS,
         host: Host | None = None,
@@ -50,6 +51,7 @@ class Workspace:
         self.save_handlers = SaveHandlers()
         self.has_middleware = False
         self.is_saved_by_hand = False
+        self.write_type_tags = write_type_tags
         self._allowed = allow_list(types)
         self._codecs: dict[tuple[Any, bool, bool], Codec] = {}
         self._turn_key = f"botstate_ext.work.{id(self):x}"
@@ -169,7 +171,7 @@ class Workspace:
 
     def undeclared_policy(self) -> PropertyPolicy:
         """Return the policy of properties without a declaration."""
-        return PropertyPolicy(self.codec(None))
+        return PropertyPolicy(self.codec(None), write_type_tags=self.write_type_tags)
 
 
 class _LooseWork(UnitOfWork):

@@ -13,6 +13,7 @@ import pytest
 from botbuilder.core import Storage, TurnContext
 
 from botstate_ext import StateDecodeError, StateMiddleware, StateScopes
+from botstate_ext.serialization import json_text
 from botstate_ext.storage import as_state_storage
 from tests.backends import body, make, plant, storage  # noqa: F401 - a fixture
 from tests.turns import Bot, context
@@ -143,8 +144,13 @@ async def _is_harmless(storage: Storage, text: bytes, trap: dict[str, Any]) -> N
         with pytest.raises(StateDecodeError) as raised:
             await bad.get(turn)
         assert (raised.value.key, raised.value.property_name) == (KEY, "bad")
+        try:
+            mapping: dict[str, Any] = {**(states.user.get(turn) or {})}
+            assert json_text.is_plain(mapping), "it is shown as plain JSON"
+        except StateDecodeError as error:
+            assert error.property_name == "bad"  # noqa: PT017 - either is right
         with pytest.raises(StateDecodeError):
-            states.user.get(turn)
+            await bad.get(turn)
 
     async def reads_as_a_class(turn: TurnContext) -> None:
         # The data's class is not asked for then: its attributes are data, or it is refused.

@@ -1,4 +1,4 @@
-"""A whole storage, rewritten as plain JSON."""
+"""A whole storage, rewritten in the form that the app writes."""
 
 from __future__ import annotations
 
@@ -195,6 +195,41 @@ async def test_a_property_that_keeps_its_tags_keeps_them(storage: MemoryStorage)
     await storage.put_if("test/users/ann", upstream({"profile": PROFILE}), etag=None)
     await states.migrate()
     assert "py/object" in (await body(storage, "test/users/ann"))["profile"]
+
+
+@pytest.mark.parametrize("of_all", [True, False])
+async def test_the_option_is_carried_out_both_ways(storage: MemoryStorage, of_all: bool) -> None:
+    """What declares a type is written as the app says; one property may say otherwise."""
+    states = StateScopes(storage, write_type_tags=of_all)
+    states.user.create_property("profile", Profile)
+    states.user.create_property("older", Older)
+    states.user.create_property("other", Profile, write_type_tags=not of_all)
+    states.user.create_property("numbers", list[int])
+    instances = {"profile": PROFILE, "older": Older("Ann"), "other": PROFILE}
+    rest = {"numbers": [1, 2], "undeclared": (1,), "none": None}
+    plain = {"name": "Ann", "size": "small", "since": "2024-01-02T00:00:00Z"}
+    older = {"name": "Ann", "since": "2024-01-02T00:00:00Z"}
+    for key, values in (
+        ("tagged", instances),
+        ("plain", {"profile": plain, "older": older, "other": plain}),
+    ):
+        data = upstream({**values, **rest})
+        await storage.put_if(f"test/users/{key}", data, etag=None)
+    assert (await states.migrate(dry_run=True)).rewritten == 2
+    assert (await states.migrate()).rewritten == 2
+    assert (await states.migrate()).rewritten == 0
+    for key in ("tagged", "plain"):
+        document = await body(storage, f"test/users/{key}")
+        tagged = {name for name in instances if "py/object" in document[name]}
+        assert tagged == ({"profile", "older"} if of_all else {"other"})
+        read = jsonpickle.decode(json.dumps(document))  # noqa: S301 - as the SDK does
+        assert {name: read[name] for name in rest} == rest
+        for name in tagged:
+            assert type(read[name]) is type(instances[name])
+            assert name == "older" or read[name] == instances[name]
+        async with states.unit_of_work(channel_id="test", user_id=key) as work:
+            found = await states.user.create_property("profile").get(work)
+            assert found == PROFILE
 
 
 async def test_expiry_and_what_waits_for_a_handler_are_kept(

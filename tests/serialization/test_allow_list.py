@@ -4,13 +4,15 @@ import importlib
 import subprocess
 import sys
 from collections import OrderedDict
+from types import ModuleType
 
 import pytest
 from botbuilder.dialogs import DialogState
 from botbuilder.schema import Activity, ErrorResponseException
 
-from botstate_ext.serialization.allow_list import AllowList, name_of
+from botstate_ext.serialization.allow_list import AllowList, allow_list, name_of
 from botstate_ext.serialization.sdk_types import SDK_TYPES
+from tests.serialization import models
 from tests.serialization.models import Colour, Outer, Plain, Words
 
 ENTRIES = [(module, name) for module, names in SDK_TYPES.items() for name in sorted(names)]
@@ -168,3 +170,90 @@ def test_importing_it_imports_neither_dialogs_nor_azure() -> None:
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (run.returncode, run.stdout.strip(), run.stderr) == (0, "[]", "")
+
+
+def module_of(source: str) -> ModuleType:
+    """Return a module of an app with this source."""
+    module = ModuleType("app_models")
+    exec(source, vars(module))  # noqa: S102 - the source stands in this file
+    return module
+
+
+MODELS = """
+from collections import namedtuple
+from os import system
+from subprocess import Popen
+from dataclasses import dataclass
+import os, subprocess
+run = os.system
+Aliased = subprocess.Popen
+numbers = list[int]
+
+class Proxy:
+    @property
+    def __class__(self):
+        raise RuntimeError("there is no request")
+
+proxy = Proxy()
+
+@dataclass
+class Order:
+    class Line:
+        class Note: ...
+
+Point = namedtuple("Point", "x y")
+
+class Shell(Popen): ...
+
+def make():
+    class Local: ...
+    return Local
+"""
+
+
+def test_a_module_gives_the_classes_that_it_defines_and_nothing_else() -> None:
+    allowed = allow_list([module_of(MODELS), Plain])
+    own = {"Order", "Order.Line", "Order.Line.Note", "Point", "Proxy", "Shell"}
+    found = {name for name in own if allowed.find(f"app_models.{name}") is not None}
+    assert found == own
+    assert allowed.allows(Plain)
+    assert repr(allowed).count(",") == len(own), "and no other class"
+    for name in (
+        "system",
+        "run",
+        "os",
+        "Popen",
+        "Aliased",
+        "subprocess.Popen",
+        "os.system",
+        "make",
+    ):
+        assert allowed.find(f"app_models.{name}") is None, name
+    for name in ("os.system", "subprocess.Popen", "app_models", "app_models.Order.__init__"):
+        assert allowed.find(name) is None, name
+
+
+def test_a_class_that_a_module_gains_later_is_not_found() -> None:
+    module = module_of("class Order: ...")
+    allowed = allow_list([module])
+    exec("class Later: ...", vars(module))  # noqa: S102 - as above
+    assert allowed.find("app_models.Order") is vars(module)["Order"]
+    assert allowed.find("app_models.Later") is None
+
+
+def test_a_module_is_no_prefix() -> None:
+    allowed = allow_list([models])
+    assert allowed.allows(Plain)
+    assert allowed.find("tests.serialization.test_allow_list.Plain") is None
+    assert allowed.find("tests.serialization.older.Plain") is None
+
+
+@pytest.mark.parametrize("source", ["", "from collections import OrderedDict", "x = 1"])
+def test_a_module_that_defines_no_class_is_refused(source: str) -> None:
+    with pytest.raises(TypeError, match="app_models defines no class"):
+        allow_list([module_of(source)])
+
+
+def test_a_module_alone_says_that_several_are_taken() -> None:
+    with pytest.raises(TypeError, match=r"types=\[models\]"):
+        allow_list(models)  # type: ignore[arg-type]  # the mistake

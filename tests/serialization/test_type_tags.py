@@ -54,6 +54,11 @@ class Profile:
         self.since = DAY
 
 
+class Named:
+    def __init__(self, name: str = "Ann") -> None:
+        self.name = name
+
+
 @dataclass
 class Holder:
     """Plain data that holds a plain class."""
@@ -119,6 +124,33 @@ async def test_a_value_that_did_not_change_is_not_written() -> None:
     before = await storage.get("test/users/user")
     await bot.turn(lambda turn: ours.get(turn))
     assert await storage.get("test/users/user") == before
+
+
+@pytest.mark.parametrize("declared", [True, False])
+@pytest.mark.parametrize("wanted", [True, False])
+async def test_what_is_set_is_written_in_the_chosen_form(wanted: bool, declared: bool) -> None:
+    """Get and set are enough to go over to the other form; get alone writes nothing."""
+    storage = storages.MemoryStorage()
+    forms = []
+    for write_type_tags in (not wanted, wanted):
+        states = StateScopes(storage, write_type_tags=write_type_tags)
+        prop = states.user.create_property("value", Named if declared else None)
+        bot = Bot(StateMiddleware(states))
+
+        async def reads(turn: Any, prop: Any = prop) -> None:
+            await prop.get(turn, Named)
+
+        async def sets(turn: Any, prop: Any = prop) -> None:
+            await prop.set(turn, await prop.get(turn, Named))
+
+        await bot.turn(reads)
+        forms.append(b"py/object" in await stored(storage))
+        await bot.turn(sets)
+        forms.append(b"py/object" in await stored(storage))
+        before = await storage.get("test/users/user")
+        await bot.turn(sets)
+        assert await storage.get("test/users/user") == before, "and then there is nothing to write"
+    assert forms == [not wanted, not wanted, not wanted, wanted]
 
 
 async def test_a_class_that_the_type_does_not_name_is_refused() -> None:

@@ -24,6 +24,7 @@ from botbuilder.dialogs import DialogInstance, DialogState
 from botbuilder.schema import Activity, ChannelAccount
 
 from botstate_ext import StateDecodeError, StateEncodeError, StateMiddleware, StateScopes
+from botstate_ext.serialization import json_text
 from botstate_ext.storage import MemoryStorage
 from botstate_ext.testing import CountingStorage
 from tests.backends import body, plant, storage  # noqa: F401 - a fixture
@@ -292,15 +293,37 @@ async def test_a_class_given_as_default_is_the_type(cls: Any) -> None:
         await states.user.save_changes(turn)
 
 
-async def test_what_a_class_as_default_made_is_plain_json() -> None:
+FORMS = {
+    "tags": f'{{"py/object":"{__name__}.Profile","name":"Ann","_private":1}}'.encode(),
+    "plain": b'{"name":"Ann","_private":1}',
+}
+
+
+@pytest.mark.parametrize(
+    ("of_all", "of_one", "hinted", "declared"),
+    [
+        (None, None, "tags", "plain"),
+        (True, None, "tags", "tags"),
+        (False, None, "plain", "plain"),
+        (None, True, "tags", "tags"),
+        (None, False, "plain", "plain"),
+        (True, False, "plain", "plain"),
+        (False, True, "tags", "tags"),
+    ],
+)
+async def test_who_chooses_whether_tags_are_written(
+    of_all: bool | None, of_one: bool | None, hinted: str, declared: str
+) -> None:
+    """A class that only a default names has tags, a declared one none, unless the app says."""
     memory = MemoryStorage()
-    states, turn = StateScopes(memory), context()
-    profile = await states.user.create_property("profile").get(turn, Profile)
-    profile.name = "Ann"
+    states, turn = StateScopes(memory, write_type_tags=of_all), context()
+    options: dict[str, Any] = {} if of_one is None else {"write_type_tags": of_one}
+    for name, type_ in (("hinted", None), ("declared", Profile)):
+        value = states.user.create_property(name, type_, **options)
+        (await value.get(turn, Profile)).name = "Ann"
     await states.user.save_changes(turn)
-    stored = await body(memory, KEY)
-    assert stored is not None
-    assert stored.startswith(b'{"profile":{"name":"Ann","_private":1},"$state":')
+    stored = json_text.split(await body(memory, KEY) or b"")
+    assert (stored["hinted"], stored["declared"]) == (FORMS[hinted], FORMS[declared])
 
 
 @pytest.mark.parametrize("default", [0, "", False, 0.0])

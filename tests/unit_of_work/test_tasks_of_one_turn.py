@@ -251,7 +251,7 @@ async def test_a_class_asked_for_after_a_dialogs_memory_looked(states: StateScop
     assert mapping is not None
     assert mapping["profile"] is value
     await states.user.save_changes(turn)
-    assert await stored(states, "profile") == {"name": "Ann"}
+    assert await profile.get(context(), Profile) == Profile("Ann")
 
 
 async def test_update_uses_the_class_that_get_was_given(states: StateScopes) -> None:
