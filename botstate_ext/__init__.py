@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from .scopes.state_property import StateProperty
     from .scopes.state_record import StateRecord
     from .states.state_scopes import StateScopes
+    from .states.turn_report import TurnReport
     from .states.view import StateView
     from .turn.locks import BlobLeaseLock, InProcessTurnLock, TurnLock
     from .turn.middleware import StateMiddleware
@@ -99,6 +100,7 @@ __all__ = [
     "StorageCheck",
     "SweepReport",
     "TurnLock",
+    "TurnReport",
     "UserState",
     "WorkflowState",
     "turn_is_replay",
@@ -126,6 +128,7 @@ _MODULES: Final = {
     "scopes.state_property": "StateProperty",
     "scopes.state_record": "StateRecord",
     "states.state_scopes": "StateScopes",
+    "states.turn_report": "TurnReport",
     "states.view": "StateView",
     "turn.locks": "BlobLeaseLock InProcessTurnLock TurnLock",
     "turn.middleware": "StateMiddleware",

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any, Final, Protocol
 
 from ..documents.policy import UserHandler
@@ -32,6 +33,7 @@ class ErasureReport:
     - ``failed``: the reason of each failure, by key or by handler (``"shared.order"``). Run the
       erasure again.
     - ``handlers_run``: the number of ``on_erase`` handlers that succeeded.
+    - ``seconds``: the duration of the erasure.
     """
 
     channel_id: str
@@ -41,6 +43,7 @@ class ErasureReport:
     ambiguous: tuple[str, ...] = ()
     failed: dict[str, str] = field(default_factory=dict)
     handlers_run: int = 0
+    seconds: float = 0.0
 
     @property
     def complete(self) -> bool:
@@ -90,6 +93,7 @@ class Erasure:
 
         :raises StateStorageError: the documents could not be looked for.
         """
+        started = monotonic()
         if not self._dry_run:
             for name, handler in self._handlers.named():
                 await self._handle(name, handler)
@@ -105,6 +109,7 @@ class Erasure:
             ambiguous=tuple(self._ambiguous),
             failed=self._failed,
             handlers_run=self._handlers_run,
+            seconds=monotonic() - started,
         )
 
     async def _handle(self, name: str, handler: UserHandler) -> None:

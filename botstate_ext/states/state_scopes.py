@@ -31,6 +31,7 @@ from ..storage.base import StateStorage
 from ..storage.keycheck import check_key
 from ..unit_of_work.save_events import SaveHandler
 from ..unit_of_work.workspace import Workspace
+from .observers import Observers
 from .outside_turn import OutsideTurn
 from .view import StateView
 
@@ -41,12 +42,17 @@ if TYPE_CHECKING:
     from ..maintenance.storage_check import OnChecked, StorageCheck
     from ..maintenance.sweep import OnProgress, SweepReport, Unmarked
     from ..privacy import user_documents
-    from ..privacy.erasure import Erasure, ErasureReport
+    from ..privacy.erasure import ErasureReport
     from ..privacy.user_documents import StateUser, UserDocuments
     from ..templates.template import TemplateNames, TemplateProblem
+    from .turn_report import TurnReport
 
 Self = TypeVar("Self", bound="StateScopes")
 H = TypeVar("H", bound=SaveHandler)
+TurnHandler = TypeVar("TurnHandler", bound="Callable[[TurnReport], Any]")
+SweepHandler = TypeVar("SweepHandler", bound="Callable[[SweepReport], Any]")
+ErasureHandler = TypeVar("ErasureHandler", bound="Callable[[ErasureReport], Any]")
+MigrationHandler = TypeVar("MigrationHandler", bound="Callable[[MigrationReport], Any]")
 
 
 class StateScopes:
@@ -136,6 +142,7 @@ class StateScopes:
         self._own: dict[str, OwnScope] = {}
         self._added: list[BotState] = []
         self._unmarked: Unmarked = {}
+        self._observers = Observers()
 
     @property
     def storage(self) -> StateStorage:
@@ -187,6 +194,35 @@ class StateScopes:
             return handler
 
         return add if handler is None else add(handler)
+
+    def on_turn(self, handler: TurnHandler) -> TurnHandler:
+        """Call ``handler``, which may be async, with a `TurnReport` after each turn.
+
+        Also after a turn that failed. The turn awaits the handler, but no other turn waits for it:
+        the turn's lock is released. If it raises, the error is logged, and the turn ends as it
+        would without it.
+        """
+        self._observers.turn.add(handler)
+        return handler
+
+    def on_sweep(self, handler: SweepHandler) -> SweepHandler:
+        """Call ``handler``, which may be async, with the `SweepReport` of each sweep.
+
+        Not after a dry run, and not if the sweep raised. If it raises, the error is logged.
+        """
+        self._observers.sweep.add(handler)
+        return handler
+
+    def on_erasure(self, handler: ErasureHandler) -> ErasureHandler:
+        """Call ``handler``, as that of `on_sweep`, with the `ErasureReport` of each erasure, also
+        of one that ``erase_on_removal`` began. The report names the user."""
+        self._observers.erasure.add(handler)
+        return handler
+
+    def on_migration(self, handler: MigrationHandler) -> MigrationHandler:
+        """Call ``handler``, as that of `on_sweep`, with the `MigrationReport` of each migration."""
+        self._observers.migration.add(handler)
+        return handler
 
     def unit_of_work(
         self,
@@ -328,7 +364,7 @@ class StateScopes:
         user = StateUser(channel_id, user_id)
         turn = self.unit_of_work(channel_id=user.channel_id, user_id=user.user_id)
         documents = self._documents_of(user, turn, conversation_ids, on_progress)
-        return await self._erasure(user, documents, dry_run=dry_run).run()
+        return await self._erase(user, documents, dry_run=dry_run)
 
     async def export_user(
         self,
@@ -411,7 +447,7 @@ class StateScopes:
             per_second=per_second,
             on_progress=on_progress,
         )
-        report = await sweep.run()
+        report = await self._observers.observed("sweep", sweep.run(), dry_run=dry_run)
         self._unmarked = sweep.unmarked
         return report
 
@@ -445,7 +481,8 @@ class StateScopes:
 
         options = Options(dry_run, parallel, resume, jsonpickle_1_before, on_progress)
         scopes = {scope.scope_name: scope.policies for scope in self}
-        return await Migration(self._workspace, scopes, options).run()
+        migration = Migration(self._workspace, scopes, options)
+        return await self._observers.observed("migration", migration.run(), dry_run=dry_run)
 
     async def check_storage(
         self, *, parallel: int = 16, on_progress: OnChecked | None = None
@@ -537,13 +574,16 @@ class StateScopes:
             on_progress=on_progress,
         )
 
-    def _erasure(self, user: StateUser, documents: UserDocuments, *, dry_run: bool) -> Erasure:
+    async def _erase(
+        self, user: StateUser, documents: UserDocuments, *, dry_run: bool
+    ) -> ErasureReport:
         from ..privacy.erasure import Erasure
         from .user_handlers import UserHandlers
 
         handlers = UserHandlers(self, user, erase=True)
         told = self._workspace.save_handlers
-        return Erasure(self.storage, user, documents, handlers, told, dry_run=dry_run)
+        erasure = Erasure(self.storage, user, documents, handlers, told, dry_run=dry_run)
+        return await self._observers.observed("erasure", erasure.run(), dry_run=dry_run)
 
     def _names(self) -> TemplateNames:
         from ..templates.template import TemplateNames

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from datetime import timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ..documents.merge import OnConflict
 from ..errors import StateKeyError
 from ..host.activity import conversation_id_of, user_id_of
+from ..unit_of_work.work_counts import WorkCounts
 
 if TYPE_CHECKING:
     from .state_scopes import StateScopes
@@ -31,8 +32,15 @@ class TurnSession:
     Leaving the block closes the turn's unit of work and discards unsaved changes.
     """
 
-    def __init__(self, states: StateScopes, turn: Any, on_conflict: OnConflict = "merge") -> None:
+    def __init__(
+        self,
+        states: StateScopes,
+        turn: Any,
+        on_conflict: OnConflict = "merge",
+        counts: WorkCounts | None = None,
+    ) -> None:
         self._states, self._turn, self._on_conflict = states, turn, on_conflict
+        self._counts = counts
         self._workspace = states._workspace
 
     @staticmethod
@@ -53,7 +61,7 @@ class TurnSession:
     async def __aenter__(self) -> TurnSession:
         states, turn = self._states, self._turn
         self._workspace.host.expose(turn, (states.user, states.conversation, states.private))
-        self._work = self._workspace.begin(turn, self._on_conflict)
+        self._work = self._workspace.begin(turn, self._on_conflict, self._counts)
         return self
 
     async def __aexit__(
@@ -134,7 +142,7 @@ class TurnSession:
                 states.storage,
             )
         documents = states._documents_of(user, self._turn, conversation_ids, None)
-        report = await states._erasure(user, documents, dry_run=False).run()
+        report = await states._erase(user, documents, dry_run=False)
         if not report.complete:
             _log.error(
                 "A user is gone, and not everything of theirs could be removed: failed %s, "
@@ -142,6 +150,10 @@ class TurnSession:
                 report.failed,
                 report.ambiguous,
             )
+
+
+OpenSession: TypeAlias = "Callable[[StateScopes, Any, OnConflict], TurnSession]"
+"""Returns the session of a turn, not opened yet: `TurnSession`, or one that is measured."""
 
 
 async def _all(awaitables: list[Awaitable[None]]) -> None:

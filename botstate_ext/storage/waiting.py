@@ -26,7 +26,7 @@ async def call_handler(handler: Callable[..., Any], *arguments: Any) -> Any:
     :raises RuntimeError: the handler was cancelled from within.
     """
     result = handler(*arguments)
-    if not inspect.isawaitable(result):
+    if result is None or not inspect.isawaitable(result):
         return result
     running = asyncio.ensure_future(result)
     try:

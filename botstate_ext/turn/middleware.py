@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import timedelta
+from time import perf_counter
 from typing import Any, Final, Literal, TypeAlias
 
 from ..documents.merge import ON_CONFLICT, OnConflict
@@ -14,8 +15,10 @@ from ..host.activity import is_end_of_conversation, user_is_gone
 from ..host.bases import Middleware
 from ..host.protocol import Context, Host
 from ..states.state_scopes import StateScopes
+from ..states.turn_meter import TurnMeter
 from ..states.turn_session import TurnSession
 from ..unit_of_work.replay_write import Overtaken
+from ..unit_of_work.work_counts import WorkCounts
 from .deduplication import Deliveries, Delivery
 from .held_replies import HeldReplies, ImmediateReplies
 from .locks import InProcessTurnLock, TurnLock
@@ -23,6 +26,7 @@ from .replay import replayed
 
 OnError: TypeAlias = Literal["discard", "save"]
 Replies: TypeAlias = Literal["immediate", "after_save"]
+Logic: TypeAlias = Callable[[], Awaitable[Any]]
 
 _log: Final = logging.getLogger("botstate_ext")
 _REPLIES: Final = ("immediate", "after_save")
@@ -93,6 +97,7 @@ class StateMiddleware(Middleware):
             given = f"the class {states.__name__}" if is_class else type(states).__name__
             raise TypeError(f"StateMiddleware takes a StateScopes, not {given}.")
         self._states, self._host = states, states._workspace.host
+        self._observers = states._observers
         self._on_conflict = _one_of("on_conflict", on_conflict, ON_CONFLICT)
         self._on_error = _one_of("on_error", on_error, _ON_ERROR)
         holds = _one_of("replies", replies, _REPLIES) == "after_save" or on_conflict == "replay"
@@ -104,9 +109,7 @@ class StateMiddleware(Middleware):
         self._has_warned = False
         states._workspace.has_middleware = True
 
-    async def on_turn(
-        self, context: Context, logic: Callable[[], Awaitable[Any]] | None = None
-    ) -> Any:
+    async def on_turn(self, context: Context, logic: Logic | None = None) -> Any:
         """Run the rest of the turn between one load and one save."""
         if logic is None or not isinstance(self, StateMiddleware):
             raise TypeError(
@@ -117,12 +120,32 @@ class StateMiddleware(Middleware):
             self._warn_once()
             return await logic()  # the outer one loads and saves
         await TurnSession.save_earlier(self._states, context)
+        meter = TurnMeter(["wait", perf_counter()], WorkCounts())
+        if self._observers.turn:
+            return await self._reported(context, logic, meter)
+        return await self._serialized(context, logic, meter)
+
+    async def _reported(self, context: Context, logic: Logic, meter: TurnMeter) -> Any:
+        """Run the turn, and call the handlers of ``on_turn``: after the lock is released, so that a
+        slow handler delays no other turn."""
+        channel, failure = context.activity.channel_id, None
+        around = self._observers.around
+        with nullcontext() if around is None else around("turn"):
+            try:
+                return await self._serialized(context, logic, meter)
+            except BaseException as error:
+                failure = error
+                raise
+            finally:
+                await self._observers.turn.emit(meter.report(channel, failure))
+
+    async def _serialized(self, context: Context, logic: Logic, meter: TurnMeter) -> Any:
         async with self._deliveries.delivery(context) as delivery, self._lock(context, self._host):
             if self._on_conflict == "replay":
                 return await replayed(
-                    self._host, context, lambda: self._attempt(context, logic, delivery)
+                    self._host, context, lambda: self._attempt(context, logic, delivery, meter)
                 )
-            return await self._attempt(context, logic, delivery)
+            return await self._attempt(context, logic, delivery, meter)
 
     def _warn_once(self) -> None:
         if not self._has_warned:
@@ -133,23 +156,33 @@ class StateMiddleware(Middleware):
             )
 
     async def _attempt(
-        self, context: Context, logic: Callable[[], Awaitable[Any]], delivery: Delivery
+        self, context: Context, logic: Logic, delivery: Delivery, meter: TurnMeter
     ) -> Any:
+        open_session, marks = self._observers.session, meter.marks
         async with (
             self._replies(self._host, context) as replies,
-            TurnSession(self._states, context, self._on_conflict) as session,
+            open_session(self._states, context, self._on_conflict, meter.counts) as session,
         ):
+            marks += "load", perf_counter()
             await session.load()
             if delivery.is_handled(session):
+                marks += "skipped", perf_counter()
                 return None
+            marks += "logic", perf_counter()
             try:
                 result = await logic()
-            except Exception:
+            except Exception as error:
+                marks += "save", perf_counter()
                 if self._on_error == "save" and await _saved_after_error(session):
                     replies.release_on_exit()
+                    marks += "saved_after_error", perf_counter()
+                elif not isinstance(error, Overtaken):
+                    marks += "discarded", perf_counter()
                 raise
+            marks += "save", perf_counter()
             delivery.mark_handled(session)
             await self._save(session, context)
+            marks += "saved", perf_counter()
             replies.release_on_exit()
             return result
 

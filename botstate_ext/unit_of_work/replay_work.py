@@ -54,6 +54,7 @@ class StagedWork(UnitOfWork):
         try:
             await self._staged.commit(read)
         finally:
+            self.counts.written = len(self._staged.stored)
             await self.events.handlers.emit(_as_stored(self.events.take(), self._staged.stored))
 
     async def emit(self) -> None:

@@ -18,6 +18,7 @@ from ..host.reference import Reference, no_reference
 from ..storage.base import ANY, StateStorage, StoredItem
 from .partial_delete import Undecodable, delete_decodable
 from .save_events import DocumentLocation, PendingEvents, SaveHandlers, WriteEvent
+from .work_counts import WorkCounts
 from .write_changes import write_changes
 from .write_loop import Pause, back_off, fill
 
@@ -53,11 +54,13 @@ class UnitOfWork:
         reference: Reference = no_reference,
         handlers: SaveHandlers | None = None,
         undecodable: Undecodable | None = None,
+        counts: WorkCounts | None = None,
     ) -> None:
         self.storage, self.clock, self.on_conflict = storage, clock, on_conflict
         self.pause = pause
         self.stamp = clock if stamp is None else stamp
         self.reference = reference
+        self.counts = WorkCounts() if counts is None else counts
         self.is_saved_at_its_end = False
         self.ending: Ending | None = None
         self.chosen: dict[Hashable, Document] = {}
@@ -93,6 +96,7 @@ class UnitOfWork:
 
         :raises StateStorageError: a read failed; nothing was read then.
         """
+        self.counts.read += len(keys)
         items = await self.storage.get_many(keys)
         now = self.clock()
         for key in keys:
@@ -111,6 +115,7 @@ class UnitOfWork:
         wanted = {d.key: d for d in documents if force or not d.is_loaded}
         if not wanted:
             return
+        self.counts.read += len(wanted)
         items = await self.storage.get_many(tuple(wanted))
         now = self.clock()
         for key, document in wanted.items():
@@ -200,6 +205,7 @@ class UnitOfWork:
                 return
             etag = document.etag
             was_there = await self.storage.delete_if(document.key, etag=ANY)
+            self.counts.written += was_there
             document.fill(None, None, self.clock())
             if was_there and self.events.handlers.has_listeners:
                 location = DocumentLocation(document.scope, document.key)

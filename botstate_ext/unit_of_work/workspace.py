@@ -22,6 +22,7 @@ from ..serialization.codec_choice import codec_for
 from ..storage.adapt import as_state_storage
 from .save_events import SaveHandlers
 from .work import UnitOfWork
+from .work_counts import WorkCounts
 
 W = TypeVar("W", bound=UnitOfWork)
 
@@ -89,14 +90,16 @@ class Workspace:
         work = turn.turn_state.get(self._turn_key)
         return work if isinstance(work, UnitOfWork) and not work.is_saved_at_its_end else None
 
-    def begin(self, turn: Any, on_conflict: OnConflict) -> UnitOfWork:
-        """Open the unit of work of a turn."""
+    def begin(
+        self, turn: Any, on_conflict: OnConflict, counts: WorkCounts | None = None
+    ) -> UnitOfWork:
+        """Open the unit of work of a turn. ``counts``: what it costs is added to these."""
         kind = UnitOfWork
         if on_conflict == "replay":
             from .replay_work import StagedWork  # only bots that replay turns load it
 
             kind = StagedWork
-        work = turn.turn_state[self._turn_key] = self._open(kind, turn, on_conflict)
+        work = turn.turn_state[self._turn_key] = self._open(kind, turn, on_conflict, counts)
         work.is_saved_at_its_end = True
         return work
 
@@ -117,7 +120,13 @@ class Workspace:
         """Return a new unit of work that belongs to no turn."""
         return UnitOfWork(self.storage, self.clock, stamp=self._stamp, handlers=self.save_handlers)
 
-    def _open(self, kind: type[W], turn: Any, on_conflict: OnConflict = "merge") -> W:
+    def _open(
+        self,
+        kind: type[W],
+        turn: Any,
+        on_conflict: OnConflict = "merge",
+        counts: WorkCounts | None = None,
+    ) -> W:
         activity = getattr(turn, "activity", None)
         dump = self.host.dump_reference
         return kind(
@@ -128,6 +137,7 @@ class Workspace:
             handlers=self.save_handlers,
             reference=no_reference if activity is None else lambda: dump(activity),
             undecodable=turn.turn_state.get(self._undecodable_key),
+            counts=counts,
         )
 
     def codec(self, type_: Any, *, tagged: bool = False, is_hint: bool = False) -> Codec:

@@ -117,6 +117,7 @@ async def write_until_stored(
                 # At once: the more others write, the less the documents tell.
                 is_stored = await reconcile_lost_answer(work, lost, fill=fill)
             if lost is None or is_stored:
+                work.counts.written += len(plans)
                 if finish is not None:
                     await maybe_await(finish())
                 return bool(plans)
@@ -124,11 +125,14 @@ async def write_until_stored(
         await work.pause(attempt)
         async with nullcontext() if holds_lock else work.writing(*decisions):
             if await reconcile_lost_answer(work, lost, fill=fill):
+                work.counts.written += len(plans)
                 await maybe_await(None if finish is None else finish())
                 return True
         if attempt >= attempts or monotonic() >= end:
             raise exhausted(lost, attempt)
         again = _to_decide_again(lost)
+        work.counts.retries += 1
+        work.counts.conflicts += len(again)
         plans = {each.document: each.plan for each in lost.sent if each.document not in again}
         plans |= await _decide(decisions, again, attempt=attempt + 1)
 
@@ -316,6 +320,7 @@ async def refresh(
     :raises StateStorageError: the read failed. If it follows a write without an answer, that
         write's error is raised.
     """
+    work.counts.read += len(documents)
     try:
         items = await work.storage.get_many([document.key for document in documents])
     except StateStorageError as again:
