@@ -223,10 +223,10 @@ async def test_a_save_that_fails_after_the_bot_raised(
 
     async def sets_and_fails(turn: TurnContext) -> None:
         await cart.set(turn, 1)
-        raise ValueError
+        raise ValueError("the bot's")
 
     storage.fail("put")
-    with pytest.raises(ValueError, match=""):
+    with pytest.raises(ValueError, match="the bot's"):
         await Bot(StateMiddleware(states, on_error="save")).turn(sets_and_fails)
     assert [r.outcome for r in reports] == ["discarded"]
 
