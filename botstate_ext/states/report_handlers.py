@@ -21,19 +21,15 @@ class ReportHandlers(Generic[R]):
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._handlers: list[Callable[[R], Any]] = []
+        self.handlers: list[Callable[[R], Any]] = []
 
     def add(self, handler: Callable[[R], Any]) -> None:
         """Add a handler, which may be async."""
-        self._handlers.append(handler)
-
-    def __bool__(self) -> bool:
-        """Return True if there is a handler."""
-        return bool(self._handlers)
+        self.handlers.append(handler)
 
     async def emit(self, report: R) -> None:
         """Call each handler with the report. Logs a handler that fails, and calls the others."""
-        for handler in self._handlers:
+        for handler in self.handlers:
             try:
                 await call_handler(handler, report)
             except Exception:  # noqa: BLE001, PERF203 - one that only watches must not end the work

@@ -121,7 +121,7 @@ class StateMiddleware(Middleware):
             return await logic()  # the outer one loads and saves
         await TurnSession.save_earlier(self._states, context)
         meter = TurnMeter(["wait", perf_counter()], WorkCounts())
-        if self._observers.turn:
+        if self._observers.turn.handlers:
             return await self._reported(context, logic, meter)
         return await self._serialized(context, logic, meter)
 
