@@ -65,7 +65,7 @@ async def test_a_dry_run_and_a_failure_are_reported_to_nobody(
 async def test_a_handler_that_fails_fails_nothing_else(
     states: StateScopes, operation: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    told = []
+    told: list[Any] = []
 
     async def raises(report: Any) -> None:
         raise RuntimeError
@@ -79,7 +79,7 @@ async def test_a_handler_that_fails_fails_nothing_else(
 
 
 async def test_the_erasure_of_a_user_who_left_is_reported(states: StateScopes) -> None:
-    told = []
+    told: list[Any] = []
     states.on_erasure(told.append)
 
     async def remembers(turn: Any) -> None:

@@ -245,7 +245,7 @@ async def test_a_storage_that_fails(
     bot = Bot(StateMiddleware(states))
     bot.adapter.on_turn_error = on_error
     for operation in ("get", "put"):
-        storage.fail(operation)  # type: ignore[arg-type]  # both are operations
+        storage.fail(operation)
         await bot.turn(sets)
     assert [(r.outcome, r.error, r.written) for r in reports] == [
         ("failed", "StateStorageError", 0)
