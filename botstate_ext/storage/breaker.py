@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -23,6 +24,12 @@ class CircuitBreaker:
         self._is_probed = asyncio.Event()
         self._is_probed.set()
         self._answers = 0
+        self._answered_at = -math.inf
+
+    @property
+    def answered_at(self) -> float:
+        """The time of the last answer; minus infinity before the first."""
+        return self._answered_at
 
     @property
     def is_probing(self) -> bool:
@@ -51,6 +58,7 @@ class CircuitBreaker:
     def answered(self) -> None:
         """Close the breaker: the storage gave an answer, whatever it said."""
         self._answers += 1
+        self._answered_at = self._clock()
         self._open_until = None
 
     def failed(self, admitted: int) -> None:

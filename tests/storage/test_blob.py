@@ -6,16 +6,23 @@ import asyncio
 import json
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from azure.core.credentials import AccessToken
+from azure.core.exceptions import ServiceRequestError
+from azure.core.pipeline.transport import AsyncioRequestsTransport
 from azure.storage.blob import ContainerClient as BlockingContainerClient
+from azure.storage.blob import ContainerSasPermissions, generate_container_sas
 from azure.storage.blob.aio import BlobServiceClient, ContainerClient
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from botstate_ext.errors import StateConflictError, StateStorageError
 from botstate_ext.storage import ANY, BlobStorage
+from botstate_ext.storage.blob.block_blobs import BlockBlobs
 from tests.azurite import ACCOUNT, KEY
 from tests.storage.front import Front
 
@@ -113,6 +120,62 @@ async def test_from_an_account_and_a_credential(
         account_url=f"{azurite_endpoint}/{ACCOUNT}", container_name=container_name, credential=KEY
     ) as storage:
         assert await storage.get("a") is not None
+
+
+async def test_from_an_account_and_a_shared_access_signature(
+    azurite_endpoint: str, container_name: str, blob: BlobStorage
+) -> None:
+    await blob.put_if("a", b"{}", etag=None)
+    signature = generate_container_sas(
+        ACCOUNT,
+        container_name,
+        KEY,
+        permission=ContainerSasPermissions(read=True, write=True, delete=True),
+        expiry=datetime.now(timezone.utc) + timedelta(hours=1),
+    )
+    async with BlobStorage(
+        account_url=f"{azurite_endpoint}/{ACCOUNT}",
+        container_name=container_name,
+        credential=signature,
+    ) as storage:
+        stored = await storage.get("a")
+        assert stored is not None
+        await storage.put_if("a/b c", b"{}", etag=None, metadata={"m": "1"})
+        assert await storage.delete_if("a", etag=stored.etag)
+
+
+class Tokens:
+    """An identity of azure.identity.aio."""
+
+    async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        assert scopes == ("https://storage.azure.com/.default",)
+        return AccessToken("token", 4_000_000_000)
+
+
+class SentNowhere(AsyncioRequestsTransport):
+    """Keeps the headers of requests."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: list[dict[str, str]] = []
+
+    async def send(self, request: Any, **options: Any) -> Any:
+        self.sent.append(dict(request.headers))
+        raise ServiceRequestError("sent nowhere")
+
+
+async def test_an_identity_signs_requests() -> None:
+    transport = SentNowhere()
+    client = ContainerClient(
+        f"https://{ACCOUNT}.blob.core.windows.net",
+        "state",
+        credential=Tokens(),
+        transport=transport,
+    )
+    with pytest.raises(ServiceRequestError):
+        await BlockBlobs(client, is_ours=True).get("a", {})
+    assert transport.sent[0]["Authorization"] == "Bearer token"
+    assert transport.sent[0]["x-ms-version"] == client.api_version
 
 
 async def test_from_a_client_that_stays_the_apps(
@@ -233,6 +296,42 @@ async def test_a_blob_of_another_program_is_read(
     await blob.put_if("b", b"{}", etag=stored.etag)
 
 
+async def test_an_empty_blob_of_another_program_is_read(
+    blob: BlobStorage, azurite: str, container_name: str
+) -> None:
+    await blob.put_if("a", b"{}", etag=None)
+    async with ContainerClient.from_connection_string(azurite, container_name) as client:
+        await client.upload_blob("b", b"", metadata={"x": "1"})
+    stored = await blob.get("b")
+    assert stored is not None
+    assert (stored.data, dict(stored.metadata)) == (b"", {"x": "1"})
+    await blob.put_if("b", b"{}", etag=stored.etag)
+
+
+def clients_of_a_container() -> list[ContainerClient]:
+    """With an account's key, with a SAS, and behind an address of its own."""
+    account = f"https://{ACCOUNT}.blob.core.windows.net"
+    return [
+        ContainerClient(account, "state", credential=KEY),
+        ContainerClient(account, "state", credential="sv=2020-10-02&sp=rw&sig=a%2Bb%3D"),
+        ContainerClient(f"http://127.0.0.1:10000/{ACCOUNT}", "$root", credential=KEY),
+    ]
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1))
+@example("emulator/conversations/19:a@thread.tacv2;messageid=1/users/29:ä b?c#d%2F+~")
+def test_the_address_of_a_blob_is_the_drivers(key: str) -> None:
+    for client in clients_of_a_container():
+        assert BlockBlobs(client, is_ours=True).url(key) == client.get_blob_client(key).url
+
+
+def test_a_client_that_encrypts_by_itself_is_refused() -> None:
+    client = clients_of_a_container()[0]
+    client.key_encryption_key = object()
+    with pytest.raises(ValueError, match="must not encrypt"):
+        BlobStorage(container_client=client)
+
+
 async def test_a_directory_is_no_item(blob: BlobStorage, azurite: str, container_name: str) -> None:
     """As an account with a hierarchical namespace lists them."""
     await blob.put_if("a/b", b"{}", etag=None)
@@ -304,7 +403,7 @@ def test_what_is_left_open_would_be_seen(azurite: str, container_name: str) -> N
 
 CLOSED_EARLY = """
 import asyncio, gc
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from botstate_ext import BlobLeaseLock
 from botstate_ext.storage import BlobStorage
 

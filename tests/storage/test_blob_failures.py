@@ -321,6 +321,24 @@ async def test_a_wait_beyond_the_deadline_is_not_begun(
     assert len(front.requests) == 1
 
 
+async def test_a_wait_for_a_slot_is_no_failure_while_the_storage_answers(
+    front: Front, container_name: str, blob: BlobStorage
+) -> None:
+    """Each answer takes half of the deadline, so that the tenth comes after five deadlines."""
+    await blob.put_if("key", b"{}", etag=None)
+    time = Time()
+
+    def slow(answer: web.Response) -> web.Response:
+        time.now += 150.0
+        return answer
+
+    front.change(slow, method="GET", times=10)
+    options = {"parallel": 1, "deadline": timedelta(seconds=300)}
+    async with through(front, container_name, time, **options) as storage:
+        reads = await asyncio.gather(*(storage.get("key") for _ in range(10)))
+    assert None not in reads
+
+
 async def test_the_deadline_covers_the_wait_for_a_slot(front: Front, container_name: str) -> None:
     front.hang(method="GET", times=1_000)
     async with BlobStorage(

@@ -18,7 +18,7 @@ from ..keycheck import check_etag, check_key, check_put
 from ..parallel import in_parallel
 from ..retry import Retries
 from . import source as blob_source
-from .errors import FailureKind, InvalidAnswer, RequestFailed
+from .errors import FailureKind, RequestFailed
 from .leases import BlobLeases
 from .requests import Connection, Requests
 from .source import BlobSettings
@@ -37,9 +37,10 @@ class BlobStorage(StateStorage):
 
     ``create_container``: the first write creates the container if it is missing; until then all
     items are absent. With False a missing container is a StateStorageError.
-    ``parallel``: the most requests at once. ``deadline``: the time of one operation, with its wait
-    for one of those places and all its attempts. Only broken connections, timeouts, 408, 429 and
-    5xx are tried again. After an operation failed so, and nobody else got an answer meanwhile,
+    ``parallel``: the most requests at once; the others wait, for as long as the storage answers.
+    ``deadline``: the time of one operation with all its attempts, and the longest wait for a
+    storage that answers nobody. Only broken connections, timeouts, 408, 429 and 5xx are tried
+    again. After an operation failed so, and nobody else got an answer meanwhile,
     further operations fail at once for 5 s, and then one of them tries again.
     ``close_within``: how long `aclose` waits for operations; after that they fail.
     ``types``: see StateStorage. ``sleep``, ``random`` and ``monotonic`` are for tests.
@@ -106,10 +107,7 @@ class BlobStorage(StateStorage):
         check_put(key, etag, metadata)
 
         async def upload(connection: Connection, options: dict[str, Any]) -> str:
-            answer = await connection.blob(key).upload_blob(
-                data, overwrite=True, metadata=dict(metadata or {}), **_condition(etag), **options
-            )
-            return _etag(answer["etag"])
+            return await connection.blobs.put(key, data, metadata or {}, _condition(etag), options)
 
         creations = self._creations
         try:
@@ -128,7 +126,7 @@ class BlobStorage(StateStorage):
         check_etag(etag)
 
         async def remove(connection: Connection, options: dict[str, Any]) -> None:
-            await connection.blob(key).delete_blob(**_condition(etag), **options)
+            await connection.blobs.delete(key, _condition(etag), options)
 
         try:
             await self._requests.run("delete", key, remove)
@@ -191,12 +189,7 @@ class BlobStorage(StateStorage):
 
     async def _get(self, key: str) -> StoredItem | None:
         async def download(connection: Connection, options: dict[str, Any]) -> StoredItem:
-            blob = await connection.blob(key).download_blob(**options)
-            etag = _etag(blob.properties.etag)
-            data = await blob.readall()
-            if len(data) != blob.size:
-                raise InvalidAnswer("a part of the body is missing")
-            return StoredItem(data, etag, frozen_metadata(blob.properties.metadata))
+            return await connection.blobs.get(key, options)
 
         try:
             return await self._requests.run("read", key, download)
@@ -236,33 +229,24 @@ class BlobStorage(StateStorage):
 _ETAG: Final = re.compile(r"[!#-~]{1,200}")
 
 
-def _condition(etag: str | None) -> dict[str, Any]:
-    from azure.core import MatchConditions
-
+def _condition(etag: str | None) -> dict[str, str]:
     if etag is None:
-        return {"match_condition": MatchConditions.IfMissing}
+        return {"If-None-Match": "*"}
     if etag == ANY:
         return {}
     # No blob has an ETag that a header cannot carry; asking for "none" conflicts, as it should.
     safe = etag if _ETAG.fullmatch(etag) else "none"
-    return {"match_condition": MatchConditions.IfNotModified, "etag": f'"{safe}"'}
+    return {"If-Match": f'"{safe}"'}
 
 
 def _info(blob: Any) -> ItemInfo:
+    # Here, not above: the driver is imported when a BlobStorage is made.
+    from .block_blobs import bare_etag
+
     metadata = frozen_metadata(blob.metadata)
-    return ItemInfo(blob.name, _etag(blob.etag), blob.size, blob.last_modified, metadata)
+    return ItemInfo(blob.name, bare_etag(blob.etag), blob.size, blob.last_modified, metadata)
 
 
 def _is_directory(blob: Any) -> bool:
     # An account with a hierarchical namespace makes one for each "/" of a key, and lists it.
     return (blob.metadata or {}).get("hdi_isfolder") == "true"
-
-
-def _etag(text: Any) -> str:
-    """Return an ETag without its quotes, which answers have and listings do not.
-
-    :raises InvalidAnswer: there is none.
-    """
-    if not isinstance(text, str) or not text.strip('"'):
-        raise InvalidAnswer("it has no ETag")
-    return text.strip('"')

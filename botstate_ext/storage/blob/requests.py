@@ -76,7 +76,11 @@ class Connection:
     """A container's client, with the operations that use it."""
 
     def __init__(self, source: BlobSource, slots: Slots) -> None:
+        # Here, not above: the driver is imported when a BlobStorage is made.
+        from .block_blobs import BlockBlobs
+
         self.container: Any = source.open()
+        self.blobs = BlockBlobs(self.container, is_ours=source.is_ours)
         self.slots, self.is_ours = slots, source.is_ours
         # The driver generates the code of a client for each blob, which costs more than a request.
         self._blob = lru_cache(_CLIENTS)(self.container.get_blob_client)
@@ -85,7 +89,7 @@ class Connection:
         self._aborted: asyncio.Future[None] | None = None
 
     def blob(self, key: str) -> Any:
-        """Return the driver's client of one blob."""
+        """Return the driver's client of one blob, for its leases."""
         return self._blob(key)
 
     def enter(self) -> asyncio.Future[None]:
@@ -143,7 +147,6 @@ class _Operation:
     aborted: asyncio.Future[None] = field(init=False)
 
     async def run(self, request: Request[T]) -> T:
-        # Before the wait for a slot: of many that wait for a dead storage, the last fails in time.
         self.end = self.retries.clock() + self.retries.seconds
         self.aborted = self.connection.enter()
         try:
@@ -171,16 +174,27 @@ class _Operation:
                 self.connection.slots.release()
 
     async def _take_slot(self) -> None:
+        """Wait for a slot, for as long as the storage answers others.
+
+        In a queue that moves, an operation has all its time when its turn comes: failing it would
+        only have it sent again. Of many that wait for a dead storage, the last fails in time.
+        """
         place = self.connection.slots.take()
-        if place.done():
-            return
         try:
-            await self._wait(place, self._left)
-        except BaseException as error:
-            if place.done() and not place.cancelled():
+            while not place.done():
+                await asyncio.wait(
+                    (place, self.aborted),
+                    timeout=self._left,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                self.end = max(self.end, self.breaker.answered_at + self.retries.seconds)
+                if self.aborted.done():
+                    raise _Aborted
+                if not place.done() and self._left <= 0:
+                    raise self._too_late()
+        except BaseException:
+            if not place.cancel():
                 self.connection.slots.release()
-            if isinstance(error, asyncio.TimeoutError):
-                raise self._too_late() from None
             raise
 
     async def _until_done(self, request: Request[T], admitted: int) -> T:
@@ -261,7 +275,7 @@ class _Operation:
     def _too_late(self) -> RequestFailed:
         after = "after 1 attempt" if self.count == 1 else f"after {self.count} attempts"
         if not self.count:
-            after = "all of it waiting for a slot: raise `parallel`"
+            after = "all of it waiting for a slot, and the storage answered nobody"
         text = f"not done within {self.retries.seconds:g} s, {after}"
         last = "." if self.last is None else f"; the last: {self.last.reason}"
         status = None if self.last is None else self.last.status

@@ -34,9 +34,6 @@ class BlobSource:
     """False if the app made the client, and closes it."""
 
 
-# Read in one request, so that a blob that is written meanwhile is never seen in two halves.
-_OPTIONS: Final = {"max_single_get_size": 256 * 1024 * 1024}
-
 _CONTAINER_NAME: Final = re.compile(r"[a-z0-9](?:-?[a-z0-9])+|\$root|\$web|\$logs")
 _NAME_LENGTHS: Final = range(3, 64)
 _ACCOUNT_NAME: Final = re.compile(r"[a-z0-9]{3,24}")
@@ -53,8 +50,8 @@ def choose(
 ) -> BlobSource:
     """Return the source that is given in exactly one way.
 
-    :raises ValueError: it is given in none, or in two; or a setting is missing or malformed. The
-        text names the setting, and shows no value.
+    :raises ValueError: it is given in none, or in two; or a setting is missing or malformed; or
+        the client encrypts. The text names the setting, and shows no value.
     :raises ImportError: the driver is not installed.
     """
     ways = (settings, connection_string, account_url, container_client)
@@ -121,6 +118,11 @@ def _from_client(client: Any) -> BlobSource:
             "container_client must be an azure.storage.blob.aio.ContainerClient (the asynchronous "
             f"one), not {type(client).__module__}.{type(client).__qualname__}."
         )
+    if client.require_encryption or client.key_encryption_key is not None:
+        raise ValueError(
+            "container_client must not encrypt blobs itself: it would not be asked to. Let Azure "
+            "Storage encrypt them with a key of yours (customer-managed keys)."
+        )
     return BlobSource(client.container_name, lambda: client, is_ours=False)
 
 
@@ -150,7 +152,7 @@ def _check_url(account_url: str) -> None:
 def _options() -> dict[str, Any]:
     from .transport import Transport  # here, not above: it imports the driver
 
-    return {**_OPTIONS, "transport": Transport()}
+    return {"transport": Transport()}
 
 
 def _checked_name(container_name: str | None) -> str:
