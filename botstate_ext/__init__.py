@@ -61,7 +61,13 @@ if TYPE_CHECKING:
     from .states.state_scopes import StateScopes
     from .states.turn_report import TurnReport
     from .states.view import StateView
-    from .turn.locks import BlobLeaseLock, InProcessTurnLock, TurnLock
+    from .turn.locks import (
+        BlobLeaseLock,
+        InProcessTurnLock,
+        PostgresAdvisoryLock,
+        RedisLeaseLock,
+        TurnLock,
+    )
     from .turn.middleware import StateMiddleware
     from .turn.replay import turn_is_replay
     from .unit_of_work.save_events import SavedState
@@ -77,7 +83,9 @@ __all__ = [
     "InProcessTurnLock",
     "JsonPath",
     "MigrationReport",
+    "PostgresAdvisoryLock",
     "PrivateConversationState",
+    "RedisLeaseLock",
     "SavedState",
     "SharedState",
     "StateConflictError",
@@ -130,7 +138,7 @@ _MODULES: Final = {
     "states.state_scopes": "StateScopes",
     "states.turn_report": "TurnReport",
     "states.view": "StateView",
-    "turn.locks": "BlobLeaseLock InProcessTurnLock TurnLock",
+    "turn.locks": ("BlobLeaseLock InProcessTurnLock PostgresAdvisoryLock RedisLeaseLock TurnLock"),
     "turn.middleware": "StateMiddleware",
     "turn.replay": "turn_is_replay",
     "unit_of_work.save_events": "SavedState",

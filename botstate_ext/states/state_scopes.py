@@ -539,8 +539,9 @@ class StateScopes:
         return iter((*self._scopes.values(), *self._own.values()))
 
     async def aclose(self) -> None:
-        """Close the resources that the storage opened. May be called more than once."""
-        await self.storage.aclose()
+        """Close the connections that the storage and the turn lock opened. May be called more than
+        once."""
+        await self._workspace.aclose()
 
     async def __aenter__(self: Self) -> Self:
         return self

@@ -14,7 +14,7 @@ Imports ``errors``, ``clock``, ``serialization`` and ``host``.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from .adapt import as_state_storage
 from .base import ANY, DueItems, ItemInfo, ItemPage, ItemWrite, StateStorage, StoredItem
@@ -47,17 +47,23 @@ __all__ = [
 ]
 
 
-# Imported when first named: a bot pays only for the storage that it uses.
-_LAZY = {
-    "BlobStorage": ".blob.blob",
-    "CosmosStorage": ".cosmos",
-    "PostgresStorage": ".postgres",
-    "RedisStorage": ".redis",
-    "SQLiteStorage": ".sqlite",
+# Imported when first named: a bot pays only for the storage that it uses. With the extra of each.
+_LAZY: Final = {
+    "BlobStorage": (".blob.blob", "azure"),
+    "CosmosStorage": (".cosmos", "cosmos"),
+    "PostgresStorage": (".postgres", "postgres"),
+    "RedisStorage": (".redis", "redis"),
+    "SQLiteStorage": (".sqlite", ""),
 }
 
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
-        return getattr(import_module(_LAZY[name], __name__), name)
+        module, extra = _LAZY[name]
+        try:
+            return getattr(import_module(module, __name__), name)
+        except ModuleNotFoundError as missing:
+            raise ImportError(
+                f'{name} needs {missing.name}: pip install "botstate-ext[{extra}]"'
+            ) from missing
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -119,6 +119,11 @@ class OpenOnce(Generic[T]):
         self._failure: Exception | None = None
         self._failures = 0
 
+    @property
+    def is_open(self) -> bool:
+        """Return True between the first `get` and `aclose`."""
+        return bool(self._opened)
+
     async def get(self) -> T:
         """Return what ``open_`` returned.
 

@@ -18,6 +18,10 @@ from hashlib import sha256
 from typing import Any, Final
 from uuid import uuid4
 
+import psycopg
+import psycopg_pool
+from psycopg.rows import tuple_row
+
 from .backend import (
     OpenOnce,
     check_etag,
@@ -34,19 +38,11 @@ from .base import ANY, DueItems, ItemInfo, ItemPage, ItemWrite, StateStorage, St
 from .due_index import NEXT_EXPIRY
 from .keycheck import may_start_a_key
 from .postgres_errors import CannotConnect, MayNotCreateTable, failure_of
+from .postgres_locks import PostgresLocks
 from .postgres_sql import Statements
 from .retry import Retries
 from .rows import due_pages_read, due_text, metadata_from, metadata_text
 from .server_calls import ServerCalls
-
-try:
-    import psycopg
-    import psycopg_pool
-    from psycopg.rows import tuple_row
-except ImportError as missing:
-    raise ImportError(
-        'PostgresStorage needs psycopg and its pool: pip install "botstate-ext[postgres]"'
-    ) from missing
 
 _DUE_LENGTH: Final = 100  # characters in the index, which takes some 2,700 bytes
 _CREATING: Final = 0x626F747374617465  # the name of an advisory lock: any number, always the same
@@ -97,6 +93,19 @@ class PostgresStorage(StateStorage):
     def schema_sql(self) -> str:
         """Return the statements that create the table, for someone who may."""
         return self._sql.schema_sql()
+
+    def locks(self, namespace: str | None = None) -> PostgresLocks:
+        """Return advisory locks of this database, over a connection of their own. ``namespace``:
+        locks of another one do not meet; None: the table's name.
+
+        :raises TypeError: the storage has a pool of the app's, and so no connection string.
+        """
+        if self._app_pool is not None:
+            raise TypeError(
+                "Locks need a connection of their own: give the connection string instead of a "
+                "storage with the app's pool."
+            )
+        return PostgresLocks(self._conninfo, namespace or self._table, self._retries)
 
     async def get_many(self, keys: Collection[str]) -> dict[str, StoredItem]:
         for key in keys:

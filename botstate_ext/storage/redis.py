@@ -15,11 +15,10 @@ from collections.abc import (
     Sequence,
 )
 from datetime import datetime, timedelta, timezone
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from .backend import (
-    OpenOnce,
     check_etag,
     check_key,
     check_put,
@@ -32,17 +31,13 @@ from .backend import (
 from .base import ANY, DueItems, ItemInfo, ItemPage, ItemWrite, StateStorage, StoredItem
 from .due_index import NEXT_EXPIRY
 from .keycheck import may_start_a_key
+from .redis_leases import RedisLeases
+from .redis_server import RedisServer
 from .retry import Retries
 from .rows import due_pages_read, due_text, metadata_from, metadata_text
-from .server_calls import CallFailure, ServerCalls
 
-try:
+if TYPE_CHECKING:
     import redis.asyncio
-    from redis import exceptions
-    from redis.asyncio.retry import Retry
-    from redis.backoff import NoBackoff
-except ImportError as missing:
-    raise ImportError('RedisStorage needs redis-py: pip install "botstate-ext[redis]"') from missing
 
 _log: Final = logging.getLogger("botstate_ext")
 
@@ -143,16 +138,12 @@ class RedisStorage(StateStorage):
         self._prefix = prefix
         self._keys, self._due = f"{{{prefix}}}:keys", f"{{{prefix}}}:due"
         self._item = f"{{{prefix}}}:item:"
-        retries = Retries(deadline, sleep, random)
-        self._calls = ServerCalls(retries, _failure_of)
-        self._url = url if isinstance(url, str) else ""
-        self._app_client = None if isinstance(url, str) else url
-        self._parallel, self._seconds = parallel, retries.seconds_an_attempt
-        if self._app_client is None:
-            self._new_client()  # it opens nothing yet: a wrong URL fails here
-        elif self._app_client.connection_pool.connection_kwargs.get("decode_responses"):
-            raise ValueError("the client must not have decode_responses: items are bytes.")
-        self._client = OpenOnce(self._open, self._close)
+        self._server = RedisServer(
+            url,
+            parallel=parallel,
+            retries=Retries(deadline, sleep, random),
+            on_open=_warn_of_losses,
+        )
 
     async def get_many(self, keys: Collection[str]) -> dict[str, StoredItem]:
         for key in keys:
@@ -161,16 +152,16 @@ class RedisStorage(StateStorage):
         if not wanted:
             return {}
 
-        async def read() -> list[Any]:
+        async def read(client: redis.asyncio.Redis) -> list[Any]:
             # A transaction: all are of one moment.
-            async with (await self._client.get()).pipeline(transaction=True) as pipeline:
+            async with client.pipeline(transaction=True) as pipeline:
                 for key in wanted:
                     pipeline.hmget(self._item + key, "e", "d", "m")
                 rows: list[Any] = await pipeline.execute()
                 return rows
 
         only = wanted[0] if len(wanted) == 1 else None
-        rows = await self._calls.run("read", only, read)
+        rows = await self._server.run("read", only, read)
         return {
             key: StoredItem(data, etag.decode(), metadata_from(metadata))
             for key, (etag, data, metadata) in zip(wanted, rows, strict=True)
@@ -227,8 +218,12 @@ class RedisStorage(StateStorage):
 
         return due_pages_read(read)
 
+    def leases(self) -> RedisLeases:
+        """Return leases on names, over the connections of this storage."""
+        return RedisLeases(self._server, self._prefix, owns_server=False)
+
     async def aclose(self) -> None:
-        await self._client.aclose()
+        await self._server.aclose()
 
     def __repr__(self) -> str:
         return f"<RedisStorage with prefix {self._prefix!r}>"
@@ -241,51 +236,22 @@ class RedisStorage(StateStorage):
         names = [self._keys, self._due, *(self._item + write.key for write in writes)]
         values = [value for write in writes for value in _values(write, etags.get(write.key, ""))]
 
-        async def run() -> int:
-            client = await self._client.get()
+        async def run(client: redis.asyncio.Redis) -> int:
             told, found = await client.register_script(_WRITE)(names, values)
             if told == b"lost":
                 raise conflict_of(writes, [writes[number] for number in found])
             gone: int = found
             return gone
 
-        return etags, await self._calls.run(operation, key, run)
+        return etags, await self._server.run(operation, key, run)
 
     async def _list(self, name: str, start: str | bytes, end: str | bytes, limit: int) -> list[Any]:
-        async def run() -> list[Any]:
-            client = await self._client.get()
+        async def run(client: redis.asyncio.Redis) -> list[Any]:
             values = [self._item, start, end, limit]
             rows: list[Any] = await client.register_script(_LIST)([name], values)
             return rows
 
-        return await self._calls.run("list", None, run)
-
-    def _new_client(self) -> redis.asyncio.Redis:
-        try:
-            pool = redis.asyncio.BlockingConnectionPool.from_url(
-                self._url,
-                max_connections=self._parallel,
-                timeout=self._seconds,
-                socket_connect_timeout=self._seconds,
-                retry=Retry(NoBackoff(), 0),  # ServerCalls does that, and knows of every attempt
-            )
-        except ValueError:
-            # Without the cause: it may quote the URL, and so the password.
-            raise ValueError(
-                'url is not one of Redis: for example "redis://localhost:6379/0".'
-            ) from None
-        if pool.connection_kwargs.get("decode_responses"):
-            raise ValueError("the URL must not have decode_responses: items are bytes.")
-        return redis.asyncio.Redis.from_pool(pool)
-
-    async def _open(self) -> redis.asyncio.Redis:
-        client = self._app_client if self._app_client is not None else self._new_client()
-        await _warn_of_losses(client)
-        return client
-
-    async def _close(self, client: redis.asyncio.Redis) -> None:
-        if client is not self._app_client:
-            await client.aclose()
+        return await self._server.run("list", None, run)
 
 
 async def _warn_of_losses(client: redis.asyncio.Redis) -> None:
@@ -319,22 +285,3 @@ def _info(row: Sequence[Any]) -> ItemInfo | None:
     _, key, etag, size, updated, metadata = row
     when = _EPOCH + timedelta(microseconds=int(updated))
     return ItemInfo(key.decode(), etag.decode(), size, when, metadata_from(metadata))
-
-
-def _failure_of(error: Exception) -> CallFailure | None:
-    """Return what an error means; None if it is not redis-py's. Its own text may name addresses."""
-    if isinstance(error, exceptions.AuthenticationError):
-        return CallFailure("the server refuses the password. Check the URL.")
-    if isinstance(error, exceptions.BusyLoadingError):
-        return CallFailure("the server is starting.", is_transient=True)
-    if isinstance(error, (exceptions.ConnectionError, exceptions.TimeoutError)):
-        return CallFailure("the connection was lost.", is_transient=True, may_be_done=True)
-    if isinstance(error, exceptions.ReadOnlyError):
-        return CallFailure("the server is a replica, which is read-only. Name the primary one.")
-    if isinstance(error, exceptions.NoPermissionError):
-        return CallFailure("the user may not run scripts or use these keys: see its ACL.")
-    if isinstance(error, exceptions.OutOfMemoryError):
-        return CallFailure("the server's memory is full. Give it more, or store less.")
-    if isinstance(error, exceptions.RedisError):
-        return CallFailure(f"Redis failed ({type(error).__name__}).")
-    return None

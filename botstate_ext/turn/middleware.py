@@ -108,6 +108,8 @@ class StateMiddleware(Middleware):
         self._deliveries = Deliveries(states.conversation, deduplicate)
         self._has_warned = False
         states._workspace.has_middleware = True
+        if isinstance(serialize_turns, TurnLock):
+            states._workspace.call_on_close(serialize_turns.aclose)
 
     async def on_turn(self, context: Context, logic: Logic | None = None) -> Any:
         """Run the rest of the turn between one load and one save."""

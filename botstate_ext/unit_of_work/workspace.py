@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final, TypeVar
 
 from ..clock import Clock, in_utc, never_back, system_clock
@@ -20,6 +20,7 @@ from ..serialization.allow_list import AllowList, Types, allow_list
 from ..serialization.codec import Codec
 from ..serialization.codec_choice import codec_for
 from ..storage.adapt import as_state_storage
+from ..storage.parallel import all_outcomes
 from .save_events import SaveHandlers
 from .work import UnitOfWork
 from .work_counts import WorkCounts
@@ -51,12 +52,25 @@ class Workspace:
         self.limits = limits
         self.save_handlers = SaveHandlers()
         self.has_middleware = False
+        self._closing: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self.is_saved_by_hand = False
         self.write_type_tags = write_type_tags
         self._allowed = allow_list(types)
         self._codecs: dict[tuple[Any, bool, bool], Codec] = {}
         self._turn_key = f"botstate_ext.work.{id(self):x}"
         self._undecodable_key = f"botstate_ext.undecodable.{id(self):x}"
+
+    def call_on_close(self, close: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Let `aclose` call ``close`` too, beside closing the storage."""
+        self._closing.append(close)
+
+    async def aclose(self) -> None:
+        """Close the storage and all that goes with it; then raise the first error, if any."""
+        for outcome in await all_outcomes(
+            close() for close in (*self._closing, self.storage.aclose)
+        ):
+            if isinstance(outcome, Exception):
+                raise outcome
 
     def work_of(self, turn: Any) -> UnitOfWork:
         """Return the unit of work of this turn; open one if there is none.

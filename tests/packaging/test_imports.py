@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from .conftest import CorePython
 
 # Optional, or slow to import: 47 to 240 ms each.
@@ -39,6 +41,25 @@ def test_what_is_imported_only_when_used_is_not_there_without_extras(
 ) -> None:
     for name in ONLY_WHEN_USED:
         assert "ModuleNotFoundError" in core_python.run(f"import {name}").stderr
+
+
+@pytest.mark.parametrize(
+    ("code", "extra"),
+    [
+        ("botstate_ext.storage.CosmosStorage", "cosmos"),
+        ("botstate_ext.storage.PostgresStorage", "postgres"),
+        ("botstate_ext.storage.RedisStorage", "redis"),
+        ("botstate_ext.PostgresAdvisoryLock('postgresql://localhost')", "postgres"),
+        ("botstate_ext.RedisLeaseLock('redis://localhost')", "redis"),
+    ],
+)
+def test_asking_for_a_server_without_its_extra_says_what_to_install(
+    core_python: CorePython, code: str, extra: str
+) -> None:
+    finished = core_python.run(f"import botstate_ext.storage; {code}")
+    last = finished.stderr.splitlines()[-1]
+    assert last.startswith("ImportError: ")
+    assert f'pip install "botstate-ext[{extra}]"' in last
 
 
 def test_asking_for_blob_without_its_extra_says_what_to_install(core_python: CorePython) -> None:

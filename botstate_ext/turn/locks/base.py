@@ -77,6 +77,11 @@ class TurnLock(ABC):
         :raises StateStorageError: what the lock is kept in failed; the turn fails with it.
         """
 
+    async def aclose(self) -> None:  # noqa: B027 - a lock that opens nothing closes nothing
+        """Close the connections that the lock opened. ``StateScopes.aclose`` does so for the locks
+        of its ``StateMiddleware``. Closing twice is no error, and a lock that is used again opens
+        again."""
+
     def turn(self, turn: Any, host: Host | None = None) -> AbstractAsyncContextManager[None]:
         """Run a block as this turn, after the turns before it. ``host``: the wrapper of the turn's
         SDK, by which the turn's conversation has the key of its document. None: the activity is
