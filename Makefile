@@ -28,7 +28,7 @@ DRIVER_TESTS := tests/storage tests/turn tests/privacy tests/cli tests/docs test
 # One process of tests for each processor; PYTEST_OPTIONS= runs them in one.
 PYTEST_OPTIONS ?= -n auto
 
-.PHONY: help run pizza chat azurite quick test slow environments lint types unit blob-latest histories bench soak concurrency successor docs clean
+.PHONY: help run pizza chat azurite quick test slow environments lint types unit blob-latest histories bench soak concurrency successor agents-if-installed docs clean
 .DELETE_ON_ERROR:
 
 help:
@@ -38,6 +38,7 @@ help:
 	@echo "make azurite  Blob storage on this machine, for STATE_STORAGE=blob make run"
 	@echo "make quick    lint, type check and the tests that need a minute, without Blob storage"
 	@echo "make test     lint, type check and all tests but the slow ones"
+	@echo "make successor  the tests of agents, on the Microsoft 365 Agents SDK"
 	@echo "make slow     the tests that take more than 5 s each"
 	@echo "make bench    this package beside upstream, as ratios"
 	@echo "make histories  10,000 simulated histories, each checked for lost updates"
@@ -80,11 +81,17 @@ $(CORE)/.installed: pyproject.toml
 	$(CORE)/bin/pip install -q -e .
 	@touch $@
 
-# The SDK that follows this one, which reads the same blobs. Its packages do not go with the others.
-$(SUCCESSOR)/.installed: Makefile
+# The SDK that follows this one, without this one: the package without what depends on it, what the
+# package needs besides, and what its tests need. The Blob driver is the SDK's.
+$(SUCCESSOR)/.installed: Makefile pyproject.toml
+	@echo "Installing the Agents SDK and what its tests need into $(SUCCESSOR)."
 	$(PYTHON) -m venv $(SUCCESSOR)
-	$(SUCCESSOR)/bin/pip install -q 'microsoft-agents-hosting-core==1.9.*' \
+	$(SUCCESSOR)/bin/pip install -q 'msgspec>=0.21,<1' 'jsonpath-rfc9535>=1.0.1,<2' regex \
+		'iregexp-check>=0.1.4' 'pytest>=8.3.3,<8.4' 'pytest-asyncio>=1.0,<2' 'hypothesis>=6.100' \
+		'pytest-xdist>=3.6,<4' 'microsoft-agents-hosting-core==1.9.*' \
+		'microsoft-agents-hosting-aiohttp==1.9.*' 'microsoft-agents-hosting-dialogs==1.9.*' \
 		'microsoft-agents-storage-blob==1.9.*' || { rm -rf $(SUCCESSOR); exit 1; }
+	$(SUCCESSOR)/bin/pip install -q --no-deps -e .
 	@touch $@
 
 $(AZURITE_DIR)/$(AZURITE_VERSION):
@@ -126,7 +133,7 @@ azurite: $(AZURITE_DIR)/$(AZURITE_VERSION)
 NODE := $(shell command -v npm)
 EMULATORS := $(if $(NODE),$(AZURITE_DIR)/$(AZURITE_VERSION) $(COSMOS_DIR)/$(COSMOS_VERSION))
 
-test: environments lint types unit blob-latest
+test: environments lint types unit agents-if-installed blob-latest
 
 # All that the tests need is installed at once.
 environments:
@@ -145,13 +152,21 @@ types: $(VENV)/.dev
 		--config-file ../../pyproject.toml --cache-dir ../../.mypy_cache .) || exit 1; done
 
 unit: $(VENV)/.dev $(CORE)/.installed $(SUITE_DIR)/$(SUITE_VERSION) $(EMULATORS)
-	@$(MAKE) --no-print-directory successor || echo "No successor SDK: its tests will be skipped."
+	@$(MAKE) --no-print-directory $(SUCCESSOR)/.installed || \
+		echo "No Agents SDK: its tests will be skipped."
 	$(VENV)/bin/pytest $(PYTEST_OPTIONS) -m "not slow"
 
 slow: $(VENV)/.dev $(EMULATORS)
 	$(VENV)/bin/pytest -m slow
 
-successor: $(SUCCESSOR)/.installed
+# The tests of agents, where botbuilder is not installed.
+successor: $(SUCCESSOR)/.installed $(EMULATORS)
+	$(SUCCESSOR)/bin/pytest $(PYTEST_OPTIONS) -m "not slow" tests/agents
+
+# Where its packages cannot be installed it is skipped, unless it is required.
+agents-if-installed:
+	@if [ -e $(SUCCESSOR)/.installed ] || [ -n "$$BOTSTATE_REQUIRE_SUCCESSOR" ]; then \
+		$(MAKE) --no-print-directory successor; fi
 
 blob-latest: $(LATEST)/.installed $(EMULATORS)
 	$(LATEST)/bin/pytest $(PYTEST_OPTIONS) -m "blob and not slow" $(DRIVER_TESTS)

@@ -52,10 +52,11 @@ _floor("sweeper", may_import=_BASE | {"maintenance"})
 _STATES = _SCOPES | {"maintenance", "privacy", "templates", "states"}
 _floor("turn", may_import=_STATES)
 _floor("testing", may_import=_STATES | {"turn"})
+_floor("agents", may_import=_STATES | {"turn"})
 _floor("cli", "aiohttp", may_import=_STATES | {"sweeper", "turn"})
 
 # Only here is the SDK imported that a bot runs on.
-SDK = {"botbuilder", "botframework", "msrest"}
+SDK = {"botbuilder", "botframework", "msrest", "microsoft_agents"}
 
 # They decide and reckon; they neither wait nor ask anything outside.
 PURE = ("errors", "clock", "serialization", "keys", "jsonpath", "documents")
@@ -166,8 +167,8 @@ def test_only_the_host_imports_the_sdk() -> None:
         and module not in ("testing.chat", "testing.plugin")  # they play the channel's part
     }
     assert found == {
+        "host.agents.sdk",
         "host.bot_framework.channel",
-        "host.bot_framework.holding_adapter",
         "host.bot_framework.host",
         "host.bot_framework.snapshot",
     }

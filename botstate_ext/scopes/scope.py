@@ -6,7 +6,7 @@ import copy
 from collections.abc import AsyncIterator, Callable, Hashable, Mapping
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
 from ..clock import positive
 from ..documents import document_tags
@@ -77,6 +77,7 @@ class StateScope(BotState):
     document. A document that the SDK wrote has no metadata: its record is made from its key.
     """
 
+    _property_kind: ClassVar[type[StateProperty[Any]]] = StateProperty
     namespace: str = ""
     """The last part of the private scope's keys."""
 
@@ -238,7 +239,7 @@ class StateScope(BotState):
             self._workspace.allow(type)
             self.policies.declare(name, policy)
         self._is_used = True
-        return StateProperty(self, name)
+        return self._property_kind(self, name)
 
     def at(self: Self, document_id: str) -> Self:
         """Return the same scope, with all its methods and properties, for the document with this

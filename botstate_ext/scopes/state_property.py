@@ -184,7 +184,7 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
 
         :raises StateKeyError: the scope's document is chosen by the activity.
         """
-        return StateProperty(self._scope.at(document_id), self._name)
+        return type(self)(self._scope.at(document_id), self._name)
 
     def __repr__(self) -> str:
         return f"<StateProperty {self._name!r} of {self._scope!r}>"

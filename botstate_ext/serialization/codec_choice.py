@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from .codec import AllowListSource, Codec
+from .store_item_codec import StoreItemCodec, is_store_item
 from .typed_codec import TypedCodec
 from .untyped_codec import UntypedCodec
 
@@ -21,6 +22,8 @@ def codec_for(
     """
     if type_ is None or type_ is Any or type_ in (dict, list, object):
         return UntypedCodec(allowed)
+    if is_store_item(type_):
+        return StoreItemCodec(type_)
     return TypedCodec(type_, allowed, is_hint=is_hint, tagged=tagged)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
 from ..clock import Clock
 from ..documents.limits import Limits, positive_limit
@@ -13,7 +13,7 @@ from ..documents.merge import OnConflict
 from ..documents.plain_view import Query, as_query
 from ..documents.policy import Policies
 from ..host.bases import BotState, Storage
-from ..host.protocol import ConversationReference
+from ..host.protocol import ConversationReference, Host
 from ..scopes.kinds import (
     KINDS,
     BotScopeState,
@@ -99,6 +99,9 @@ class StateScopes:
     :raises TypeError: ``storage`` is not a Storage.
     """
 
+    _kinds: ClassVar[Mapping[str, type[Any]]] = KINDS
+    _own_kind: ClassVar[type[OwnScope]] = OwnScope
+
     def __init__(
         self,
         storage: Storage,
@@ -124,17 +127,21 @@ class StateScopes:
             limits=Limits(
                 positive_limit(max_bytes, "max_bytes"), positive_limit(max_depth, "max_depth")
             ),
+            host=self._host(),
         )
-        self.user = UserState(workspace, key=user_key, expires_after=user_expires_after)
-        self.conversation = ConversationState(
+        kinds = self._kinds
+        self.user: UserState = kinds["user"](
+            workspace, key=user_key, expires_after=user_expires_after
+        )
+        self.conversation: ConversationState = kinds["conversation"](
             workspace, key=conversation_key, expires_after=conversation_expires_after
         )
-        self.private = PrivateConversationState(workspace, namespace)
-        self.bot = BotScopeState(workspace, bot_id)
-        self.workflow = WorkflowState(workspace)
-        self.shared = SharedState(workspace)
+        self.private: PrivateConversationState = kinds["private"](workspace, namespace)
+        self.bot: BotScopeState = kinds["bot"](workspace, bot_id)
+        self.workflow: WorkflowState = kinds["workflow"](workspace)
+        self.shared: SharedState = kinds["shared"](workspace)
         self._scopes: dict[str, StateScope] = {}
-        for name, kind in KINDS.items():
+        for name, kind in kinds.items():
             scope = getattr(self, name, None) or kind(workspace)
             self._scopes[name] = scope
             setattr(self, name, scope)
@@ -143,6 +150,10 @@ class StateScopes:
         self._added: list[BotState] = []
         self._unmarked: Unmarked = {}
         self._observers = Observers()
+
+    def _host(self) -> Host | None:
+        """Return the SDK that the bot runs on; None for the Bot Framework SDK."""
+        return None
 
     @property
     def storage(self) -> StateStorage:
@@ -163,7 +174,7 @@ class StateScopes:
             return own
         if own is not None or name in {*self._scopes, "turn"}:
             raise ValueError(f"There is a scope named {name!r} already: choose another name.")
-        own = self._own[name] = OwnScope(self._workspace, name, key)
+        own = self._own[name] = self._own_kind(self._workspace, name, key)
         return own
 
     def add(self: Self, bot_state: BotState) -> Self:

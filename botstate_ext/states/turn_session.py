@@ -131,7 +131,8 @@ class TurnSession:
         from ..privacy.user_documents import StateUser  # few turns need it
 
         states, activity = self._states, self._turn.activity
-        user = StateUser(activity.channel_id, user_id_of(activity) or "")
+        channel_id = states._workspace.host.key_activity(activity).channel_id
+        user = StateUser(channel_id, user_id_of(activity) or "")
         conversation_ids: Iterable[str] | None = None
         if not states.storage.lists:
             conversation_id = conversation_id_of(activity)

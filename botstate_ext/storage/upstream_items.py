@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 import msgspec
-from jsonpickle.pickler import Pickler
 
 from ..errors import StateDecodeError, StateEncodeError
 from ..serialization import json_text
@@ -55,6 +54,9 @@ def fingerprint(item: Any) -> bytes | None:
 
 
 def _pickled(key: str, item: Any) -> bytes:
+    # The SDK brings it; without the SDK, only an item with live objects needs it.
+    from jsonpickle.pickler import Pickler
+
     try:
         flat = _with_tags(Pickler().flatten(_without_tags(item, {})))
         if isinstance(flat, dict):

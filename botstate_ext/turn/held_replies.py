@@ -68,15 +68,20 @@ class HeldReplies:
         trace: TracebackType | None,
     ) -> None:
         try:
-            if self._state_is_saved:
+            if self._state_is_saved and self.is_open:
                 await self._release()
-            else:
-                self._channel.take_back()
         finally:
+            self._stop()
+            _current.reset(self._token)
+
+    def _stop(self) -> None:
+        """Drop what is still held, and hold no more."""
+        if self.is_open:
             self.is_open = False
+            if not self._state_is_saved:
+                self._channel.take_back()
             self._forget_waiting()
             self._channel.release()
-            _current.reset(self._token)
 
     # What the bot does meanwhile
 
@@ -147,6 +152,19 @@ class HeldReplies:
             if isinstance(action, Message):
                 action.response.id = None  # nobody shall keep an id that leads nowhere
         self._waiting.clear()
+
+
+def drop_held_replies() -> None:
+    """Drop the replies that the turn holds, and hold no more: an error handler of the app speaks
+    next, within the turn. No error if no replies are held."""
+    held = _current.get()
+    if held is not None:
+        held._stop()
+
+
+def leave_outer_replies() -> None:
+    """Let a turn in this task send for itself, and not through the turn that started the task."""
+    _current.set(None)
 
 
 _current: Final[ContextVar[HeldReplies | None]] = ContextVar("botstate_ext.replies", default=None)

@@ -182,13 +182,14 @@ class StateMiddleware(Middleware):
                     marks += "discarded", perf_counter()
                 raise
             marks += "save", perf_counter()
-            delivery.mark_handled(session)
-            await self._save(session, context)
+            await self._finish(session, context, delivery)
             marks += "saved", perf_counter()
             replies.release_on_exit()
             return result
 
-    async def _save(self, session: TurnSession, context: Context) -> None:
+    async def _finish(self, session: TurnSession, context: Context, delivery: Delivery) -> None:
+        """Save the turn of a bot that has ended."""
+        delivery.mark_handled(session)
         if self._end_conversation and is_end_of_conversation(context.activity):
             await self._states.complete_conversation(context)
         erases = self._erase_on_removal and user_is_gone(context.activity)

@@ -87,6 +87,12 @@ def _as_stored(staged: Iterable[WriteEvent], stored: Mapping[str, ETags]) -> lis
 _current: Final[ContextVar[StagedWork | None]] = ContextVar("botstate_ext.staged", default=None)
 
 
+def leave_outer_work() -> None:
+    """Let a turn in this task be committed by itself, and not with the turn that started the
+    task."""
+    _current.set(None)
+
+
 def _open_work() -> StagedWork | None:
     """Return the innermost unit of work that is open in this task."""
     work = _current.get()

@@ -13,8 +13,8 @@ from typing import Any, Final, TypeAlias
 from botbuilder.core import BotAdapter, TurnContext
 from botbuilder.schema import Activity, ConversationReference, ResourceResponse
 
+from ..holding_adapter import HoldingAdapter
 from ..protocol import Replies
-from .holding_adapter import HoldingAdapter
 
 Handler: TypeAlias = Callable[[TurnContext, Any, Callable[[], Awaitable[None]]], Awaitable[Any]]
 

@@ -40,6 +40,11 @@ class inside:  # noqa: N801  # it reads as the block that it opens
         _parts.reset(self._token)
 
 
+def leave_outer_turn() -> None:
+    """Make this task no part of the turn that started it."""
+    _parts.set(())
+
+
 def is_inside(owner: object, key: Hashable) -> bool:
     """Return True in a block of this owner and key that is still running."""
     parts = _parts.get()

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from botbuilder.core import TurnContext
-from botbuilder.schema import Activity, ConversationReference, ResourceResponse
-
-from ..protocol import Replies
+from .activity import Activity
+from .protocol import Context, ConversationReference, Replies, ResourceResponse
 
 
 class HoldingAdapter:
@@ -32,7 +30,7 @@ class HoldingAdapter:
         return repr(self._adapter)
 
     async def send_activities(
-        self, context: TurnContext, activities: list[Activity]
+        self, context: Context, activities: list[Activity]
     ) -> list[ResourceResponse]:
         """Hold activities until the turn's state is saved; send at once what is not held."""
         if not self._replies.is_open or not activities:
@@ -40,14 +38,14 @@ class HoldingAdapter:
             return sent
         return [await self._replies.send(context, activity) for activity in activities]
 
-    async def update_activity(self, context: TurnContext, activity: Activity) -> Any:
+    async def update_activity(self, context: Context, activity: Activity) -> Any:
         """Hold the change until the turn's state is saved."""
         if self._replies.is_open:
             return self._replies.update(context, activity)
         activity.id = self._replies.real_id(activity.id)
         return await self._adapter.update_activity(context, activity)
 
-    async def delete_activity(self, context: TurnContext, reference: ConversationReference) -> None:
+    async def delete_activity(self, context: Context, reference: ConversationReference) -> None:
         """Hold the deletion until the turn's state is saved."""
         if self._replies.is_open:
             self._replies.delete(context, reference)

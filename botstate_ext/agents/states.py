@@ -1,0 +1,100 @@
+"""StateScopes: all state of an agent, and the operations on all scopes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..clock import Clock
+from ..host.agents.host import AgentsHost
+from ..host.agents.sdk import AgentState
+from ..host.protocol import Host
+from ..scopes.kinds import KeyFunction
+from ..serialization.allow_list import Types
+from ..states import state_scopes
+from .scopes import KINDS, OwnScope
+from .storage import as_state_storage
+from .turn_state import TurnState
+
+if TYPE_CHECKING:
+    from .middleware import StateMiddleware
+
+S = TypeVar("S", bound="StateScopes")
+
+
+class StateScopes(state_scopes.StateScopes):
+    """Holds everything that an agent remembers, by scope.
+
+    It has the methods and the options of `botstate_ext.StateScopes`, and these:
+
+    ``storage``: one of ``botstate_ext.storage``, or a storage of the Agents SDK as the agent has
+    it.
+
+    ``sub_channels``: make keys of the channel with its sub-channel, ``msteams:COPILOT``, as the
+    SDK's own state does. By default keys are made of ``msteams``, as on the Bot Framework SDK, so
+    that a user has one document.
+
+    :raises TypeError: ``storage`` is not a storage.
+    """
+
+    _kinds = KINDS
+    _own_kind = OwnScope
+
+    def __init__(
+        self,
+        storage: Any,
+        *,
+        bot_id: str | None = None,
+        types: Types = (),
+        user_key: KeyFunction | None = None,
+        conversation_key: KeyFunction | None = None,
+        namespace: str = "",
+        conversation_expires_after: timedelta | None = None,
+        user_expires_after: timedelta | None = None,
+        max_bytes: int | None = None,
+        max_depth: int | None = None,
+        aliases: Mapping[str, str] | None = None,
+        clock: Clock | None = None,
+        sub_channels: bool = False,
+    ) -> None:
+        self._sub_channels = sub_channels
+        self._apps: list[Any] = []
+        self._middleware: StateMiddleware | None = None
+        super().__init__(
+            as_state_storage(storage),
+            bot_id=bot_id,
+            types=types,
+            user_key=user_key,
+            conversation_key=conversation_key,
+            namespace=namespace,
+            conversation_expires_after=conversation_expires_after,
+            user_expires_after=user_expires_after,
+            max_bytes=max_bytes,
+            max_depth=max_depth,
+            aliases=aliases,
+            clock=clock,
+        )
+
+    def turn_state(self) -> TurnState:
+        """Return the ``state`` of one turn: ``AgentApplication(turn_state_factory=...)``."""
+        return TurnState(self)
+
+    def add(self: S, bot_state: Any) -> S:
+        """Refuse a state of the SDK's: one object of it serves one turn only.
+
+        :raises TypeError: always, for a state of the Agents SDK.
+        """
+        if isinstance(bot_state, AgentState):
+            raise TypeError(
+                "An AgentState belongs to one turn. Use a scope, states.scope(name, key=...), or "
+                "turn_state_factory=lambda: states.turn_state().add(MyState(storage))."
+            )
+        return super().add(bot_state)
+
+    def _host(self) -> Host:
+        return AgentsHost(sub_channels=self._sub_channels)
+
+    def _only_app(self) -> Any:
+        """Return the application that was set up; None if there is none, or more than one."""
+        return self._apps[0] if len(self._apps) == 1 else None

@@ -1,0 +1,25 @@
+"""The Microsoft 365 Agents SDK (``microsoft-agents-hosting-core``) as a host.
+
+``host`` answers what the package asks, ``channel`` holds what an agent sends, ``snapshot`` puts a
+turn's context back for a replay, ``dialog_memory`` is what the SDK's dialogs see of a scope.
+``sdk`` has the SDK's classes that ours are made of. Imports nothing of ``botbuilder``.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+
+def require_agents_sdk() -> None:
+    """Refuse to go on where the SDK is not installed.
+
+    :raises ImportError: it is not; the text says what to install.
+    """
+    missing = (
+        find_spec("microsoft_agents") is None or find_spec("microsoft_agents.hosting.core") is None
+    )
+    if missing:
+        raise ImportError(
+            "botstate_ext.agents needs the Microsoft 365 Agents SDK, which is not installed: "
+            'pip install "botstate-ext[agents]"'
+        )
