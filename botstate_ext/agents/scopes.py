@@ -39,6 +39,10 @@ class AgentProperty(StateProperty[T]):
             document.get(self._name, _hint(self._scope, self._name, target_cls))
         return await super().get(turn_context, default_value_or_factory)
 
+    def _hint(self, policy: PropertyPolicy, default: Any) -> PropertyPolicy | None:
+        cls = type_from_default(default)
+        return None if cls is None else _hint(self._scope, self._name, cls)
+
 
 class ScopeOfTurn:
     """One scope in one turn, as ``state.user``, ``state.conversation``, ``state.private`` and
@@ -248,5 +252,6 @@ def _hint(scope: StateScope, name: str, cls: type[Any]) -> PropertyPolicy | None
     policy = scope.policies.of(name)
     if policy.declared_type or type_from_default(cls) is None:
         return None
-    codec = scope.default_codec(cls, tagged=policy.write_type_tags)
+    # Without tags, unless they are asked for: this SDK does not know them.
+    codec = scope.default_codec(cls, tagged=policy.write_type_tags is True)
     return None if codec is None else replace(policy, codec=codec, hinted_type=cls)

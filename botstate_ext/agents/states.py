@@ -56,6 +56,7 @@ class StateScopes(state_scopes.StateScopes):
         max_depth: int | None = None,
         aliases: Mapping[str, str] | None = None,
         clock: Clock | None = None,
+        write_type_tags: bool | None = None,
         sub_channels: bool = False,
     ) -> None:
         self._sub_channels = sub_channels
@@ -74,6 +75,7 @@ class StateScopes(state_scopes.StateScopes):
             max_depth=max_depth,
             aliases=aliases,
             clock=clock,
+            write_type_tags=write_type_tags,
         )
 
     def turn_state(self) -> TurnState:
