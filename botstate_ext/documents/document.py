@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
+
+from msgspec.structs import replace
 
 from ..errors import StateDecodeError, StateEncodeError
 from ..serialization import json_text, jsonpickle

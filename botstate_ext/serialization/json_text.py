@@ -29,8 +29,9 @@ _NO_SPACE_AT_SEPARATOR: Final = re.compile(
 )
 """What stands before the first comma or colon of a JSON text without spaces, and that itself."""
 
-_OTHER_SPELLINGS: Final = (b"\\u", b"\\/", b"e+", b"e-0", b"E+", b"E-")
-"""Escapes and numbers as other writers spell them: ``\\u00e9``, ``1e+16``, ``1e-07``."""
+_OTHER_SPELLINGS: Final = (b"\\u", b"\\/", b"e+", b"e-0", b"E+", b"E-", b"NaN", b"Infinity")
+"""Escapes and numbers as other writers spell them: ``\\u00e9``, ``1e+16``, ``1e-07``. Beside
+NaN and the infinities `dumps` escapes what it does not escape elsewhere."""
 
 _VALUE_IN_TEXT: Final = re.compile(
     r"^(Invalid enum value|Invalid value) .*?( - at `.*`)?$", re.DOTALL
