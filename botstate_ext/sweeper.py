@@ -21,7 +21,7 @@ _log: Final = logging.getLogger("botstate_ext.expiry")
 
 
 class Sweepable(Protocol):
-    """What is swept: a ``StateScopes``."""
+    """The part of ``StateScopes`` that a sweeper calls."""
 
     async def sweep(self) -> SweepReport: ...
 

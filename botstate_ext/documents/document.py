@@ -141,7 +141,7 @@ class Document:
     # What is stored
 
     def fill(self, text: bytes | None, etag: str | None, now: datetime) -> None:
-        """Replace the stored text by what was read now; None if nothing is stored.
+        """Replace the stored text by the one that was just read; None if nothing is stored.
 
         Values that were handed out stay as they are.
         """
@@ -519,7 +519,7 @@ class Document:
         return write
 
     def settle_pending_write(self, write: PendingWrite, outcome: Outcome) -> PendingWrite:
-        """Note what became known of a write otherwise than by this document. Return it so."""
+        """Note the outcome of a write that another document of the same step told. Return it so."""
         settled = write._replace(known=outcome)
         self._pending_writes.add(settled)
         return settled

@@ -188,8 +188,8 @@ def expiry_text(moment: datetime | None) -> str:
 
 
 def _decode_odd(raw: bytes) -> Metadata:
-    """Return the metadata that holds what msgspec refuses: NaN and lone surrogates, in a value
-    that waits for its handler."""
+    """Return metadata that msgspec refuses to read: a value that waits for its handler holds NaN
+    or a lone surrogate."""
     content = json_text.loads(raw)
     entries = content.get("expiring") if isinstance(content, dict) else None
     for entry in entries if isinstance(entries, list) else ():

@@ -29,7 +29,7 @@ No channel has this name: an escaped name holds no ``=``."""
 
 
 def nobody() -> Owner:
-    """Return the owner of a document whose key is enough to know it."""
+    """Return the owner of a document that needs none noted: its key holds every id."""
     return NOBODY
 
 

@@ -27,7 +27,7 @@ class PendingWrite(NamedTuple):
     - ``etag``: the ETag that it asks for; None: absence.
     - ``anchor``: the id of the last write before it; None if the document names none.
     - ``is_repeatable``: it carries nothing that must not be stored twice.
-    - ``known``: what the storage, or another document of the same step, says of it; None: nothing.
+    - ``known``: its outcome, as the storage or another document of the step told; None: unknown.
     """
 
     write_id: str
@@ -39,8 +39,8 @@ class PendingWrite(NamedTuple):
     known: Outcome | None = None
 
     def outcome(self, etag: str | None, writes: Collection[str]) -> Outcome:
-        """Return what became of this write, by the document's ETag (None: absent) and the ids of
-        its last writes, as they were read later."""
+        """Return the outcome of this write. ``etag`` (None: absent) and ``writes``, the ids of the
+        last writes, are those of the document as it was read later."""
         if self.write_id in writes or (self.removes and etag is None):
             return Outcome.STORED
         if self.known is not None:
@@ -99,14 +99,14 @@ class PendingWrites:
         return bool(self._pending)
 
     def add(self, write: PendingWrite) -> None:
-        """Note a write that is about to be sent, or what became known of it."""
+        """Note a write that is about to be sent, or its outcome once another document tells it."""
         self._pending[write.write_id] = write
 
     def confirm(
         self, etag: str | None, writes: Collection[str]
     ) -> dict[Outcome, list[PendingWrite]]:
-        """Return the writes by what became of them, as a later read of the document tells. Those
-        that are stored, or surely are not, are forgotten."""
+        """Return the writes by their outcome, as a later read of the document tells it. Forget
+        those that are stored and those that cannot arrive any more."""
         found: dict[Outcome, list[PendingWrite]] = {outcome: [] for outcome in Outcome}
         for write in self._pending.values():
             found[write.outcome(etag, writes)].append(write)

@@ -106,7 +106,7 @@ def check_limits(document: Document, stored: Mapping[str, bytes], changes: Chang
 
 
 def warn_of_limits(before: Mapping[str, bytes], document: Document, changes: Changes) -> None:
-    """Log a warning if what was written has come close to a limit. ``before``: the texts that
+    """Log a warning if a written text has come close to its limit. ``before``: the texts that
     were stored before."""
     if not document.policies.has_limits:
         return

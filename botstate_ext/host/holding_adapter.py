@@ -32,7 +32,7 @@ class HoldingAdapter:
     async def send_activities(
         self, context: Context, activities: list[Activity]
     ) -> list[ResourceResponse]:
-        """Hold activities until the turn's state is saved; send at once what is not held."""
+        """Hold activities until the turn's state is saved; once that is over, send at once."""
         if not self._replies.is_open or not activities:
             sent: list[ResourceResponse] = await self._adapter.send_activities(context, activities)
             return sent

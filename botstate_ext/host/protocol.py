@@ -44,8 +44,8 @@ class Host(Protocol):
         """
 
     def dump_reference(self, activity: Activity) -> dict[str, Any] | None:
-        """Return what is needed to message the activity's conversation later, as plain JSON; None
-        if the activity does not say it all, as in a unit of work that was made from ids."""
+        """Return a reference to the activity's conversation, as plain JSON, to message it later.
+        None if a part of it is missing, as in a unit of work that was made from ids."""
 
     def to_reference(self, plain: dict[str, Any] | None) -> ConversationReference | None:
         """Return the SDK's reference that `dump_reference` wrote."""
@@ -54,17 +54,18 @@ class Host(Protocol):
         """Let the SDK's dialogs find these scopes in this turn."""
 
     def snapshot(self, context: Context) -> Callable[[], None]:
-        """Return a function that puts the context back to what it is now, as often as called."""
+        """Return a function that restores the context to its present state, as often as called."""
 
     def hold_replies(self, context: Context, replies: Replies) -> Channel:
-        """Give what the bot sends on this context to ``replies``, until `Channel.release`."""
+        """Let ``replies`` hold everything that the bot sends on this context, until
+        `Channel.release`."""
 
     def response(self, activity_id: str | None) -> ResourceResponse:
         """Return the SDK's answer to a sent activity."""
 
 
 class Replies(Protocol):
-    """Where a host takes what the bot sends while replies are held."""
+    """Receives the activities that a bot sends, changes and deletes while replies are held."""
 
     is_open: bool
 

@@ -21,7 +21,7 @@ _CHECKSUM_BYTES: Final = 16
 class ListingCursor(msgspec.Struct, frozen=True, array_like=True):
     """Marks the position where a listing continues.
 
-    - ``channel``: the channel whose keys are listed; None: the scope's keys that hold an id.
+    - ``channel``: it lists the keys of this channel; None: the scope's keys that hold an id.
     - ``marker``: the storage's own token of the page.
     - ``after``: the last key of that page that was listed already.
     """

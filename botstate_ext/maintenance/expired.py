@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class ExpiredState:
     """Describes a property that has expired.
 
-    - ``scope``, ``key``, ``name``: where it was. ``value``: what it was, as the property's type.
+    - ``scope``, ``key``, ``name``: where it was. ``value``: its last value, as the property's type.
     - ``created``, ``updated``, ``expired``: aware UTC; when it first got a value, when it last got
       one, and when it ended, which may be long before the handler is called.
     - ``reference``: the conversation of the last turn that wrote it, for

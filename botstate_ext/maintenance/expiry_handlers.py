@@ -33,8 +33,8 @@ async def handle(
     sleep: Sleep,
     host: Host,
 ) -> list[bool]:
-    """Run the handlers of each claim, one after another, and remove the claims whose handlers ran
-    to their end. Return for each claim whether they did.
+    """Run the handlers of each claim, one after another, and remove each claim once its handlers
+    have ended without an error. Return one boolean a claim: True if they have.
 
     A handler that raises is logged; its claim stays, and is free to be claimed again later.
     """
@@ -52,7 +52,7 @@ async def handle(
 async def _handle_batch(
     work: UnitOfWork, document: Document, claims: Sequence[Expiring], host: Host
 ) -> list[bool]:
-    """Run the handlers of some claims, and then write what became of all of them in one step."""
+    """Run the handlers of some claims, then write the outcome of all of them in one step."""
     done: list[Expiring] = []
     failed: list[Expiring] = []
     try:

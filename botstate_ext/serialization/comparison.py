@@ -200,7 +200,7 @@ def _is_all_in_dict(kind: Any) -> bool:
 
 
 def _has_hidden_parts(kind: Any) -> bool:
-    """True if code in C makes the class and only its ``__eq__`` tells what an instance holds."""
+    """Return True if the class is made in C and only its ``__eq__`` compares its content."""
     if hasattr(kind, "__struct_fields__") or kind.__eq__ is object.__eq__:
         return False
     return kind.__new__ is not object.__new__ and not hasattr(kind.__new__, "__code__")

@@ -20,8 +20,9 @@ def has_unchecked_fields(type_: Any) -> bool:
 
 
 def read_unchecked(cls: Any, text: bytes, convert: Callable[[Any, Any], Any]) -> Any:
-    """Return an instance of which each field is what its annotation says, or else the text, number,
-    boolean or None that is stored. None if that cannot be done.
+    """Return an instance of a class. Each field has the type of its annotation where the stored
+    member can be read as one; otherwise it is the stored text, number, boolean or None. Return None
+    if there is no such instance.
 
     ``convert`` makes a value of a type of JSON builtins, and raises if it cannot.
     """

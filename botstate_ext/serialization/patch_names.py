@@ -79,7 +79,7 @@ def _aliases(attribute: str, field: Any, by_name: Any) -> set[str]:
 
 
 def _validate(model: Any, attribute: str, path: str) -> None:
-    """Validate one attribute of a pydantic model, and set it to what pydantic makes of it."""
+    """Validate one attribute of a pydantic model, and set it to the validated value."""
     cls: Any = type(model)
     if attribute not in cls.model_fields:
         return

@@ -182,7 +182,7 @@ class TypedCodec:
         return [bare, text] if jsonpickle.has_tags(bare) else [text]
 
     def _difference(self, value: object, text: bytes) -> str | None:
-        """Return what of a value would be lost between this text and the next turn."""
+        """Return the first difference between a value and the one that the next turn would read."""
         try:
             back = self.decode(text)
         except StateDecodeError as error:
@@ -238,7 +238,7 @@ class TypedCodec:
         return json_text.loads(bytes(encoded)) if isinstance(encoded, msgspec.Raw) else encoded
 
     def _encode_other(self, value: object) -> Any:
-        """Return what msgspec writes of a class that it does not know."""
+        """Return builtins for an instance of a class that msgspec does not know."""
         cls = type(value)
         if is_pydantic(cls):
             return msgspec.Raw(dump_pydantic(value))
@@ -338,7 +338,7 @@ class TypedCodec:
         return msgspec.convert(plain, type_, dec_hook=self._decode_other, str_keys=True)
 
     def _decode_other(self, type_: Any, value: Any) -> Any:
-        """Return what msgspec reads for a class that it does not know."""
+        """Return an instance of a class that msgspec does not know."""
         if is_pydantic(type_):
             return validate_pydantic(type_, value)
         type_ = _class_of(type_)

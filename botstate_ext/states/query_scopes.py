@@ -20,7 +20,8 @@ _DEPTH: Final = 3  # of a path in the tree: scope, id, property
 
 
 async def ask_tree(query: JsonPath | StateQuery, states: StateScopes, turn: Any) -> Any:
-    """Run a query on the tree of all scopes. Reads and decodes only what it can reach."""
+    """Run a query on the tree of all scopes. Read and decode only the documents and properties that
+    it can reach."""
     reach = _Reach(query.reach(_DEPTH))
     reached = list(_reached(reach, states, turn))
     await states.user.work_of(turn).load([one.document for one in reached])
@@ -90,7 +91,7 @@ class _Reach:
         return self.written(*path)
 
     def written(self, *path: str) -> frozenset[str]:
-        """Return the names below a path that the query writes out, whatever else it can read."""
+        """Return the names that the query itself spells out below a path."""
         depth = len(path)
         return frozenset(p[depth] for p in self._paths if len(p) > depth and p[:depth] == path)
 

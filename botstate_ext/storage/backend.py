@@ -125,7 +125,7 @@ class OpenOnce(Generic[T]):
         return bool(self._opened)
 
     async def get(self) -> T:
-        """Return what ``open_`` returned.
+        """Return the result of ``open_``.
 
         If opening fails, the calls that waited for that attempt raise its error too; later calls
         try again. If the call that opens is cancelled, another one of those waiting opens.

@@ -78,7 +78,7 @@ def to_stored(item: Mapping[str, Any]) -> StoredItem:
 
 
 def to_info(row: Mapping[str, Any]) -> ItemInfo:
-    """Return what a listing shows of an item. The size of one that the SDK wrote is 0: unknown."""
+    """Return the listing's record of an item. If the SDK wrote the item, its size is 0: unknown."""
     return ItemInfo(
         row["realId"],
         row["_etag"],

@@ -31,7 +31,7 @@ def check_condition(key: str, expected: str | None, stored: str | None) -> None:
 
 
 def conflict(key: str, expected: str | None, *, maybe_written: bool = False) -> StateConflictError:
-    """Return the error of a write whose condition did not hold.
+    """Return the error of a write when its condition did not hold.
 
     ``maybe_written``: an earlier attempt of this write may have been made.
     """

@@ -131,7 +131,7 @@ class MemoryStorage(StateStorage):
         bisect.insort(self._keys, key)
 
     def _info(self, key: str) -> ItemInfo | None:
-        """Return what a listing shows of an item, or None if it was deleted meanwhile."""
+        """Return the listing's record of an item, or None if the item was deleted meanwhile."""
         entry = self._items.get(key)
         return None if entry is None else entry.info(key)
 

@@ -65,9 +65,9 @@ _BY_TEXT: Final[Mapping[str, CallFailure]] = {
 
 
 def failure_of(error: Exception) -> CallFailure | None:
-    """Return what an error means; None if it is not psycopg's.
+    """Return the meaning of an error; None if it is not psycopg's.
 
-    Its own text is not taken over: it may name addresses, or quote what is stored.
+    Its own text is left out: it may name addresses, or quote stored values.
     """
     if isinstance(error, MayNotCreateTable):
         return CallFailure(

@@ -93,7 +93,8 @@ class Statements:
 
 
 def _folders() -> str:
-    """From each folder to the first key after it, so that it costs what there are folders."""
+    """Return the query for all folders. It jumps from each folder to the first key after it, so its
+    cost grows with the folders, not with the keys."""
     following = _HEAD + " >= left(folder || '0', 800) AND key >= folder || '0' AND"
     first = _FIRST_FOLDER.replace("{range}", "")
     then = _FIRST_FOLDER.replace("{range}", following)

@@ -42,7 +42,7 @@ class ServerCalls:
     async def run(
         self, operation: str, key: str | None, call: Callable[[], Coroutine[Any, Any, T]]
     ) -> T:
-        """Return what ``call`` returns.
+        """Return the result of ``call``.
 
         :raises StateStorageError: it failed for good, or until the deadline.
         """

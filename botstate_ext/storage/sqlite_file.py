@@ -199,7 +199,7 @@ class _Write:
 
 @dataclass
 class _CommitFailed(Exception):
-    """A commit failed, so that nobody knows what is on the disk."""
+    """Raised when a commit failed: the disk may hold the writes or not."""
 
     error: Exception
 

@@ -24,7 +24,7 @@ class StorageWrapper(StateStorage):
     """Forwards every operation to the storage that it is around, each through `_run`.
 
     It has that storage's flags and types. A subclass overrides `_run` to count, delay or refuse
-    operations, or one of the primitives to change what it does.
+    operations, or one of the primitives to change that operation.
     """
 
     def __init__(self, storage: StateStorage) -> None:

@@ -31,7 +31,7 @@ async def replayed(
     *,
     pause: Pause = back_off,
 ) -> T:
-    """Run a turn until it is not overtaken, and return what it returns.
+    """Run a turn again until no other turn has overtaken it. Return its result.
 
     :raises StateConflictError: others were faster each time.
     """

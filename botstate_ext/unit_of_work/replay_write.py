@@ -167,7 +167,7 @@ def _write_ids(item: StoredItem | None) -> list[str]:
 
 
 def _unseen(again: StateStorageError, *, after: StateError) -> StateError:
-    """Return the error of a write whose outcome could not be read."""
+    """Return the error of a write if its outcome could not be read."""
     if isinstance(after, StateStorageError):
         return after
     # A lost race may be the trace of our own write, which the driver had sent twice.

@@ -23,8 +23,8 @@ def remainder(stored: dict[str, bytes], expiring: list[Expiring]) -> Plan:
 async def rewrite(
     work: UnitOfWork, document: Document, decide: Callable[[Document], Plan | None]
 ) -> bool:
-    """Write what ``decide`` returns for the document as it is stored now; None: it is fine as it
-    is. Return False if there was nothing to write.
+    """Write the plan that ``decide`` returns for the document as it is stored now. None: leave it
+    as it is. Return False if there was nothing to write.
 
     :raises StateConflictError: others were faster each time.
     :raises StateStorageError: the storage failed.

@@ -53,7 +53,7 @@ async def write_changes(
 
 
 class _Decision:
-    """Decides what to write of one document.
+    """Decides how to write one document.
 
     - ``is_done``: True once nothing is left to write.
     """

@@ -37,7 +37,7 @@ Fill: TypeAlias = Callable[[Document, StoredItem | None, datetime], None]
 
 
 class Plan(NamedTuple):
-    """What to write of a document.
+    """Says how a document is to be written.
 
     - ``stored``: the text of each property. ``changes``: those that the bot changed.
     - ``expiring``: the entries that wait for their handlers; None: those of the document.
@@ -78,7 +78,7 @@ class LostStep(NamedTuple):
 
 
 def fill(document: Document, item: StoredItem | None, now: datetime) -> None:
-    """Fill a document with what was read at this time."""
+    """Fill a document with an item that was read at this time."""
     document.fill(None if item is None else item.data, None if item is None else item.etag, now)
 
 
@@ -198,7 +198,7 @@ async def try_write(work: UnitOfWork, plans: Mapping[Document, Plan]) -> LostSte
 
 
 def _prepared(work: UnitOfWork, plans: Mapping[Document, Plan]) -> list[SentWrite]:
-    """Return what is to be sent of each plan, noted as pending.
+    """Return the write of each plan, ready to be sent and noted as pending.
 
     :raises StateTooLargeError: a change takes a document over a limit; nothing is noted.
     """
@@ -315,7 +315,7 @@ def confirm_pending_writes(work: UnitOfWork, document: Document) -> list[Pending
 async def refresh(
     work: UnitOfWork, *documents: Document, after: Exception | None = None, fill: Fill = fill
 ) -> None:
-    """Read what is stored of these documents now, at one moment.
+    """Read these documents again, in one batch.
 
     :raises StateStorageError: the read failed. If it follows a write without an answer, that
         write's error is raised.

@@ -43,7 +43,7 @@ def _refill(held: Any, contents: Any) -> None:
 
 
 def deep_copy(value: Any) -> Any:
-    """Return a copy of an activity, or of what is in one, however deeply it is nested.
+    """Return a copy of an activity or of a part of one. It may be nested to any depth.
 
     ``copy.deepcopy`` calls itself for each level, and a client may send more levels than Python
     allows calls.

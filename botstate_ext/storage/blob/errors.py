@@ -19,7 +19,7 @@ from ...errors import StateStorageError
 
 
 class FailureKind(Enum):
-    """What a failed request means."""
+    """Lists the meanings of a failed request."""
 
     ABSENT = "the blob does not exist"
     NO_CONTAINER = "the container does not exist"

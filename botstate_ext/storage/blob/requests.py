@@ -51,7 +51,7 @@ class Requests:
     async def run(
         self, operation: str, key: str | None, request: Request[T], *, opens: bool = True
     ) -> T:
-        """Return what the request returns. ``opens``: open a connection if there is none.
+        """Return the result of the request. ``opens``: open a connection if there is none.
 
         :raises RequestFailed: it failed, and would again; or the deadline is over.
         """

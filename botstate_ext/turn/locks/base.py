@@ -34,10 +34,10 @@ class TurnLock(ABC):
     """Turns of one conversation, one after another. A lock of one's own implements `hold`.
 
     ``wait``: how long a turn waits for the turns before it, and ``invoke_wait`` an invoke, whose
-    sender does not wait long. After that it goes on beside them, with a warning: what keeps state
-    whole are the ETags; a lock spares turns their conflicts. Zero: do not wait.
+    sender does not wait long. After that it goes on beside them, with a warning: ETags keep state
+    whole in any case; a lock spares turns their conflicts. Zero: do not wait.
 
-    ``on_timeout``: what a turn does that has waited for so long. ``"proceed"``: it goes on beside
+    ``on_timeout``: the end of a turn's wait. ``"proceed"``: it goes on beside
     the others, as above. ``"raise"``: `StateConflictError`, before its bot ran; the channel may
     deliver the activity again. Choose it where many turns queue and each is slow, since turns that
     go on together would then run into conflicts together.
@@ -74,7 +74,7 @@ class TurnLock(ABC):
         The block is given True if it holds the lock, and False if the wait took too long: it runs
         all the same. A block that is cancelled, while it waits or later, leaves nothing held.
 
-        :raises StateStorageError: what the lock is kept in failed; the turn fails with it.
+        :raises StateStorageError: the storage of the lock failed; the turn fails with it.
         """
 
     async def aclose(self) -> None:  # noqa: B027 - a lock that opens nothing closes nothing
