@@ -23,7 +23,12 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "botstate_ext"
 PUBLIC = ("botstate_ext", "botstate_ext.storage", "botstate_ext.testing")
 # Public as well, and the home of what they export.
-ON_THEIR_OWN = ("botstate_ext.aiohttp", "botstate_ext.storage.backend", "botstate_ext.sweeper")
+ON_THEIR_OWN = (
+    "botstate_ext.aiohttp",
+    "botstate_ext.console",
+    "botstate_ext.storage.backend",
+    "botstate_ext.sweeper",
+)
 
 # What each package may import, besides the standard library and its dependencies. A package that is
 # not named here may not exist.
@@ -53,6 +58,8 @@ _STATES = _SCOPES | {"maintenance", "privacy", "templates", "states"}
 _floor("turn", may_import=_STATES)
 _floor("testing", may_import=_STATES | {"turn"})
 _floor("agents", may_import=_STATES | {"turn"})
+# The console shows everything, so it may ask everything below; nothing may ask it.
+_floor("console", may_import=_STATES)
 _floor("cli", "aiohttp", may_import=_STATES | {"sweeper", "turn"})
 
 # Only here is the SDK imported that a bot runs on.

@@ -49,7 +49,8 @@ class KeyRange:
 
 
 class Listing:
-    """The documents of one scope, as far as they are of this channel and have these tags."""
+    """The documents of one scope, as far as they are of this channel, have these tags, and have
+    keys that start with ``key_prefix``."""
 
     def __init__(
         self,
@@ -59,6 +60,7 @@ class Listing:
         *,
         channel_id: str | None = None,
         tags: Mapping[str, str] | None = None,
+        key_prefix: str = "",
     ) -> None:
         if channel_id is not None and not keys.has_channel(channel_id):
             raise StateKeyError(
@@ -67,6 +69,7 @@ class Listing:
             )
         self._storage, self._clock, self._keys = storage, clock, keys
         self._channel_id, self._tags = channel_id, dict(tags or {})
+        self._key_prefix = key_prefix
 
     async def page(self, limit: int, token: str | None = None) -> DocumentPage:
         """Return at most ``limit`` documents from where the token says.
@@ -74,14 +77,14 @@ class Listing:
         :raises ValueError: ``limit`` is not positive.
         :raises StateQueryError: the token is another scope's or another channel's.
         """
-        if limit < 1:
-            raise ValueError("limit must be at least 1.")
-        cursor: ListingCursor | None = self._cursor(token)
-        found: list[DocumentRecord] = []
-        while cursor is not None and len(found) < limit:
-            cursor = await self._add(cursor, limit, found)
-        scope = self._keys.row.name
-        return DocumentPage(tuple(found), None if cursor is None else to_token(scope, cursor))
+        return await self._documents(limit, token, all_steps=True)
+
+    async def step(self, limit: int, token: str | None = None) -> DocumentPage:
+        """Do as `page`, but look at one page of the storage only, for a caller with little time.
+
+        The result may have fewer documents, or none, and still a continuation token.
+        """
+        return await self._documents(limit, token, all_steps=False)
 
     async def all(self) -> AsyncIterator[DocumentPage]:
         """Yield page after page."""
@@ -93,12 +96,22 @@ class Listing:
             if token is None:
                 return
 
+    async def _documents(self, limit: int, token: str | None, *, all_steps: bool) -> DocumentPage:
+        if limit < 1:
+            raise ValueError("limit must be at least 1.")
+        found: list[DocumentRecord] = []
+        cursor = await self._add(self._cursor(token), limit, found)
+        while all_steps and cursor is not None and len(found) < limit:
+            cursor = await self._add(cursor, limit, found)
+        scope = self._keys.row.name
+        return DocumentPage(tuple(found), None if cursor is None else to_token(scope, cursor))
+
     async def _add(
         self, cursor: ListingCursor, limit: int, found: list[DocumentRecord]
     ) -> ListingCursor | None:
         """Add the matches on one page of the storage, up to the limit. Return where to go on."""
         row, channel = self._keys.row, cursor.channel
-        prefix = row.prefix if channel is None else row.channel_prefix(channel)
+        prefix = self._narrowed(row.prefix if channel is None else row.channel_prefix(channel))
         if prefix is None:
             return await self._next_channel(channel)
         page = await self._storage.list_page(
@@ -116,6 +129,13 @@ class Listing:
         if page.continuation_token is not None:
             return ListingCursor(channel, page.continuation_token)
         return await self._next_channel(channel)
+
+    def _narrowed(self, prefix: str | None) -> str | None:
+        """Return the prefix of the keys to list: the longer of this one and the caller's; None if
+        no key has both."""
+        if prefix is None or prefix.startswith(self._key_prefix):
+            return prefix
+        return self._key_prefix if self._key_prefix.startswith(prefix) else None
 
     def _match(self, info: ItemInfo, channel_id: str | None) -> DocumentRecord | None:
         try:

@@ -22,6 +22,11 @@ _DEPTH: Final = 3  # of a path in the tree: scope, id, property
 async def ask_tree(query: JsonPath | StateQuery, states: StateScopes, turn: Any) -> Any:
     """Run a query on the tree of all scopes. Read and decode only the documents and properties that
     it can reach."""
+    return query.run(await read_tree(query, states, turn))
+
+
+async def read_tree(query: JsonPath | StateQuery, states: StateScopes, turn: Any) -> dict[str, Any]:
+    """Return the tree of all scopes, as far as a query can reach."""
     reach = _Reach(query.reach(_DEPTH))
     reached = list(_reached(reach, states, turn))
     await states.user.work_of(turn).load([one.document for one in reached])
@@ -32,7 +37,7 @@ async def ask_tree(query: JsonPath | StateQuery, states: StateScopes, turn: Any)
             tree[scope] = visible_properties(document, names)
         elif document.names():  # anyone may ask for an id, which does not make it exist
             tree[scope][document_id] = visible_properties(document, names)
-    return query.run(tree)
+    return tree
 
 
 class TurnDocuments:
