@@ -55,9 +55,7 @@ def setup(
     # Else the app would wait a minute for open pages to be closed.
     app.on_shutdown.append(readers.close)
     states.on_saved(values=True)(console.recorder.saved)
-    on_turn = getattr(states, "on_turn", None)
-    if on_turn:
-        on_turn(console.recorder.turned)
+    states.on_turn(console.recorder.turned)
 
 
 def _console(

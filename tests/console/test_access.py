@@ -11,7 +11,6 @@ from aiohttp import web
 from yarl import URL
 
 from botstate_ext import console
-from botstate_ext.console import access as access_module
 from botstate_ext.console.access import Access
 from botstate_ext.testing import ManualClock
 
@@ -155,7 +154,7 @@ def test_tokens_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -
         compared.append((one, other))
         return original(one, other)
 
-    monkeypatch.setattr(access_module.hmac, "compare_digest", compare)
+    monkeypatch.setattr(hmac, "compare_digest", compare)
     guard = Access(TOKEN, "/state", ManualClock(NOON))
     answers = [guard.is_token(given) for given in (TOKEN, "x", "\ud800")]
     assert answers == [True, False, False]
