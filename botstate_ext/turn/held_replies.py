@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from copy import deepcopy
 from types import TracebackType
 from typing import Final
@@ -56,7 +56,7 @@ class HeldReplies:
 
     async def __aenter__(self) -> HeldReplies:
         self._outer = _current.get()
-        self._token: Token[HeldReplies | None] = _current.set(self)
+        _current.set(self)
         self._channel = self._host.hold_replies(self._context, self)
         self.is_open = True
         return self
@@ -72,7 +72,8 @@ class HeldReplies:
                 await self._release()
         finally:
             self._stop()
-            _current.reset(self._token)
+            if _current.get() is self:  # not in another task than the one that entered the block
+                _current.set(self._outer)
 
     def _stop(self) -> None:
         """Drop what is still held, and hold no more."""

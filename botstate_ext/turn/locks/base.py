@@ -74,6 +74,9 @@ class TurnLock(ABC):
         The block is given True if it holds the lock, and False if the wait took too long: it runs
         all the same. A block that is cancelled, while it waits or later, leaves nothing held.
 
+        The end of the block cannot change how the turn ended, for its state is saved by then: an
+        error that is raised there is logged, and an error of the turn cannot be suppressed.
+
         :raises StateStorageError: the storage of the lock failed; the turn fails with it.
         """
 
@@ -126,7 +129,7 @@ class _Turn(AbstractAsyncContextManager[None]):
     async def __aenter__(self) -> None:
         if not await self._hold.__aenter__():
             if self._lock._on_timeout == "raise":
-                await self._hold.__aexit__(None, None, None)
+                await self._let_go(None, None, None)
                 raise StateConflictError(
                     f"this turn waited {self._wait.total_seconds():g} s for others, and did not "
                     "run. Deliver its activity again later, or raise `wait`.",
@@ -145,9 +148,26 @@ class _Turn(AbstractAsyncContextManager[None]):
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> bool | None:
+    ) -> None:
         self._inside.__exit__()
-        return await self._hold.__aexit__(kind, error, trace)
+        await self._let_go(kind, error, trace)
+
+    async def _let_go(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the block of `TurnLock.hold`. Log its failure: the turn has ended as it has."""
+        try:
+            await self._hold.__aexit__(kind, error, trace)
+        except Exception as failure:  # noqa: BLE001 - raised, it would be taken for the turn's own
+            if failure is not error:
+                _log.exception(
+                    "A turn lock failed to release %r. The turn has ended all the same; turns "
+                    "after it may have to wait.",
+                    self._key,
+                )
 
 
 def _not_negative(duration: timedelta, name: str) -> timedelta:

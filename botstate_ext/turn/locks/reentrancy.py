@@ -24,20 +24,21 @@ class inside:  # noqa: N801  # it reads as the block that it opens
     A class and no generator, for it is in the path of every turn.
     """
 
-    __slots__ = ("_part", "_token")
+    __slots__ = ("_around", "_part")
 
     def __init__(self, owner: object, key: Hashable) -> None:
         self._part = _Part(owner, key)
 
     def __enter__(self) -> None:
-        around = _parts.get()
+        self._around = around = _parts.get()
         running = [part for part in around if part.is_running] if around else ()
-        self._token = _parts.set((*running, self._part))
+        _parts.set((*running, self._part))
 
     def __exit__(self, *error: object) -> None:
         # A task that outlives the block keeps its copy of the context, but is inside no more.
         self._part.is_running = False
-        _parts.reset(self._token)
+        if _parts.get()[-1:] == (self._part,):  # not in another task than the one that entered
+            _parts.set(self._around)
 
 
 def leave_outer_turn() -> None:
