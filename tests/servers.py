@@ -66,6 +66,13 @@ def running_postgres() -> Iterator[Postgres]:
         server.stop()
 
 
+@contextmanager
+def postgres_for_tests() -> Iterator[str]:
+    """Give the URL of a PostgreSQL that no test kills."""
+    with running_postgres() as server:
+        yield server.url
+
+
 class Redis:
     """A Redis of its own, on a free port, that logs every write before it answers."""
 
@@ -106,3 +113,10 @@ def running_redis(*options: str) -> Iterator[Redis]:
             yield server
         finally:
             server.kill()
+
+
+@contextmanager
+def redis_for_tests() -> Iterator[str]:
+    """Give the URL of a Redis that no test kills."""
+    with running_redis() as server:
+        yield server.url

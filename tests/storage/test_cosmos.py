@@ -23,20 +23,21 @@ from botstate_ext.storage import CosmosStorage, StateStorage, as_state_storage
 from botstate_ext.storage.cosmos_items import item_id
 from botstate_ext.testing import StorageContract
 from tests import cosmos
+from tests.shared import shared_server
 from tests.turns import Bot
 
 OPTIONS = {"enable_endpoint_discovery": False}  # the emulator's own address is not what it says
 
 
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
+@pytest.fixture(scope="session")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     program = cosmos.find_cosmos()
     if program is None:
         reason = "no emulator of Cosmos DB: `make test` installs it"
         if cosmos.is_required():
             pytest.fail(reason)
         pytest.skip(reason)
-    with cosmos.running_cosmos(program) as url:
+    with shared_server("cosmos", tmp_path_factory, lambda: cosmos.running_cosmos(program)) as url:
         yield url
 
 
