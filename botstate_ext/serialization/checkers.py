@@ -36,7 +36,7 @@ _NOT_EXACT: Final = "False"
 
 def exact_checker(type_: Any) -> Checker:
     """Return the function that is True for values which plain JSON keeps."""
-    return _Exact().check(mi.type_info(type_))
+    return ExactCompiler().check(mi.type_info(type_))
 
 
 def conformity_checker(type_: Any) -> Checker:
@@ -44,7 +44,7 @@ def conformity_checker(type_: Any) -> Checker:
     return _Conforming().check(mi.type_info(type_))
 
 
-class _Compiler:
+class Compiler:
     """Writes an expression of Python for each node of a type that ``msgspec.inspect`` gives.
 
     Every class is a function of its own, which a recursive type can name before it is written.
@@ -189,7 +189,7 @@ class _Compiler:
         raise NotImplementedError
 
 
-class _Conforming(_Compiler):
+class _Conforming(Compiler):
     def __init__(self) -> None:
         super().__init__()
         self.scalars = _CONFORMING
@@ -206,7 +206,7 @@ class _Conforming(_Compiler):
         return self.is_class(cls, v) if is_checkable else "True"
 
 
-class _Exact(_Compiler):
+class ExactCompiler(Compiler):
     def __init__(self) -> None:
         super().__init__()
         self.scalars = _EXACT
@@ -383,16 +383,16 @@ _EXACT_KEYS: Final = (
     mi.StrType, mi.IntType, mi.UUIDType, mi.DateType, mi.EnumType,
 )  # fmt: skip
 _FORMS: Final[Mapping[type, Callable[[Any, Any, str], str]]] = {
-    **dict.fromkeys(_COLLECTIONS, _Compiler.items),
-    mi.TupleType: _Compiler.tuple_of,
-    mi.NamedTupleType: _Compiler.named_tuple,
+    **dict.fromkeys(_COLLECTIONS, Compiler.items),
+    mi.TupleType: Compiler.tuple_of,
+    mi.NamedTupleType: Compiler.named_tuple,
     mi.DictType: lambda compiler, node, v: compiler.dictionary(node, v),
-    mi.UnionType: _Compiler.union,
-    mi.LiteralType: _Compiler.literal,
+    mi.UnionType: Compiler.union,
+    mi.LiteralType: Compiler.literal,
     mi.EnumType: lambda compiler, node, v: compiler.enumeration(node, v),
-    mi.DataclassType: _Compiler.instance,
-    mi.StructType: _Compiler.instance,
-    mi.TypedDictType: _Compiler.typed_dict,
+    mi.DataclassType: Compiler.instance,
+    mi.StructType: Compiler.instance,
+    mi.TypedDictType: Compiler.typed_dict,
     mi.CustomType: lambda compiler, node, v: compiler.custom(node, v),
 }
 

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from itertools import chain
-from math import isfinite
+from math import inf, isfinite
 from typing import Any, Final
 
 import msgspec
@@ -93,17 +93,23 @@ def packs_non_finite(packed: bytes) -> bool:
     return _NON_FINITE.search(packed) is not None
 
 
-def is_plain(value: Any, *, with_tags: bool = False) -> bool:
+def is_plain(value: Any, *, with_tags: bool = False, max_levels: float = inf) -> bool:
     """Return True if a value holds JSON builtins of exactly these types only.
 
     They are dict with str names, list, str, int, finite float, bool and None. Then the JSON text
     loses nothing. A name like a tag of jsonpickle's gives False, unless ``with_tags``.
 
-    The value must not contain itself. A value that was encoded never does.
+    ``max_levels``: the number of levels from which on the result is False.
+
+    The value must not contain itself, or be limited in its levels. A value that was encoded never
+    does.
     """
     # Level by level, so that most of the work is done by a few calls for many values at once.
-    level = [value]
+    level, levels = [value], 0
     while level:
+        levels += 1
+        if levels > max_levels:
+            return False
         kinds = set(map(type, level))
         if not kinds <= _PLAIN:
             return False

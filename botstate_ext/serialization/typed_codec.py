@@ -11,8 +11,10 @@ Otherwise it is refused, with the path of what would be lost.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cached_property
 from types import UnionType
-from typing import Any, get_origin
+from typing import Any, Final, get_origin
 
 import msgspec
 
@@ -40,7 +42,10 @@ from .plain_classes import (
     validate_pydantic,
     without_tags,
 )
+from .tagged_form import UNSURE, TaggedForm, UnsupportedTypeError
 from .unknown_fields import UnknownFields
+
+_encode: Final = msgspec.json.Encoder().encode
 
 
 class TypedCodec:
@@ -142,6 +147,10 @@ class TypedCodec:
     def _checked_tags(
         self, value: object, base: bytes | None, unknown: UnknownFields | None, problem: str | None
     ) -> bytes:
+        tree = self._form_flattened(value) if unknown is None else UNSURE
+        if tree is not UNSURE:
+            texts = self._tagged_texts(value, tree, _encode)
+            return base if base in texts else texts[0]
         texts = self._tagged(value, unknown, problem)
         if base in texts:
             return base
@@ -159,25 +168,30 @@ class TypedCodec:
     def _tagged(
         self, value: object, unknown: UnknownFields | None, problem: str | None
     ) -> list[bytes]:
-        """Return the texts of a value with tags, the best first: where the property names the class
-        of the whole value, the text need not, so that it is read where this class is not allowed.
-        """
+        """Return the texts of a value with tags, see `_tagged_texts`."""
         self._extend()
         carried = None if unknown is None else unknown.members_of
         try:
             flat = self._flattener.flatten(value, carried)
-            text = json_text.dumps(flat)
+            return self._tagged_texts(value, flat, json_text.dumps)
         except StateEncodeError as error:
             is_told = problem is None or problem == error.reason
             if is_told or self.is_hint or self._conforms(value):
                 raise
             raise self._refusal(value, problem or "") from None
+
+    def _tagged_texts(self, value: object, flat: Any, dumps: Callable[[Any], bytes]) -> list[bytes]:
+        """Return the texts of a value that was flattened, the best first: where the property names
+        the class of the whole value, the text need not, so that it is read where this class is not
+        allowed.
+        """
+        text = dumps(flat)
         if self.keeps_tags or type(flat) is not dict or type(value) is not self.type:
             return [text]
         members = {name: member for name, member in flat.items() if name != jsonpickle.OBJECT}
         if len(members) == len(flat) or any(name.startswith("py/") for name in members):
             return [text]
-        bare = json_text.dumps(members)
+        bare = dumps(members)
         # Without any tag left it would be taken for plain JSON.
         return [bare, text] if jsonpickle.has_tags(bare) else [text]
 
@@ -202,7 +216,30 @@ class TypedCodec:
             self._source = source
             self._extended = source.extended(*named_classes(self.type))
             self._flattener = jsonpickle.Flattener(self._extended)
+            form = self._compiled_form
+            is_allowed = form is not None and all(map(self._extended.allows, form.classes))
+            self._form = form if is_allowed else None
         return self._extended
+
+    @cached_property
+    def _compiled_form(self) -> TaggedForm | None:
+        """Return the compiled tagged form of the type; None if there is none."""
+        if self._decoder is None:
+            return None
+        try:
+            return TaggedForm(
+                self.type,
+                is_hint=self.is_hint,
+                flatten=lambda value: self._flattener.flatten(value),
+                restore=lambda stored: jsonpickle.restore(stored, self._extended),
+            )
+        except UnsupportedTypeError:
+            return None
+
+    def _form_flattened(self, value: object) -> Any:
+        """Return the tagged JSON of a value by the compiled form; or `UNSURE`."""
+        self._extend()
+        return UNSURE if self._form is None else self._form.flatten(value)
 
     def _plain_text(self, value: object) -> bytes:
         try:
@@ -253,7 +290,7 @@ class TypedCodec:
             return None
         try:
             if jsonpickle.has_tags(text):
-                return self._decode_tagged(json_text.loads(text), unknown)
+                return self._decode_tagged(text, unknown)
             if self._decoder is None:
                 raise StateDecodeError(f"{_name(self.type)} is read from JSON with tags only")
             value = self._decoder.decode(text)
@@ -285,11 +322,19 @@ class TypedCodec:
             unknown.collect(value, json_text.loads(text), json_text.loads(again))
         return value
 
-    def _decode_tagged(self, stored: Any, unknown: UnknownFields | None) -> Any:
-        allowed = self._extend()
+    def _decode_tagged(self, text: bytes, unknown: UnknownFields | None) -> Any:
+        allowed, stored = self._extend(), json_text.loads(text)
+        if self._form is not None:
+            whole, tags = self._whole(stored), jsonpickle.count_tags(text)
+            if tags is not None and whole is not stored:
+                tags += 1
+            value = self._form.restore(whole, tags)
+            if value is not UNSURE:
+                return value
+            stored = json_text.loads(text)  # the form has used it up
         keep = None if unknown is None else unknown.keep
-        is_bare = self._is_class and isinstance(stored, dict) and not _has_tag(stored)
-        whole = {jsonpickle.OBJECT: name_of(self.type), **stored} if is_bare else stored
+        whole = self._whole(stored)
+        is_bare = whole is not stored
         try:
             value = jsonpickle.restore(whole, allowed, keep, self._complete)
         except StateDecodeError:
@@ -302,6 +347,12 @@ class TypedCodec:
             if value is None or not self._is_one(value):
                 raise
         return value
+
+    def _whole(self, stored: Any) -> Any:
+        """Return the JSON of a value with the tag of its class, which the property names."""
+        if self._is_class and isinstance(stored, dict) and not _has_tag(stored):
+            return {jsonpickle.OBJECT: name_of(self.type), **stored}
+        return stored
 
     def _decode_mixed(self, stored: Any, allowed: AllowList) -> Any:
         """Read what was stored under another name of its class, or has tags inside plain JSON."""

@@ -15,13 +15,13 @@ jsonpickle's decoder is not used: it imports and calls every name in the data.
 from __future__ import annotations
 
 from .defaults import add_defaults
-from .flatten import Flattener, flatten
+from .flatten import Flattener, flatten, is_model, is_simple
 from .instances import attributes_of, new, set_attribute
 from .parts import find
 from .plain import Instance, to_plain, to_tree
 from .references import expand_references
 from .restore import restore
-from .tags import OBJECT, has_references, has_tags, may_write_tags
+from .tags import OBJECT, count_tags, has_references, has_tags, may_write_tags
 
 __all__ = [
     "OBJECT",
@@ -29,11 +29,14 @@ __all__ = [
     "Instance",
     "add_defaults",
     "attributes_of",
+    "count_tags",
     "expand_references",
     "find",
     "flatten",
     "has_references",
     "has_tags",
+    "is_model",
+    "is_simple",
     "may_write_tags",
     "new",
     "restore",

@@ -119,9 +119,9 @@ class Flattener:
             return self._enum_member
         if hasattr(kind, "__struct_fields__"):
             return self._struct
-        if _is_simple(kind):
+        if is_simple(kind):
             return _simple_writer(self, kind)
-        if _is_model(kind):
+        if is_model(kind):
             return self._model
         self.is_sure = False
         return self._instance
@@ -343,7 +343,7 @@ def _simple_writer(flattener: Flattener, kind: type) -> Writer:
 
 
 @lru_cache(maxsize=1024)
-def _is_simple(kind: Any) -> bool:
+def is_simple(kind: Any) -> bool:
     """Return True if instances keep all their state in ``__dict__``.
 
     Then no code of the app is called when an instance is written or read.
@@ -363,7 +363,7 @@ def _is_simple(kind: Any) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _is_model(kind: Any) -> bool:
+def is_model(kind: Any) -> bool:
     """Return True for a pydantic model with pydantic's own pickling methods."""
     get, put = getattr(kind, "__getstate__", None), getattr(kind, "__setstate__", None)
     modules = {getattr(method, "__module__", None) for method in (get, put)}

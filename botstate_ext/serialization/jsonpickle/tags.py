@@ -59,6 +59,12 @@ def may_write_tags(text: bytes) -> bool:
     return b"/" in text and b'"py/' in text
 
 
+def count_tags(raw: bytes) -> int | None:
+    """Return the number of "py/..." keys in a JSON text, or more: values that look so are counted
+    too. None if one may be spelled in another way."""
+    return None if _may_escape(raw, _ESCAPES) else raw.count(b'"py/')
+
+
 def has_references(raw: bytes) -> bool:
     """Return True if this JSON text may hold a "py/id" key, in any spelling.
 
