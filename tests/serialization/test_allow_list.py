@@ -10,7 +10,9 @@ import pytest
 from botbuilder.dialogs import DialogState
 from botbuilder.schema import Activity, ErrorResponseException
 
+from botstate_ext import StateDecodeError
 from botstate_ext.serialization.allow_list import AllowList, allow_list, name_of
+from botstate_ext.serialization.jsonpickle import restore
 from botstate_ext.serialization.sdk_types import SDK_TYPES
 from tests.serialization import models
 from tests.serialization.models import Colour, Outer, Plain, Words
@@ -257,3 +259,37 @@ def test_a_module_that_defines_no_class_is_refused(source: str) -> None:
 def test_a_module_alone_says_that_several_are_taken() -> None:
     with pytest.raises(TypeError, match=r"types=\[models\]"):
         allow_list(models)  # type: ignore[arg-type]  # the mistake
+
+
+def refusal(value: object) -> str:
+    with pytest.raises(StateDecodeError) as caught:
+        restore(value, AllowList([Plain]))
+    return caught.value.reason
+
+
+def test_a_stored_class_that_is_missing_is_named_with_the_line_to_paste() -> None:
+    assert refusal([{"py/object": "app.models.Order", "a": {"py/object": name_of(Plain)}}]) == (
+        "it names 'app.models.Order', which is not allowed. If it is a class of yours, pass "
+        'types=[Order] to StateScopes; if it moved, types={"old.module.Name": NewClass}.'
+    )
+
+
+def test_all_stored_classes_that_are_missing_are_named_at_once() -> None:
+    lines = [{"py/object": "app.models.Line"}, {"py/type": "app.Order.Kind"}]
+    assert refusal({"py/object": "app.models.Order", "lines": lines * 2}) == (
+        "it names 'app.models.Order', 'app.models.Line', 'app.Order.Kind', which are not allowed. "
+        "If they are classes of yours, pass types=[Order, Line, Kind] to StateScopes; if they "
+        'moved, types={"old.module.Name": NewClass}.'
+    )
+
+
+def test_the_names_of_a_hostile_value_make_no_endless_message() -> None:
+    names = [f"app.Class{number}" for number in range(1000)] + ["x" * 10_000, "a.b c\n]);evil()"]
+    reason = refusal([{"py/object": name} for name in names])
+    assert "and 982 more" in reason
+    assert len(reason) < 1000
+    for name in names[-2:]:
+        reason = refusal({"py/object": name})
+        assert len(reason) < 1000
+        assert "\n" not in reason
+        assert "types=[...]" in reason

@@ -72,6 +72,7 @@ def restore(
 def _check_names(value: Any, allowed: AllowList) -> None:
     todo = [value]
     known: set[Any] = set()
+    missing: dict[str, None] = {}
     for item in todo:
         if type(item) is list:
             if not SCALARS.issuperset(map(type, item)):
@@ -80,18 +81,18 @@ def _check_names(value: Any, allowed: AllowList) -> None:
             for tag in _NAMING.intersection(item):
                 name = text_of(item, tag)
                 if (tag, name) not in known:
-                    _check_name(tag, name, allowed)
                     known.add((tag, name))
+                    if not _is_known(tag, name, allowed):
+                        missing[name] = None
             todo.extend(part for part in item.values() if type(part) in _CONTAINERS)
+    if missing:
+        raise refused([*missing])
 
 
-def _check_name(tag: str, name: str, allowed: AllowList) -> None:
+def _is_known(tag: str, name: str, allowed: AllowList) -> bool:
     if tag == FUNCTION:
-        known = name in (GETATTR, REBUILD) or name in ZONE_FUNCTIONS
-    else:
-        known = allowed.knows(name) or (tag == TYPE and name in ZONE_TYPES)
-    if not known:
-        raise refused(name)
+        return name in (GETATTR, REBUILD) or name in ZONE_FUNCTIONS
+    return allowed.knows(name) or (tag == TYPE and name in ZONE_TYPES)
 
 
 class Restorer(Reader):

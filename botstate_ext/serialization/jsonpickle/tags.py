@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from typing import Any, Final
 
 from ...errors import StateDecodeError
@@ -33,6 +34,12 @@ CLOCKS: Final = frozenset(("datetime.datetime", "datetime.date", "datetime.time"
 MAX_DEPTH: Final = 200
 """Levels of JSON in a tagged value, both ways. jsonpickle itself ends before that at Python's
 default recursion limit, so nothing that upstream wrote is deeper."""
+
+MAX_SHOWN: Final = 20
+"""Names of classes in one message."""
+
+MAX_LENGTH: Final = 200
+"""Characters of a stored name in a message."""
 
 # Any other spelling of a tag in JSON needs one of these escapes; a NUL is UTF-16 or UTF-32.
 _ESCAPES: Final = (rb"\u0070", rb"\u0079", rb"\u002f", rb"\u002F", rb"\/")
@@ -130,11 +137,24 @@ def malformed(tag: str) -> StateDecodeError:
     return StateDecodeError(f"{shown(tag)} is not of the shape that jsonpickle writes.")
 
 
-def refused(name: str) -> StateDecodeError:
+def refused(names: Sequence[str]) -> StateDecodeError:
+    """Return the error that names what a stored value names and the allow-list does not have."""
+    some = names[:MAX_SHOWN]
+    listed = ", ".join(map(shown, some))
+    if len(names) > len(some):
+        listed += f" and {len(names) - len(some)} more"
+    line = ", ".join(map(_class_to_paste, some))
+    are, they, classes = ("is", "it", "a class") if len(names) == 1 else ("are", "they", "classes")
     return StateDecodeError(
-        f"it names {shown(name)}, which is not allowed. If it is a class of yours, pass "
-        'types=[...] to StateScopes; if it moved, types={"old.module.Name": NewClass}.'
+        f"it names {listed}, which {are} not allowed. If {they} {are} {classes} of yours, pass "
+        f"types=[{line}] to StateScopes; if {they} moved, "
+        'types={"old.module.Name": NewClass}.'
     )
+
+
+def _class_to_paste(name: str) -> str:
+    cls = name.rpartition(".")[2]
+    return cls if cls.isidentifier() and len(cls) <= MAX_LENGTH else "..."
 
 
 def too_deep() -> StateDecodeError:
@@ -143,4 +163,4 @@ def too_deep() -> StateDecodeError:
 
 def shown(name: str) -> str:
     """Return the name of a class or a tag for a message, cut short: anyone may have written it."""
-    return repr(name if len(name) <= 200 else f"{name[:200]}...")
+    return repr(name if len(name) <= MAX_LENGTH else f"{name[:MAX_LENGTH]}...")
