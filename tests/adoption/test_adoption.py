@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import botbuilder.core as sdk
 import jsonpickle
@@ -17,11 +17,10 @@ from botstate_ext import StateMiddleware, StateScopes
 from botstate_ext.storage import BlobStorage as OwnBlobStorage
 from tests.adoption import bots
 from tests.adoption.bots import NOTIFY, SCRIPTS, ProactiveBot, SampleBot
+from tests.adoption.deployment import Package, close_upstream, settings_of
 from tests.turns import message
 
 pytest.importorskip("botbuilder.azure", reason="upstream's Blob adapter is not installed")
-
-Package: TypeAlias = Literal["sdk", "ours"]
 
 BOTS = sorted(SCRIPTS, key=lambda bot: bot.__name__)
 
@@ -55,9 +54,8 @@ class Deployment:
         return [text for text in said if text]
 
     async def close(self) -> None:
-        """Close the driver's client, which the SDK never does."""
-        client: Any = self._storage
-        await client._BlobStorage__container_client._pipeline._transport._transport.close()
+        """End the process."""
+        await close_upstream(self._storage)
         if self._states is not None:
             await self._states.aclose()
 
@@ -94,12 +92,6 @@ async def remembered(azurite: str, container: str) -> dict[str, Any]:
             values.pop("e_tag", None)
             documents[info.key] = json.loads(jsonpickle.encode(values, make_refs=False))
     return documents
-
-
-def settings_of(azurite: str, container: str) -> Any:
-    from botbuilder.azure import BlobStorageSettings
-
-    return BlobStorageSettings(container, connection_string=azurite)
 
 
 def sampled(length: int) -> list[list[Package]]:
