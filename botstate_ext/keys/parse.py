@@ -19,6 +19,8 @@ from .scopes import CONVERSATIONS, USERS, row_of_prefix
 
 # "/users/users/" holds two: they share a slash.
 _USERS: Final = re.compile("/(?=users/)")
+# Where the Agents SDK keeps the conversations that it may continue: no channel has this name.
+_PROACTIVE: Final = f"proactive/{CONVERSATIONS}/"
 _HASH: Final = re.compile(f"{HASHED}[0-9a-f]{{64}}")
 
 
@@ -65,7 +67,7 @@ def parse(key: str, namespace: str | None = None) -> ParsedKey | None:
     bot. None: any namespace.
     """
     head, _, rest = key.partition("/")
-    if not head or not rest:
+    if not head or not rest or key.startswith(_PROACTIVE):
         return None
     folder, slash, ids = rest.partition("/")
     if not slash:

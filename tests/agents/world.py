@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
+from microsoft_agents.activity import (
+    SignInResource,
+    TokenExchangeResource,
+    TokenOrSignInResourceResponse,
+    TokenPostResource,
+    TokenResponse,
+)
 from microsoft_agents.hosting.aiohttp import CloudAdapter, start_agent_process
 from microsoft_agents.hosting.core import (
     AgentApplication,
     AgentAuthConfiguration,
     ClaimsIdentity,
     TurnState,
+)
+from microsoft_agents.hosting.core.rest_channel_service_client_factory import (
+    RestChannelServiceClientFactory,
 )
 
 from botstate_ext.agents import AgentsStorage, StateMiddleware, setup
@@ -34,6 +45,43 @@ class NoConnections:
         return AgentAuthConfiguration()
 
 
+class Tokens:
+    """The token service: a user has signed in who says 123456."""
+
+    signed_in = False
+
+    async def get_token_or_sign_in_resource(self, **_: Any) -> Any:
+        if Tokens.signed_in:
+            return TokenOrSignInResourceResponse(token_response=TokenResponse(token="t"))
+        link = SignInResource(
+            sign_in_link="https://sign.in",
+            token_exchange_resource=TokenExchangeResource(id="e"),
+            token_post_resource=TokenPostResource(sas_url="https://post.it"),
+        )
+        return TokenOrSignInResourceResponse(sign_in_resource=link)
+
+    async def get_user_token(self, magic_code: str | None = None, **_: Any) -> Any:
+        Tokens.signed_in = Tokens.signed_in or magic_code == "123456"
+        return TokenResponse(token="t") if Tokens.signed_in else TokenResponse()
+
+    async def close(self) -> None:
+        pass
+
+
+class Services(RestChannelServiceClientFactory):
+    """Talks to the channel without a token."""
+
+    async def create_user_token_client(self, *_: Any) -> Any:
+        return Tokens()
+
+    async def create_connector_client(
+        self, context: Any, identity: Any, url: Any, audience: Any, *_: Any, **__: Any
+    ) -> Any:
+        return await super().create_connector_client(
+            context, identity, url, audience, use_anonymous=True
+        )
+
+
 class Channel:
     """A channel's connector service. ``said`` has what the agent sent, in order."""
 
@@ -41,6 +89,7 @@ class Channel:
         self.activities: list[dict[str, Any]] = []
         self.on_reply: Callable[[dict[str, Any]], None] = lambda _: None
         app = web.Application()
+        app.router.add_post("/v3/conversations", self._open)
         app.router.add_post("/v3/conversations/{conversation}/activities", self._take)
         app.router.add_post("/v3/conversations/{conversation}/activities/{id}", self._take)
         app.router.add_put("/v3/conversations/{conversation}/activities/{id}", self._change)
@@ -61,6 +110,9 @@ class Channel:
         self.activities.append(activity)
         return web.json_response({"id": f"sent-{len(self.activities)}"})
 
+    async def _open(self, request: web.Request) -> web.Response:
+        return web.json_response({"id": "new", "activityId": "a-new", "serviceUrl": self.url})
+
     async def _change(self, request: web.Request) -> web.Response:
         self.activities.append({**await request.json(), "type": "changed"})
         return web.json_response({"id": request.match_info["id"]})
@@ -75,6 +127,7 @@ class Agent:
 
     def __init__(self, app: Any, adapter: CloudAdapter) -> None:
         self.app, self.adapter, self.channel = app, adapter, Channel()
+        self.query = ""
         self._numbers = 0
         site = web.Application()
         site.router.add_post("/api/messages", self._entry)
@@ -82,9 +135,10 @@ class Agent:
 
     async def _entry(self, request: web.Request) -> Any:
         if request.query.get("app"):
-            request["claims_identity"] = ClaimsIdentity(
-                {"aud": request.query["app"], "appid": request.query["app"]}, "test"
-            )
+            claims = {"aud": request.query["app"], "appid": request.query["app"]}
+            with catch_warnings():
+                simplefilter("ignore")  # the SDK finds it under this name only
+                request["claims_identity"] = ClaimsIdentity(claims, "test")
         return await start_agent_process(request, self.app, self.adapter)
 
     async def __aenter__(self) -> Agent:
@@ -115,7 +169,7 @@ class Agent:
 
     async def post(self, activity: dict[str, Any]) -> Any:
         """Deliver an activity; return the answer's body, None if it has none."""
-        url = self._server.make_url("/api/messages")
+        url = self._server.make_url(f"/api/messages{self.query}")
         async with self._session.post(url, json=activity) as response:
             assert response.status < 300, await response.text()
             return await response.json() if response.content_type.endswith("json") else None
@@ -128,7 +182,7 @@ class Agent:
 
 
 def adapter() -> CloudAdapter:
-    return CloudAdapter(connection_manager=NoConnections())
+    return CloudAdapter(channel_service_client_factory=Services(NoConnections()))
 
 
 def application(**options: Any) -> AgentApplication[TurnState]:
