@@ -72,7 +72,7 @@ async def test_a_turn_with_one_set(states: StateScopes) -> None:
     async def one_set(turn: TurnContext) -> None:
         await cart.set(turn, {"n": next(numbers)})
 
-    assert await steps_of(states, one_set) <= 210
+    assert await steps_of(states, one_set) <= 212
 
 
 async def test_gets_of_a_property(states: StateScopes) -> None:

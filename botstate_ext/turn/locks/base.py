@@ -129,7 +129,8 @@ class _Turn(AbstractAsyncContextManager[None]):
     async def __aenter__(self) -> None:
         if not await self._hold.__aenter__():
             if self._lock._on_timeout == "raise":
-                await self._let_go(None, None, None)
+                self._inside.__enter__()
+                await self.__aexit__(None, None, None)
                 raise StateConflictError(
                     f"this turn waited {self._wait.total_seconds():g} s for others, and did not "
                     "run. Deliver its activity again later, or raise `wait`.",
@@ -150,15 +151,6 @@ class _Turn(AbstractAsyncContextManager[None]):
         trace: TracebackType | None,
     ) -> None:
         self._inside.__exit__()
-        await self._let_go(kind, error, trace)
-
-    async def _let_go(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """End the block of `TurnLock.hold`. Log its failure: the turn has ended as it has."""
         try:
             await self._hold.__aexit__(kind, error, trace)
         except Exception as failure:  # noqa: BLE001 - raised, it would be taken for the turn's own
