@@ -13,7 +13,7 @@ from ..documents.policy import UserHandler
 from ..errors import StateConflictError, reason_of
 from ..storage.base import StateStorage
 from ..storage.waiting import call_handler
-from ..unit_of_work.save_events import DocumentLocation, SaveHandlers, WriteEvent
+from ..unit_of_work.save_events import DocumentLocation, Origin, SaveHandlers, WriteEvent
 from .user_documents import StateUser, UserDocument, UserDocuments
 
 MAX_ATTEMPTS: Final = 10
@@ -162,6 +162,5 @@ class Erasure:
     async def _emit(self, found: UserDocument) -> None:
         if self._save_handlers.has_listeners:
             location = DocumentLocation(found.scope, found.info.key)
-            etag = found.info.etag
-            event = WriteEvent(location, {}, etag_before=etag, etag=None, is_removed=True)
+            event = WriteEvent.removal(location, found.info.etag, Origin(self._documents.clock()))
             await self._save_handlers.emit([event])

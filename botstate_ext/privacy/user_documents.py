@@ -80,7 +80,7 @@ class UserDocuments:
         conversation_ids: Iterable[str] | None,
         on_progress: OnProgress | None,
     ) -> None:
-        self._storage, self._clock, self._user = storage, clock, user
+        self._storage, self.clock, self._user = storage, clock, user
         self._user_key, self._namespace = user_key, namespace
         self._conversation_ids = None if conversation_ids is None else list(conversation_ids)
         self._on_progress = on_progress
@@ -183,7 +183,7 @@ class UserDocuments:
             entries = {}  # as of a document that the SDK wrote: the key alone tells the owner
         else:
             entries = metadata.storage_metadata(parsed.stored, parsed.metadata)
-        return ItemInfo(key, item.etag, len(item.data), self._clock(), entries)
+        return ItemInfo(key, item.etag, len(item.data), self.clock(), entries)
 
     def _report(self, seen: int) -> None:
         if self._on_progress is not None:

@@ -187,8 +187,10 @@ class StateScopes:
     @overload
     def on_saved(self, handler: H) -> H: ...
     @overload
-    def on_saved(self, *, values: bool = False) -> Callable[[H], H]: ...
-    def on_saved(self, handler: H | None = None, *, values: bool = False) -> H | Callable[[H], H]:
+    def on_saved(self, *, values: bool = False, before: bool = False) -> Callable[[H], H]: ...
+    def on_saved(
+        self, handler: H | None = None, *, values: bool = False, before: bool = False
+    ) -> H | Callable[[H], H]:
         """Call ``handler``, which may be async, with a `SavedState` after each successful write.
 
         These are the writes of turns, ``update()``, deletions and sweeps. Use it for an audit log,
@@ -198,10 +200,11 @@ class StateScopes:
         write and its handlers, they are not called.
 
         ``values``: as ``@states.on_saved(values=True)``, the handler also gets the written values.
+        ``before``: it also gets the values that they replaced.
         """
 
         def add(handler: H) -> H:
-            self._workspace.save_handlers.add(handler, values=values)
+            self._workspace.save_handlers.add(handler, values=values, before=before)
             return handler
 
         return add if handler is None else add(handler)

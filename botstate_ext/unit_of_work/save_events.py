@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from ..documents.merge import differ
@@ -29,8 +30,14 @@ class SavedState:
     - ``etag``: the new ETag. None if the document was removed. None also if another writer wrote it
       again before this write was known to be stored.
     - ``is_removed``: True if the whole document was removed.
+    - ``time``: when it was written, by the clock of the `StateScopes`.
+    - ``activity_id``: the id of the activity whose turn wrote it. None outside a turn, as in a unit
+      of work or a sweep.
     - ``values``: for handlers with ``values=True``, the new values of these properties as plain
       JSON, without the removed ones; None for other handlers. Not shown in the repr.
+    - ``before``: for handlers with ``before=True``, the replaced values, likewise, without those
+      that were absent. None for other handlers, and if they are not known: the document was removed
+      without being read, or the answer to the write was lost.
     """
 
     scope: str
@@ -39,11 +46,28 @@ class SavedState:
     etag_before: str | None
     etag: str | None
     is_removed: bool
+    time: datetime
+    activity_id: str | None = None
     values: Mapping[str, Any] | None = field(default=None, repr=False)
+    before: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
 SaveHandler: TypeAlias = Callable[[SavedState], Any]
 """Called after a write; may be async."""
+
+
+class Wanted(NamedTuple):
+    """Tells which values a handler asked for."""
+
+    values: bool
+    before: bool
+
+
+class Origin(NamedTuple):
+    """Tells when a document was written, and by the turn of which activity."""
+
+    time: datetime
+    activity_id: str | None = None
 
 
 class DocumentLocation(NamedTuple):
@@ -55,13 +79,20 @@ class DocumentLocation(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class WriteEvent:
-    """Records a write of a document. ``changes``: the stored texts; None for a removed property."""
+    """Records a write of a document.
+
+    - ``changes``: the stored texts; None for a removed property.
+    - ``replaced``: the texts before them; None for an added property. None if it is not known.
+    - ``origin``: when and by which activity it was written.
+    """
 
     location: DocumentLocation
     changes: Changes = field(repr=False)
+    replaced: Changes | None = field(repr=False)
     etag_before: str | None
     etag: str | None
     is_removed: bool
+    origin: Origin
 
     @classmethod
     def of(
@@ -69,16 +100,37 @@ class WriteEvent:
         location: DocumentLocation,
         before: Mapping[str, bytes],
         after: Mapping[str, bytes],
-        **etags: Any,
+        **fields: Any,
     ) -> WriteEvent:
         """Return the event of a write that replaced the texts ``before`` by ``after``."""
         names = sorted({*before, *after})
-        pairs = ((name, before.get(name), after.get(name)) for name in names)
-        return cls(location, {n: new for n, old, new in pairs if differ(old, new)}, **etags)
+        changed = [name for name in names if differ(before.get(name), after.get(name))]
+        changes = {name: after.get(name) for name in changed}
+        return cls(location, changes, {name: before.get(name) for name in changed}, **fields)
+
+    @classmethod
+    def removal(
+        cls, location: DocumentLocation, etag_before: str | None, origin: Origin
+    ) -> WriteEvent:
+        """Return the event of a document that was removed without being read."""
+        return cls(
+            location,
+            {},
+            None,
+            etag_before=etag_before,
+            etag=None,
+            is_removed=True,
+            origin=origin,
+        )
 
     @classmethod
     def late(
-        cls, location: DocumentLocation, write: PendingWrite, etag: str | None, last: str | None
+        cls,
+        location: DocumentLocation,
+        write: PendingWrite,
+        etag: str | None,
+        last: str | None,
+        origin: Origin,
     ) -> WriteEvent:
         """Return the event of a write that was found to be stored only when the document was read
         again.
@@ -88,23 +140,27 @@ class WriteEvent:
         return cls(
             location,
             write.changes,
+            None,
             etag_before=write.etag,
             etag=etag if write.write_id == last else None,
             is_removed=write.removes,
+            origin=origin,
         )
 
     def then(self, later: WriteEvent) -> WriteEvent:
         """Return one event for this write and a later one of the same document."""
+        replaced = None
+        if self.replaced is not None and later.replaced is not None:
+            replaced = {**later.replaced, **self.replaced}
         return replace(
-            later, changes={**self.changes, **later.changes}, etag_before=self.etag_before
+            later,
+            changes={**self.changes, **later.changes},
+            replaced=replaced,
+            etag_before=self.etag_before,
         )
 
-    def state(self, *, with_values: bool) -> SavedState:
+    def state(self, wanted: Wanted) -> SavedState:
         """Return the argument for a handler."""
-        values = None
-        if with_values:
-            texts = self.changes.items()
-            values = {name: _plain(text) for name, text in texts if text is not None}
         return SavedState(
             scope=self.location.scope,
             key=self.location.key,
@@ -112,19 +168,22 @@ class WriteEvent:
             etag_before=self.etag_before,
             etag=self.etag,
             is_removed=self.is_removed,
-            values=values,
+            time=self.origin.time,
+            activity_id=self.origin.activity_id,
+            values=_plain(self.changes) if wanted.values else None,
+            before=_plain(self.replaced) if wanted.before else None,
         )
 
 
 class SaveHandlers:
-    """Calls the handlers of ``on_saved``, each with or without values."""
+    """Calls the handlers of ``on_saved``, each with the values that it asked for."""
 
     def __init__(self) -> None:
-        self._handlers: list[tuple[SaveHandler, bool]] = []
+        self._handlers: list[tuple[SaveHandler, Wanted]] = []
 
-    def add(self, handler: SaveHandler, *, values: bool) -> None:
+    def add(self, handler: SaveHandler, *, values: bool, before: bool) -> None:
         """Add a handler. Handlers are called in the order in which they were added."""
-        self._handlers.append((handler, values))
+        self._handlers.append((handler, Wanted(values, before)))
 
     @property
     def has_listeners(self) -> bool:
@@ -139,15 +198,15 @@ class SaveHandlers:
         token = _is_emitting.set(True)
         try:
             for event in events:
-                for handler, with_values in self._handlers:
-                    await _call(handler, event, with_values=with_values)
+                for handler, wanted in self._handlers:
+                    await _call(handler, event, wanted)
         finally:
             _is_emitting.reset(token)
 
 
-async def _call(handler: SaveHandler, event: WriteEvent, *, with_values: bool) -> None:
+async def _call(handler: SaveHandler, event: WriteEvent, wanted: Wanted) -> None:
     try:
-        await call_handler(handler, event.state(with_values=with_values))
+        await call_handler(handler, event.state(wanted))
     except Exception:  # noqa: BLE001 - the state is saved, whether a handler hears of it or not
         _log.exception(
             "A handler of on_saved failed (scope %r, key %r). The state is saved.", *event.location
@@ -176,6 +235,13 @@ class PendingEvents:
             await self.handlers.emit(self.take())
 
 
-def _plain(text: bytes) -> Any:
+def _plain(texts: Changes | None) -> dict[str, Any] | None:
+    """Return the values of these texts as plain JSON, without the absent ones."""
+    if texts is None:
+        return None
+    return {name: _plain_value(text) for name, text in texts.items() if text is not None}
+
+
+def _plain_value(text: bytes) -> Any:
     value = json_text.loads(text)
     return jsonpickle.to_plain(value) if jsonpickle.has_tags(text) else value

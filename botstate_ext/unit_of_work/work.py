@@ -17,7 +17,7 @@ from ..errors import StateError
 from ..host.reference import Reference, no_reference
 from ..storage.base import ANY, StateStorage, StoredItem
 from .partial_delete import Undecodable, delete_decodable
-from .save_events import DocumentLocation, PendingEvents, SaveHandlers, WriteEvent
+from .save_events import DocumentLocation, Origin, PendingEvents, SaveHandlers, WriteEvent
 from .work_counts import WorkCounts
 from .write_changes import write_changes
 from .write_loop import Pause, back_off, fill
@@ -55,11 +55,13 @@ class UnitOfWork:
         handlers: SaveHandlers | None = None,
         undecodable: Undecodable | None = None,
         counts: WorkCounts | None = None,
+        activity_id: str | None = None,
     ) -> None:
         self.storage, self.clock, self.on_conflict = storage, clock, on_conflict
         self.pause = pause
         self.stamp = clock if stamp is None else stamp
         self.reference = reference
+        self._activity_id = activity_id
         self.counts = WorkCounts() if counts is None else counts
         self.is_saved_at_its_end = False
         self.ending: Ending | None = None
@@ -209,9 +211,7 @@ class UnitOfWork:
             document.fill(None, None, self.clock())
             if was_there and self.events.handlers.has_listeners:
                 location = DocumentLocation(document.scope, document.key)
-                self.events.add(
-                    WriteEvent(location, {}, etag_before=etag, etag=None, is_removed=True)
-                )
+                self.events.add(WriteEvent.removal(location, etag, self.origin()))
 
     def writing(self, *documents: Document) -> Writing:
         """Return the lock of these documents, to be held while they are written and the answer is
@@ -223,6 +223,10 @@ class UnitOfWork:
         # Everyone takes several locks in the same order, so that no two wait for each other.
         keys = sorted(document.key for document in documents)
         return Writing([self._writing.setdefault(key, asyncio.Lock()) for key in keys], self)
+
+    def origin(self) -> Origin:
+        """Return when and by which activity an event of now was caused."""
+        return Origin(self.stamp(), self._activity_id)
 
     async def emit(self) -> None:
         """Call the handlers of ``on_saved`` with the events of the writes so far."""

@@ -152,6 +152,8 @@ class Workspace:
             reference=no_reference if activity is None else lambda: dump(activity),
             undecodable=turn.turn_state.get(self._undecodable_key),
             counts=counts,
+            # Outside a turn it is an activity that this package made: its id says nothing.
+            activity_id=None if hasattr(turn, "belongs_to") else getattr(activity, "id", None),
         )
 
     def codec(self, type_: Any, *, tagged: bool = False, is_hint: bool = False) -> Codec:

@@ -22,7 +22,7 @@ from ..documents.revision import Revision, build_revision, warn_of_limits
 from ..errors import StateConflictError, StateError, StateStorageError
 from ..storage.base import ANY, ItemWrite, StateStorage, StoredItem
 from ..storage.waiting import BackOff, maybe_await
-from .save_events import DocumentLocation, WriteEvent
+from .save_events import DocumentLocation, Origin, WriteEvent
 
 if TYPE_CHECKING:
     from .work import UnitOfWork
@@ -190,7 +190,7 @@ async def try_write(work: UnitOfWork, plans: Mapping[Document, Plan]) -> LostSte
     for document, plan, revision in ((each.document, each.plan, each.revision) for each in sent):
         etag, before = etags.get(document.key), document.stored
         if work.events.handlers.has_listeners:
-            work.events.add(_event(document, revision, etag))
+            work.events.add(_event(document, revision, etag, work.origin()))
         document.record_write(revision.stored, revision.metadata, etag, plan.changes)
         if document.policies.has_limits:
             warn_of_limits(before, document, plan.changes)
@@ -303,9 +303,10 @@ def confirm_pending_writes(work: UnitOfWork, document: Document) -> list[Pending
     found = document.confirm_pending_writes()
     if found[Outcome.STORED] and work.events.handlers.has_listeners:
         location, writes = DocumentLocation(document.scope, document.key), document.metadata.writes
-        last = writes[-1] if writes else None
+        last, origin = writes[-1] if writes else None, work.origin()
+        stored = found[Outcome.STORED]
         work.events.add(
-            *(WriteEvent.late(location, w, document.etag, last) for w in found[Outcome.STORED])
+            *(WriteEvent.late(location, w, document.etag, last, origin) for w in stored)
         )
     if found[Outcome.UNKNOWN]:
         raise unknown_outcome(document.key)
@@ -384,7 +385,7 @@ async def back_off(attempt: int) -> None:
     await asyncio.sleep(_BACK_OFF.seconds(attempt))
 
 
-def _event(document: Document, revision: Revision, etag: str | None) -> WriteEvent:
+def _event(document: Document, revision: Revision, etag: str | None, origin: Origin) -> WriteEvent:
     expired = {name: each.text for name, each in document.expired.items()}
     return WriteEvent.of(
         DocumentLocation(document.scope, document.key),
@@ -393,6 +394,7 @@ def _event(document: Document, revision: Revision, etag: str | None) -> WriteEve
         etag_before=document.etag,
         etag=etag,
         is_removed=revision.removes,
+        origin=origin,
     )
 
 

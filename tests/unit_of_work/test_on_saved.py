@@ -41,6 +41,19 @@ def told(states: StateScopes) -> list[SavedState]:
     return found
 
 
+def saved_state(
+    scope: str,
+    key: str,
+    properties: tuple[str, ...],
+    before: str | None,
+    etag: str | None,
+    **more: Any,
+) -> SavedState:
+    """What a turn of `context` is told to have saved at the start of the clock."""
+    fields = {"is_removed": False, "time": START, "activity_id": "activity-1", **more}
+    return SavedState(scope, key, properties, before, etag, **fields)
+
+
 async def etag(states: StateScopes, key: str) -> str | None:
     item = await states.storage.get(key)
     return None if item is None else item.etag
@@ -64,21 +77,18 @@ async def test_each_document_that_a_turn_wrote(states: StateScopes, told: list[S
     await bot.turn(first)
     created = await etag(states, USER)
     assert sorted(told, key=lambda saved: saved.scope) == [
-        SavedState(
+        saved_state(
             "conversation",
             CONVERSATION,
             ("topic",),
             None,
             await etag(states, CONVERSATION),
-            is_removed=False,
         ),
-        SavedState("user", USER, ("age", "name"), None, created, is_removed=False),
+        saved_state("user", USER, ("age", "name"), None, created),
     ]
     told.clear()
     await bot.turn(second)
-    assert told == [
-        SavedState("user", USER, ("name",), created, await etag(states, USER), is_removed=False)
-    ]
+    assert told == [saved_state("user", USER, ("name",), created, await etag(states, USER))]
 
 
 async def test_values_only_when_asked(states: StateScopes, told: list[SavedState]) -> None:
@@ -101,6 +111,70 @@ async def test_values_only_when_asked(states: StateScopes, told: list[SavedState
     assert set(whole[0].values) == {"when", "secret"}
     assert whole[1].values == {}
     assert "1234" not in repr(whole)
+
+
+async def test_what_was_there_before_only_when_asked(
+    states: StateScopes, told: list[SavedState], storage: FaultyStorage
+) -> None:
+    whole: list[SavedState] = []
+    states.on_saved(before=True)(whole.append)
+    turn = context()
+    pin, when = (states.user.create_property(name) for name in ("pin", "when"))
+    await pin.set(turn, 1234)
+    await states.user.save_changes(turn)
+    await when.set(turn, START)
+    await pin.set(turn, 5)
+    await states.user.save_changes(turn)
+    await pin.delete(turn)
+    storage.lose_answer()
+    await states.user.save_changes(turn)
+    await states.user.delete(turn)
+    assert [saved.before for saved in whole] == [{}, {"pin": 1234}, None, None]
+    assert [saved.properties for saved in whole] == [("pin",), ("pin", "when"), ("pin",), ()]
+    assert [saved.before for saved in told] == [None] * 4
+    assert [saved.values for saved in whole] == [None] * 4
+    assert "1234" not in repr(whole)
+
+
+async def test_when_and_by_which_activity(
+    states: StateScopes, told: list[SavedState], clock: ManualClock
+) -> None:
+    name = states.user.create_property("name")
+
+    async def logic(turn: TurnContext) -> None:
+        clock.advance(timedelta(minutes=1))
+        await name.set(turn, "Ann")
+
+    await Bot(StateMiddleware(states)).turn(logic)
+    clock.advance(timedelta(minutes=1))
+    async with states.unit_of_work(channel_id="test", user_id="user") as work:
+        await name.set(work, "Bob")
+    await states.erase_user("test", "user")
+    minute = timedelta(minutes=1)
+    assert [(saved.time, saved.activity_id) for saved in told] == [
+        (START + minute, "activity-1"),
+        (START + 2 * minute, None),
+        (START + 2 * minute, None),
+    ]
+
+
+async def test_a_replayed_turn_tells_what_it_replaced_in_storage(states: StateScopes) -> None:
+    told: list[SavedState] = []
+    states.on_saved(values=True, before=True)(told.append)
+    name = states.user.create_property("name")
+    async with states.unit_of_work(channel_id="test", user_id="user") as work:
+        await name.set(work, "Ann")
+
+    async def logic(turn: TurnContext) -> None:
+        await name.set(turn, "Bea")
+        await states.user.save_changes(turn)
+        await name.set(turn, "Cid")
+
+    await Bot(StateMiddleware(states, on_conflict="replay")).turn(logic)
+    assert [(saved.before, saved.values) for saved in told] == [
+        ({}, {"name": "Ann"}),
+        ({"name": "Ann"}, {"name": "Cid"}),
+    ]
 
 
 async def test_update_write_data_and_deletions(states: StateScopes, told: list[SavedState]) -> None:
@@ -170,7 +244,7 @@ async def test_a_write_whose_answer_was_lost_is_told(
     storage.lose_answer("put")
     await states.user.save_changes(turn)
     stored = await etag(states, USER)
-    assert told == [SavedState("user", USER, ("x",), None, stored, is_removed=False)]
+    assert told == [saved_state("user", USER, ("x",), None, stored)]
 
 
 async def test_what_was_not_written_is_not_told(
@@ -274,7 +348,7 @@ async def test_a_replayed_turn_is_told_when_it_is_committed(
     await bot.turn(turn)
     assert len(attempts) == 2
     by_user, deleted = told[1:]
-    assert by_user == SavedState(
+    assert by_user == saved_state(
         "user", USER, ("count", "name"), told[0].etag, await etag(states, USER), is_removed=False
     )
     assert (deleted.scope, deleted.is_removed, deleted.etag) == ("private", True, None)
@@ -300,7 +374,7 @@ async def test_a_turn_inside_a_replayed_one_is_told_once(
     await bot.turn(outer)
     assert await count.get(context()) == 2
     stored = await etag(states, "shared/c")
-    assert told == [SavedState("shared", "shared/c", ("count",), None, stored, is_removed=False)]
+    assert told == [saved_state("shared", "shared/c", ("count",), None, stored)]
 
 
 async def test_a_turn_that_fails_under_replay_tells_nothing(
