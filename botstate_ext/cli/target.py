@@ -57,7 +57,9 @@ async def _run(states: StateScopes, command: Command, options: dict[str, Any]) -
 def _states(app: str | None, container: str | None) -> StateScopes:
     if (app is None) == (container is None):
         raise click.UsageError("Name the state by either --app or --container.")
-    return _of_container(container) if app is None else _of_app(app)
+    if app is None:
+        return StateScopes(blob_storage(container, create_container=False))
+    return _of_app(app)
 
 
 def _of_app(name: str) -> StateScopes:
@@ -80,17 +82,23 @@ def _of_app(name: str) -> StateScopes:
     return found
 
 
-def _of_container(name: str | None) -> StateScopes:
+def blob_storage(container: str | None, *, create_container: bool) -> BlobStorage:
+    """Return a container of the account whose connection string is in the environment.
+
+    :raises click.UsageError: it is not there, or is none.
+    :raises click.ClickException: the driver is not installed.
+    """
     connection_string = os.environ.get(CONNECTION_STRING)
     if not connection_string:
-        raise click.UsageError(f"--container needs {CONNECTION_STRING} in the environment.")
+        raise click.UsageError(f"A container needs {CONNECTION_STRING} in the environment.")
     try:
-        storage = BlobStorage(
-            connection_string=connection_string, container_name=name, create_container=False
+        return BlobStorage(
+            connection_string=connection_string,
+            container_name=container,
+            create_container=create_container,
         )
     except ImportError as error:
         raise click.ClickException(str(error)) from None
     except ValueError:
         # Its own text may show a part of what was wrong.
         raise click.UsageError(f"{CONNECTION_STRING} is no connection string.") from None
-    return StateScopes(storage)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import monotonic
-from typing import Final, NamedTuple, TypeAlias, overload
+from typing import Final, TypeAlias
 
 from ..documents.document import Document
 from ..documents.metadata import RESERVED
@@ -20,41 +20,13 @@ from ..storage.parallel import for_each
 from ..unit_of_work.rewrite import MAX_ATTEMPTS
 from ..unit_of_work.workspace import Workspace
 from ..unit_of_work.write_loop import Plan, fill, refresh, write_until_stored
+from .problems import Problem, ProblemsSoFar
 from .storage_check import unread_properties
 
 PAGE: Final = 500
 """Documents in a page. A migration that is interrupted and resumed does its last page again."""
 
 _log: Final = logging.getLogger("botstate_ext.migration")
-
-
-class Problem(NamedTuple):
-    """Names a document that was left as it was, and the reason."""
-
-    key: str
-    reason: str
-
-
-class _Problems(Sequence[Problem]):
-    """Views the problems up to now, of a list that grows.
-
-    A copy for each report would cost the square of their number.
-    """
-
-    def __init__(self, problems: list[Problem]) -> None:
-        self._problems, self._length = problems, len(problems)
-
-    def __len__(self) -> int:
-        return self._length
-
-    @overload
-    def __getitem__(self, index: int) -> Problem: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Problem]: ...
-    def __getitem__(self, index: int | slice) -> Problem | Sequence[Problem]:
-        if isinstance(index, slice):
-            return self._problems[: self._length][index]
-        return self._problems[range(self._length)[index]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +150,7 @@ class Migration:
 
     def _add_problem(self, key: str, reason: str) -> None:
         self._problems.append(Problem(key, reason))
-        self._report = replace(self._report, problems=_Problems(self._problems))
+        self._report = replace(self._report, problems=ProblemsSoFar(self._problems))
 
     def _expanded(self, item: StoredItem, info: ItemInfo) -> StoredItem:
         """Return the item without references, resolved as the jsonpickle of its time wrote them."""

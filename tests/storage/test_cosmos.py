@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -23,27 +23,14 @@ from botstate_ext.storage import CosmosStorage, StateStorage, as_state_storage
 from botstate_ext.storage.cosmos_items import item_id
 from botstate_ext.testing import StorageContract
 from tests import cosmos
-from tests.shared import shared_server
 from tests.turns import Bot
 
 OPTIONS = {"enable_endpoint_discovery": False}  # the emulator's own address is not what it says
 
 
-@pytest.fixture(scope="session")
-def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    program = cosmos.find_cosmos()
-    if program is None:
-        reason = "no emulator of Cosmos DB: `make test` installs it"
-        if cosmos.is_required():
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with shared_server("cosmos", tmp_path_factory, lambda: cosmos.running_cosmos(program)) as url:
-        yield url
-
-
 @pytest.fixture
-async def storage(endpoint: str, container_name: str) -> AsyncIterator[CosmosStorage]:
-    async with storage_on(endpoint, container_name) as storage:
+async def storage(cosmos_endpoint: str, container_name: str) -> AsyncIterator[CosmosStorage]:
+    async with storage_on(cosmos_endpoint, container_name) as storage:
         yield storage
 
 
@@ -101,9 +88,9 @@ class Upstream:
 
 
 async def test_what_the_sdk_stored_is_found(
-    storage: CosmosStorage, endpoint: str, container_name: str
+    storage: CosmosStorage, cosmos_endpoint: str, container_name: str
 ) -> None:
-    upstream = Upstream(endpoint, container_name)
+    upstream = Upstream(cosmos_endpoint, container_name)
     await upstream.write(**{"test/users/a b": {"name": "Ann", "e_tag": "*"}})
     item = await storage.get("test/users/a b")
     assert item is not None
@@ -114,10 +101,10 @@ async def test_what_the_sdk_stored_is_found(
 
 
 async def test_what_is_stored_the_sdk_reads(
-    storage: CosmosStorage, endpoint: str, container_name: str
+    storage: CosmosStorage, cosmos_endpoint: str, container_name: str
 ) -> None:
     await storage.put_if("test/users/*?#x", b'{"name": "Ann"}', etag=None, metadata={"a": "1"})
-    found = await Upstream(endpoint, container_name).read("test/users/*?#x")
+    found = await Upstream(cosmos_endpoint, container_name).read("test/users/*?#x")
     assert found["test/users/*?#x"]["name"] == "Ann"
 
 
@@ -127,11 +114,11 @@ async def test_what_is_stored_the_sdk_reads(
     ids=["a suffix", "a long key"],
 )
 async def test_the_sdks_options_make_the_same_ids(
-    endpoint: str, container_name: str, options: dict[str, Any], mine: dict[str, Any]
+    cosmos_endpoint: str, container_name: str, options: dict[str, Any], mine: dict[str, Any]
 ) -> None:
     key = "test/users/" + ("u/" * 150 if not mine else "u")
-    upstream = Upstream(endpoint, container_name, **options)
-    async with storage_on(endpoint, container_name, **mine) as storage:
+    upstream = Upstream(cosmos_endpoint, container_name, **options)
+    async with storage_on(cosmos_endpoint, container_name, **mine) as storage:
         await upstream.write(**{key: {"n": 1, "e_tag": "*"}})
         item = await storage.get(key)
         assert item is not None
@@ -139,8 +126,10 @@ async def test_the_sdks_options_make_the_same_ids(
         assert (await upstream.read(key))[key]["n"] == 2
 
 
-async def test_the_sdks_own_storage_becomes_this_one(endpoint: str, container_name: str) -> None:
-    upstream = Upstream(endpoint, container_name, key_suffix="-x").storage
+async def test_the_sdks_own_storage_becomes_this_one(
+    cosmos_endpoint: str, container_name: str
+) -> None:
+    upstream = Upstream(cosmos_endpoint, container_name, key_suffix="-x").storage
     storage = as_state_storage(upstream)
     assert isinstance(storage, CosmosStorage)
     assert as_state_storage(upstream) is storage
@@ -186,7 +175,7 @@ async def test_a_conflict_may_be_this_very_write(storage: CosmosStorage) -> None
         assert caught.value.maybe_written, "the driver tries again without a word"
 
 
-async def test_an_account_that_is_not_there_is_said(endpoint: str) -> None:
+async def test_an_account_that_is_not_there_is_said(cosmos_endpoint: str) -> None:
     nowhere = CosmosStorage(
         "http://127.0.0.1:1", "bm8ga2V5", database="d", container="c", timeout=timedelta(seconds=1)
     )
