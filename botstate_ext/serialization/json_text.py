@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from itertools import chain
 from math import inf, isfinite
+from operator import methodcaller
 from typing import Any, Final
 
 import msgspec
@@ -19,6 +20,7 @@ from ..errors import StateDecodeError, StateEncodeError
 
 _PLAIN: Final = frozenset({dict, list, str, int, float, bool, type(None)})
 _NAMES: Final = frozenset({str})
+_is_tag: Final = methodcaller("startswith", "py/")
 _NON_FINITE: Final = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]")
 
 _split: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -29,9 +31,16 @@ _NO_SPACE_AT_SEPARATOR: Final = re.compile(
 )
 """What stands before the first comma or colon of a JSON text without spaces, and that itself."""
 
-_OTHER_SPELLINGS: Final = (b"\\u", b"\\/", b"e+", b"e-0", b"E+", b"E-", b"NaN", b"Infinity")
+_OTHER_SPELLINGS: Final = {
+    b"\\": (b"\\u", b"\\/"),
+    b"+": (b"e+", b"E+"),
+    b"-": (b"e-0", b"E-"),
+    b"N": (b"NaN",),
+    b"I": (b"Infinity",),
+}
 """Escapes and numbers as other writers spell them: ``\\u00e9``, ``1e+16``, ``1e-07``. Beside
-NaN and the infinities `dumps` escapes what it does not escape elsewhere."""
+NaN and the infinities `dumps` escapes what it does not escape elsewhere. Each below the byte that
+it has, which is looked for much faster."""
 
 _VALUE_IN_TEXT: Final = re.compile(
     r"^(Invalid enum value|Invalid value) .*?( - at `.*`)?$", re.DOTALL
@@ -113,7 +122,7 @@ def is_plain(value: Any, *, with_tags: bool = False, max_levels: float = inf) ->
         kinds = set(map(type, level))
         if not kinds <= _PLAIN:
             return False
-        if float in kinds and not all(map(isfinite, (v for v in level if type(v) is float))):
+        if float in kinds and not all(map(isfinite, [v for v in level if type(v) is float])):
             return False
         below: list[Any] = []
         if dict in kinds:
@@ -121,11 +130,11 @@ def is_plain(value: Any, *, with_tags: bool = False, max_levels: float = inf) ->
             names = set(chain.from_iterable(objects))
             if not set(map(type, names)) <= _NAMES:
                 return False
-            if not with_tags and any(name.startswith("py/") for name in names):
+            if not with_tags and any(map(_is_tag, names)):
                 return False
             below.extend(chain.from_iterable(map(dict.values, objects)))
         if list in kinds:
-            below.extend(chain.from_iterable(item for item in level if type(item) is list))
+            below.extend(chain.from_iterable([item for item in level if type(item) is list]))
         level = below
     return True
 
@@ -184,7 +193,12 @@ def is_own_spelling(text: bytes) -> bool:
     """
     if _NO_SPACE_AT_SEPARATOR.match(text) is None:
         return False
-    return not any(mark in text for mark in _OTHER_SPELLINGS)
+    for byte, spellings in _OTHER_SPELLINGS.items():
+        if byte in text:
+            for spelling in spellings:
+                if spelling in text:
+                    return False
+    return True
 
 
 def reason(error: BaseException) -> str:

@@ -27,6 +27,7 @@ from .comparison import difference
 from .constructors import is_pydantic, runs_code
 from .decode_problems import no_type, refusal
 from .hints import has_unchecked_fields, read_unchecked
+from .known_texts import KnownTexts
 from .named_classes import named_classes
 from .patch_names import check_patch
 from .plain_classes import (
@@ -64,6 +65,7 @@ class TypedCodec:
         self.is_hint, self.keeps_tags = is_hint, tagged
         self._allowed = allowed
         self._source: AllowList | None = None
+        self._known = KnownTexts()
         self._is_class = isinstance(self.type, type) and not issubclass(self.type, dict)
         self._encoder = msgspec.json.Encoder(enc_hook=self._encode_other)
         self._packer = msgspec.msgpack.Encoder(enc_hook=self._encode_other)
@@ -150,6 +152,7 @@ class TypedCodec:
         tree = self._form_flattened(value) if unknown is None else UNSURE
         if tree is not UNSURE:
             texts = self._tagged_texts(value, tree, _encode)
+            self._known.add(texts[0])
             return base if base in texts else texts[0]
         texts = self._tagged(value, unknown, problem)
         if base in texts:
@@ -312,13 +315,15 @@ class TypedCodec:
 
     def _collected(self, value: Any, text: bytes, unknown: UnknownFields | None) -> Any:
         """Return the value that was read from a text; ``unknown`` keeps the rest of the text."""
-        if unknown is None or not self._has_fields:
+        if unknown is None or not self._has_fields or text in self._known:
             return value
         try:
             again = self._encoder.encode(value)
         except (TypeError, ValueError, RecursionError):
             return value  # nothing can tell what it would not write
-        if again != text:
+        if again == text:
+            self._known.add(text)
+        else:
             unknown.collect(value, json_text.loads(text), json_text.loads(again))
         return value
 
@@ -396,6 +401,8 @@ class TypedCodec:
         return rebuild(type_, value, self._extend()) if is_plain_class(type_) else value
 
     def reencode(self, text: bytes) -> bytes:
+        if text in self._known:
+            return text
         unknown = UnknownFields()
         value = self.decode(text, unknown)
         return self.encode(value, None, unknown)

@@ -15,6 +15,7 @@ from . import json_text, jsonpickle
 from .allow_list import AllowList
 from .codec import AllowListSource
 from .comparison import difference
+from .known_texts import KnownTexts
 from .unknown_fields import UnknownFields
 
 
@@ -26,6 +27,7 @@ class UntypedCodec:
     def __init__(self, allowed: AllowListSource) -> None:
         self._allowed = allowed
         self._source: AllowList | None = None
+        self._known = KnownTexts()
 
     def encode(
         self, value: object, base: bytes | None = None, unknown: UnknownFields | None = None
@@ -44,7 +46,10 @@ class UntypedCodec:
             ):
                 return base
             if json_text.is_plain(value):
-                return base if text == base else text
+                if text == base:
+                    return base
+                self._known.add(text)
+                return text
         text = self._tagged(value, unknown or None)
         if text == base:
             return base
@@ -77,6 +82,8 @@ class UntypedCodec:
 
     def reencode(self, text: bytes) -> bytes:
         # Usually our own text: reading and writing it again would double the cost of a change.
+        if text in self._known:
+            return text
         if json_text.is_own_spelling(text) and not jsonpickle.has_tags(text):
             return text
         unknown = UnknownFields()
