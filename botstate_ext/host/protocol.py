@@ -50,8 +50,11 @@ class Host(Protocol):
     def to_reference(self, plain: dict[str, Any] | None) -> ConversationReference | None:
         """Return the SDK's reference that `dump_reference` wrote."""
 
+    def for_dialogs(self, scope: Any) -> Any:
+        """Return the object that the SDK's dialogs find for this scope. Called once for a scope."""
+
     def expose(self, turn: Any, scopes: Iterable[Any]) -> None:
-        """Let the SDK's dialogs find these scopes in this turn."""
+        """Let the SDK's dialogs find these scopes, as `for_dialogs` returned them, in this turn."""
 
     def snapshot(self, context: Context) -> Callable[[], None]:
         """Return a function that restores the context to its present state, as often as called."""

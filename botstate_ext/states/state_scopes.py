@@ -145,6 +145,8 @@ class StateScopes:
             scope = getattr(self, name, None) or kind(workspace)
             self._scopes[name] = scope
             setattr(self, name, scope)
+        of_the_sdk = (self.user, self.conversation, self.private)
+        self._for_dialogs = tuple(map(workspace.host.for_dialogs, of_the_sdk))
         self._aliases = dict(aliases or {})
         self._own: dict[str, OwnScope] = {}
         self._added: list[BotState] = []

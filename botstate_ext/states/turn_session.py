@@ -59,8 +59,8 @@ class TurnSession:
             await work.save()
 
     async def __aenter__(self) -> TurnSession:
-        states, turn = self._states, self._turn
-        self._workspace.host.expose(turn, (states.user, states.conversation, states.private))
+        turn = self._turn
+        self._workspace.host.expose(turn, self._states._for_dialogs)
         self._work = self._workspace.begin(turn, self._on_conflict, self._counts)
         return self
 

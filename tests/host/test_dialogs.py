@@ -16,6 +16,9 @@ from botbuilder.core import (
     Storage,
     TurnContext,
 )
+from botbuilder.core import ConversationState as UpstreamConversationState
+from botbuilder.core import MemoryStorage as UpstreamMemoryStorage
+from botbuilder.core import UserState as UpstreamUserState
 from botbuilder.dialogs import (
     ComponentDialog,
     DialogContext,
@@ -34,7 +37,7 @@ from botbuilder.dialogs.prompts import ChoicePrompt, ConfirmPrompt, PromptOption
 
 from botstate_ext import ConversationState, StateMiddleware, StateScopes, UserState
 from botstate_ext.storage import as_state_storage
-from tests.backends import body, make, storage  # noqa: F401 - a fixture
+from tests.backends import body, make, plant, storage  # noqa: F401 - a fixture
 from tests.turns import Bot, context, message
 
 CONVERSATION = "test/conversations/conv"
@@ -370,3 +373,74 @@ async def test_the_class_given_to_get_after_a_dialogs_memory_looked(
     for _ in range(2):
         await bot.turn(DialogManager(Looks()).on_turn)
     assert names == [None, "Ann"]
+
+
+class Counts(ComponentDialog):
+    """Counts in both states and says so."""
+
+    def __init__(self, user_state: Any, conversation_state: Any) -> None:
+        super().__init__("counts")
+        self.properties = [each.create_property("n") for each in (user_state, conversation_state)]
+        self.add_dialog(WaterfallDialog("steps", [self.only]))
+        self.initial_dialog_id = "steps"
+
+    async def only(self, step: WaterfallStepContext) -> DialogTurnResult:
+        for each in self.properties:
+            await each.set(step.context, (await each.get(step.context, lambda: 0)) + 1)
+        return await step.end_dialog()
+
+
+async def traced(*, is_ours: bool, has_manager: bool) -> list[dict[str, Any]]:
+    """Return what the traces of two turns hold of each of the SDK's memory scopes."""
+    upstream: Any = UpstreamMemoryStorage()
+    states = StateScopes(upstream)
+    user: Any = states.user if is_ours else UpstreamUserState(upstream)
+    conversation: Any = states.conversation if is_ours else UpstreamConversationState(upstream)
+    middleware: Any = (
+        StateMiddleware(states) if is_ours else AutoSaveStateMiddleware([user, conversation])
+    )
+    bot, dialog = Bot(middleware), Counts(user, conversation)
+    bot.adapter.send_trace_activities = True
+    manager = DialogManager(dialog)
+    manager.user_state, manager.conversation_state = user, conversation
+    accessor = conversation.create_property("DialogState")
+
+    async def logic(turn: TurnContext) -> None:
+        if has_manager:
+            await manager.on_turn(turn)
+        else:
+            await DialogExtensions.run_dialog(dialog, turn, accessor)
+
+    for _ in range(2):
+        await bot.turn(logic)
+    # The SDK gives the value in place of its type, and an empty one not at all.
+    values = [a.value_type for a in bot.adapter.activity_buffer if a.name == "BotState"]
+    return [value if isinstance(value, dict) else {} for value in values]
+
+
+@pytest.mark.parametrize("has_manager", [True, False])
+async def test_a_trace_of_the_memory_shows_what_it_shows_with_the_sdk_alone(
+    has_manager: bool,
+) -> None:
+    """The trace of ``run_dialog`` holds no state of the user, not even for a transcript."""
+    ours = await traced(is_ours=True, has_manager=has_manager)
+    alone = await traced(is_ours=False, has_manager=has_manager)
+    assert len(ours) == 2
+    assert [set(value) for value in ours] == [set(value) for value in alone]
+    assert all(("user" in value) == has_manager for value in ours)
+    if has_manager:
+        assert [value["user"]["n"] for value in ours] == [1, 2]
+
+
+async def test_run_dialog_reads_no_property_that_the_bot_does_not_ask_for(
+    memory_states: StateScopes,
+) -> None:
+    """It does not fail for a value that it has no use for, as it would not with the SDK."""
+    states = memory_states
+    await plant(states.storage, "test/users/user", b'{"odd":{"py/object":"app.Unknown"},"n":7}')
+    states.user.create_property("n", int)
+    states.user.create_property("odd", list[int])
+    bot, dialog = Bot(StateMiddleware(states)), Counts(states.user, states.conversation)
+    accessor = states.conversation.create_property("DialogState")
+    await bot.turn(lambda turn: DialogExtensions.run_dialog(dialog, turn, accessor))
+    assert await states.user.create_property("n").get(context()) == 8

@@ -104,6 +104,9 @@ class AgentsHost:
     def to_reference(self, plain: dict[str, Any] | None) -> ConversationReference | None:
         return None if plain is None else ConversationReference.model_validate(plain)
 
+    def for_dialogs(self, scope: Any) -> Any:
+        return scope
+
     def expose(self, turn: Any, scopes: Iterable[Any]) -> None:
         for scope in scopes:  # where dialogs look: under the name of the SDK's class
             memory = DialogMemory(scope, turn)

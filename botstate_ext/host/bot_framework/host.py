@@ -17,6 +17,7 @@ from botframework.connector.auth import AuthenticationConstants, ClaimsIdentity
 
 from ..protocol import Replies
 from .channel import HeldChannel
+from .dialog_memory import for_dialogs
 from .snapshot import Snapshot
 
 
@@ -64,6 +65,9 @@ class BotFrameworkHost:
 
     def to_reference(self, plain: dict[str, Any] | None) -> ConversationReference | None:
         return None if plain is None else ConversationReference.deserialize(plain)
+
+    def for_dialogs(self, scope: Any) -> Any:
+        return for_dialogs(scope)
 
     def expose(self, turn: Any, scopes: Iterable[Any]) -> None:
         for scope in scopes:  # where dialogs look: under the name of the SDK's class
