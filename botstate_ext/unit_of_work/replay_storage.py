@@ -44,6 +44,8 @@ class StagedStorage(StateStorage):
         self.metadata, self.any_bytes = storage.metadata, storage.any_bytes
         self.transactional = storage.transactional
         self.storage = storage
+        self.is_repeatable = True
+        """False: the attempt has done something that must not be done twice."""
         self._read: dict[str, StoredItem | None] = {}
         self._now: dict[str, StoredItem | None] = {}
         self.stored: dict[str, ETags] = {}

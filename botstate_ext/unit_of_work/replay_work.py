@@ -8,10 +8,19 @@ from dataclasses import replace
 from typing import Any, Final
 
 from ..clock import Clock
+from ..documents.document import Document
+from ..errors import StateConflictError
 from ..storage.base import StateStorage
 from .replay_storage import ETags, StagedStorage
+from .replay_write import Overtaken
 from .save_events import DocumentLocation, WriteEvent
 from .work import UnitOfWork
+
+_NOT_REPEATABLE: Final = (
+    "someone else wrote it while this turn ran, and the turn is not run again: it saved with "
+    "force=True, as a bot does before it calls a skill, which would be called twice. With skills, "
+    'use on_conflict="merge" and a lock that all instances share.'
+)
 
 
 class StagedWork(UnitOfWork):
@@ -40,11 +49,23 @@ class StagedWork(UnitOfWork):
         """Return True if a turn over this storage that begins now is a part of this one."""
         return self._is_open and self._staged.storage is storage
 
+    async def save(
+        self, documents: Iterable[Document] | None = None, *, force: bool = False
+    ) -> None:
+        """Keep what changed in the staged storage. Raises the errors of `UnitOfWork.save`.
+
+        ``force``: as a bot saves before it calls a skill. The turn does not run again then.
+        """
+        await super().save(documents, force=force)
+        if force:
+            self._staged.is_repeatable = False
+
     async def save_at_end(self) -> None:
         """Save everything, and commit it; inside another turn, leave the commit to that one.
 
         :raises Overtaken: someone else wrote what this attempt read or wrote; nothing of it is
             stored.
+        :raises StateConflictError: the same, but the turn must not run again.
         """
         await self.save()
         read = self._read_inside.union(d.key for d in self.documents() if d.was_read)
@@ -53,6 +74,10 @@ class StagedWork(UnitOfWork):
             return
         try:
             await self._staged.commit(read)
+        except Overtaken as lost:
+            if self._staged.is_repeatable:
+                raise
+            raise StateConflictError(_NOT_REPEATABLE, key=lost.key) from lost
         finally:
             self.counts.written = len(self._staged.stored)
             await self.events.handlers.emit(_as_stored(self.events.take(), self._staged.stored))

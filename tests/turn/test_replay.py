@@ -259,6 +259,46 @@ async def test_update_and_saves_by_hand_are_committed_with_the_turn(
     ]
 
 
+@pytest.mark.parametrize("is_nested", [False, True])
+async def test_a_turn_that_saved_by_force_is_not_run_again(
+    states: StateScopes, bot: Bot, others: Others, is_nested: bool
+) -> None:
+    """A bot saves so before it calls a skill. The skill's own turns would make each attempt fail,
+    and each would call it again."""
+    items, calls = states.conversation.create_property("items"), []
+
+    async def calls_a_skill(turn: TurnContext) -> None:
+        (await items.get(turn, list)).append("mine")
+        await states.conversation.save_changes(turn, force=True)
+        calls.append("the skill")
+        await others.append("the skill's")
+
+    async def logic(turn: TurnContext) -> None:
+        if is_nested:
+            await bot.turn(calls_a_skill)
+        else:
+            await calls_a_skill(turn)
+
+    with pytest.raises(StateConflictError, match="force=True") as caught:
+        await bot.turn(logic)
+    assert caught.value.key == "test/conversations/conv"
+    assert calls == ["the skill"]
+    assert await others.items() == ["the skill's"]
+
+
+async def test_a_turn_that_saved_by_force_and_met_nobody_is_stored(
+    states: StateScopes, bot: Bot, others: Others
+) -> None:
+    items = states.conversation.create_property("items")
+
+    async def logic(turn: TurnContext) -> None:
+        (await items.get(turn, list)).append("mine")
+        await states.conversation.save_changes(turn, force=True)
+
+    await bot.turn(logic)
+    assert await others.items() == ["mine"]
+
+
 async def test_a_failed_turn_stores_nothing_not_even_what_update_did(
     states: StateScopes, bot: Bot, memory: MemoryStorage
 ) -> None:
