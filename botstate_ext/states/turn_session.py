@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Iterable
 from contextlib import suppress
 from datetime import timedelta
+from time import perf_counter
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from ..documents.merge import OnConflict
 from ..errors import StateKeyError
 from ..host.activity import conversation_id_of, user_id_of
 from ..unit_of_work.work_counts import WorkCounts
+from .turn_meter import TurnMeter
 
 if TYPE_CHECKING:
     from .state_scopes import StateScopes
@@ -37,10 +39,10 @@ class TurnSession:
         states: StateScopes,
         turn: Any,
         on_conflict: OnConflict = "merge",
-        counts: WorkCounts | None = None,
+        meter: TurnMeter | None = None,
     ) -> None:
         self._states, self._turn, self._on_conflict = states, turn, on_conflict
-        self._counts = counts
+        self._meter = TurnMeter(["load", 0.0], WorkCounts()) if meter is None else meter
         self._workspace = states._workspace
 
     @staticmethod
@@ -61,7 +63,7 @@ class TurnSession:
     async def __aenter__(self) -> TurnSession:
         turn = self._turn
         self._workspace.host.expose(turn, self._states._for_dialogs)
-        self._work = self._workspace.begin(turn, self._on_conflict, self._counts)
+        self._work = self._workspace.begin(turn, self._on_conflict, self._meter.counts)
         return self
 
     async def __aexit__(
@@ -70,6 +72,7 @@ class TurnSession:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._meter.end(exc)
         self._workspace.end(self._turn, has_failed=exc is not None)
 
     async def load(self) -> None:
@@ -78,6 +81,7 @@ class TurnSession:
 
         :raises StateStorageError: a read failed; nothing was loaded.
         """
+        self._meter.marks += "load", perf_counter()
         states, turn = self._states, self._turn
         keys = []
         for scope in states:
@@ -90,8 +94,9 @@ class TurnSession:
                     keys.append(key)
         if not states._added:
             await self._work.fetch(keys)
-            return
-        await _all([self._work.fetch(keys), *(added.load(turn) for added in states._added)])
+        else:
+            await _all([self._work.fetch(keys), *(added.load(turn) for added in states._added)])
+        self._meter.marks += "logic", perf_counter()
 
     async def save(self) -> None:
         """Write the changed documents in one batch; then save the app's own states, so that they
@@ -99,6 +104,7 @@ class TurnSession:
 
         :raises StateError: see `UnitOfWork.save`.
         """
+        self._meter.marks += "save", perf_counter()
         work = self._work
         if work.ending is not None:
             work.ending.discard_changes()
@@ -107,6 +113,11 @@ class TurnSession:
             await _all([added.save_changes(self._turn) for added in self._states._added])
         if work.ending is not None:
             await work.ending.run()
+        self._meter.marks += "saved", perf_counter()
+
+    def give_up(self) -> None:
+        """Note that the save failed, and that the turn ends with the bot's own error."""
+        self._meter.marks += "logic", perf_counter()
 
     def is_handled(self, mark: str) -> bool:
         """Return True if a finished turn left this mark on the conversation."""
@@ -151,10 +162,6 @@ class TurnSession:
                 report.failed,
                 report.ambiguous,
             )
-
-
-OpenSession: TypeAlias = "Callable[[StateScopes, Any, OnConflict], TurnSession]"
-"""Returns the session of a turn, not opened yet: `TurnSession`, or one that is measured."""
 
 
 async def _all(awaitables: list[Awaitable[None]]) -> None:

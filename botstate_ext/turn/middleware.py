@@ -160,30 +160,21 @@ class StateMiddleware(Middleware):
     async def _attempt(
         self, context: Context, logic: Logic, delivery: Delivery, meter: TurnMeter
     ) -> Any:
-        open_session, marks = self._observers.session, meter.marks
+        open_session = self._observers.session
         async with (
             self._replies(self._host, context) as replies,
-            open_session(self._states, context, self._on_conflict, meter.counts) as session,
+            open_session(self._states, context, self._on_conflict, meter) as session,
         ):
-            marks += "load", perf_counter()
             await session.load()
             if delivery.is_handled(session):
-                marks += "skipped", perf_counter()
                 return None
-            marks += "logic", perf_counter()
             try:
                 result = await logic()
-            except Exception as error:
-                marks += "save", perf_counter()
+            except Exception:
                 if self._on_error == "save" and await _saved_after_error(session):
                     replies.release_on_exit()
-                    marks += "saved_after_error", perf_counter()
-                elif not isinstance(error, Overtaken):
-                    marks += "discarded", perf_counter()
                 raise
-            marks += "save", perf_counter()
             await self._finish(session, context, delivery)
-            marks += "saved", perf_counter()
             replies.release_on_exit()
             return result
 
@@ -210,6 +201,7 @@ async def _saved_after_error(session: TurnSession) -> bool:
     except Overtaken:
         raise  # the turn runs again
     except StateError as error:
+        session.give_up()
         _log.error("The changes of a turn whose bot raised could not be saved: %s", error)
         return False
     return True

@@ -58,7 +58,7 @@ async def no_pause(attempt: int) -> None: ...
 @pytest.fixture
 def seconds(monkeypatch: pytest.MonkeyPatch) -> Seconds:
     seconds = Seconds()
-    for module in ("turn.middleware", "states.turn_meter"):
+    for module in ("turn.middleware", "states.turn_session", "states.turn_meter"):
         monkeypatch.setattr(f"botstate_ext.{module}.perf_counter", seconds)
     return seconds
 
