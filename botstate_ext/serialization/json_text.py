@@ -77,6 +77,17 @@ def dumps(value: Any) -> bytes:
     return encoded
 
 
+def dumps_finite(value: Any) -> bytes:
+    """Return the JSON text of a value as `dumps` does. The value holds no NaN and no infinity.
+
+    :raises StateEncodeError: see `dumps`.
+    """
+    try:
+        return msgspec.json.encode(value)
+    except (UnicodeEncodeError, TypeError, RecursionError):
+        return _slow_dumps(value)
+
+
 def may_hide_nan(text: bytes, value: Any) -> bool:
     """Return True if a null in msgspec's text of this value may stand for NaN or an infinity.
 

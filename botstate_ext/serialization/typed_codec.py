@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cached_property
 from types import UnionType
-from typing import Any, Final, get_origin
+from typing import Any, get_origin
 
 import msgspec
 
@@ -45,8 +45,6 @@ from .plain_classes import (
 )
 from .tagged_form import UNSURE, TaggedForm, UnsupportedTypeError
 from .unknown_fields import UnknownFields
-
-_encode: Final = msgspec.json.Encoder().encode
 
 
 class TypedCodec:
@@ -151,7 +149,7 @@ class TypedCodec:
     ) -> bytes:
         tree = self._form_flattened(value) if unknown is None else UNSURE
         if tree is not UNSURE:
-            texts = self._tagged_texts(value, tree, _encode)
+            texts = self._tagged_texts(value, tree, json_text.dumps_finite)
             self._known.add(texts[0])
             return base if base in texts else texts[0]
         texts = self._tagged(value, unknown, problem)

@@ -289,6 +289,13 @@ def test_types_without_a_form(type_: Any) -> None:
     TypedCodec(type_, allow_list, tagged=True)._extend()
 
 
+def test_a_lone_surrogate_is_written_as_upstream_writes_it() -> None:
+    codec = TypedCodec(Item, allow_list, tagged=True)
+    text = codec.encode(Item("\ud800"))
+    assert codec.decode(text) == jsonpickle.decode(text) == Item("\ud800")  # noqa: S301
+    assert codec.encode(codec.decode(text), text) is text
+
+
 def test_two_classes_of_one_name_are_not_mixed_up() -> None:
     """Only one of them can be what the name in the text stands for."""
     other = make_dataclass("Item", [("name", str)], namespace={"__module__": __name__})
