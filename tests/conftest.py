@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 
 from tests import azurite as azurite_process
 from tests import cosmos, servers
-from tests.patience import extend_default_deadline
+from tests.patience import extend_default_deadlines
 from tests.shared import shared_server
 
 # An example takes as long as the machine needs.
@@ -23,7 +23,7 @@ settings.load_profile("patient")
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_deadline_that_a_busy_machine_breaks() -> None:
-    extend_default_deadline()
+    extend_default_deadlines()
 
 
 @pytest.fixture(scope="session")

@@ -10,22 +10,35 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
-from botstate_ext.storage import BlobStorage
+from botstate_ext import storage as storages
 
 # Far more than anything takes. A test that waits for an event gives up after it.
 LIMIT = timedelta(minutes=5)
 
+_DEADLINES = {
+    "BlobStorage": "deadline",
+    "SQLiteStorage": "busy_timeout",
+    "PostgresStorage": "deadline",
+    "RedisStorage": "deadline",
+    "CosmosStorage": "timeout",
+}
 
-def extend_default_deadline() -> None:
-    """Let each BlobStorage of this process that sets no deadline wait for `LIMIT`."""
-    defaults = BlobStorage.__init__.__kwdefaults__
-    assert defaults is not None
-    assert "deadline" in defaults
-    defaults["deadline"] = LIMIT
+
+def extend_default_deadlines(*names: str) -> None:
+    """Let each storage of these classes, or of all, that sets no deadline wait for `LIMIT`."""
+    for name in names or _DEADLINES:
+        try:
+            storage = getattr(storages, name)
+        except ImportError:  # its driver is not installed
+            continue
+        deadline = _DEADLINES[name]
+        defaults = storage.__init__.__kwdefaults__
+        assert deadline in defaults
+        defaults[deadline] = LIMIT
 
 
 if __name__ == "__main__":
-    extend_default_deadline()
+    extend_default_deadlines("BlobStorage")
     del sys.argv[0]
     sys.path[0] = str(Path(sys.argv[0]).parent)
     runpy.run_path(sys.argv[0], run_name="__main__")

@@ -5,8 +5,8 @@
   ``wrapper`` stand around others.
 - The SDK's own storages made safe: ``adapt``, ``best_effort``, ``upstream_*``.
 - For who writes a backend: ``backend``, which collects ``keycheck``, ``etags`` and more.
-- Waiting and trying again: ``waiting``, ``retry``, ``server_calls``; Blob has its own in
-  ``blob/requests``, since its driver must not try again by itself.
+- Waiting and trying again: ``waiting``, ``retry``, ``breaker``, ``in_flight``, ``server_calls``;
+  Blob has its own in ``blob/requests``, since its driver must not try again by itself.
 
 Imports ``errors``, ``clock``, ``serialization`` and ``host``.
 """

@@ -15,13 +15,15 @@ from azure.cosmos import PartitionKey, exceptions
 from azure.cosmos.aio import ContainerProxy, CosmosClient
 
 from ..clock import positive
-from ..errors import StateError, StateStorageError
+from ..errors import StateStorageError
 from .backend import OpenOnce, check_etag, check_key, check_put, conflict, page_size
 from .base import ANY, DueItems, ItemPage, StateStorage, StoredItem
 from .cosmos_items import item_id, to_info, to_item, to_stored
 from .due_index import due_pages
 from .keycheck import may_start_a_key
 from .parallel import in_parallel
+from .retry import Retries
+from .server_calls import CallFailure, ServerCalls
 
 T = TypeVar("T")
 
@@ -41,6 +43,13 @@ _NOT_TRANSIENT: Final = MappingProxyType(
         403: "access was refused: check `credential`, its roles and the account's firewall",
         413: "the item is larger than Cosmos DB takes",
     }
+)
+
+
+_ANSWERS: Final = (
+    exceptions.CosmosResourceNotFoundError,
+    exceptions.CosmosResourceExistsError,
+    exceptions.CosmosAccessConditionFailedError,
 )
 
 
@@ -90,7 +99,9 @@ class CosmosStorage(StateStorage):
         self._endpoint, self._credential = endpoint, credential
         self._database, self._container_name = database, container
         self._key_suffix = key_suffix
-        self._throughput, self._seconds = throughput, timeout.total_seconds()
+        self._throughput = throughput
+        # The driver makes attempts of its own.
+        self._calls = ServerCalls(Retries(timeout, parts=1), _failure_of, answers=_ANSWERS)
         self._client_options = dict(client_options or {})
         self._client: CosmosClient | None = None
         self._container = OpenOnce(self._open, self._close)
@@ -114,21 +125,18 @@ class CosmosStorage(StateStorage):
         check_put(key, etag, metadata)
         item = to_item(key, self._id(key), data, metadata)
 
-        async def put(container: ContainerProxy) -> Any:
+        async def put(container: ContainerProxy) -> str:
             if etag is None:
-                return await container.create_item(item)
-            if etag == ANY:
-                return await container.upsert_item(item)
-            return await container.replace_item(item["id"], item, **_if_unchanged(etag))
+                written = await container.create_item(item)
+            elif etag == ANY:
+                written = await container.upsert_item(item)
+            else:
+                written = await container.replace_item(item["id"], item, **_if_unchanged(etag))
+            return str(written["_etag"])
 
         try:
-            written = await self._run("put", key, put)
-            return str(written["_etag"])
-        except (
-            exceptions.CosmosResourceExistsError,
-            exceptions.CosmosAccessConditionFailedError,
-            exceptions.CosmosResourceNotFoundError,
-        ):
+            return await self._run("put", key, put)
+        except _ANSWERS:
             # The driver tries again by itself, so an attempt of this write may have been made.
             raise conflict(key, etag, maybe_written=True) from None
 
@@ -141,7 +149,7 @@ class CosmosStorage(StateStorage):
         except exceptions.CosmosResourceNotFoundError:
             return False
         except exceptions.CosmosAccessConditionFailedError:
-            raise conflict(key, etag) from None
+            raise conflict(key, etag, maybe_written=True) from None  # as for a put
         return True
 
     async def list_page(
@@ -152,18 +160,18 @@ class CosmosStorage(StateStorage):
             return ItemPage(())
         after = continuation_token or ""
         # One more than the page holds tells if there is a next page.
-        rows = await self._query(_LIST, size=size + 1, prefix=prefix, after=after)
-        items = tuple(to_info(row) for row in rows[:size])
-        return ItemPage(items, items[-1].key if len(rows) > size else None)
+        infos = await self._query(to_info, _LIST, size=size + 1, prefix=prefix, after=after)
+        items = tuple(infos[:size])
+        return ItemPage(items, items[-1].key if len(infos) > size else None)
 
     async def list_due(self, entry: str, until: str) -> AsyncIterator[DueItems]:
-        rows = await self._query(_DUE, entry=entry, until=until)
-        infos = {info.key: info for info in map(to_info, rows)}
+        found = await self._query(to_info, _DUE, entry=entry, until=until)
+        infos = {info.key: info for info in found}
         for page in due_pages(sorted(infos), infos.get):
             yield page
 
     async def aclose(self) -> None:
-        await self._container.aclose()
+        await self._calls.aclose(self._container.aclose)
 
     def __repr__(self) -> str:
         return f"<CosmosStorage {self._database!r}, {self._container_name!r}>"
@@ -173,20 +181,20 @@ class CosmosStorage(StateStorage):
 
     async def _get(self, key: str) -> StoredItem | None:
         id_ = self._id(key)
+
+        async def get(container: ContainerProxy) -> StoredItem:
+            return to_stored(await container.read_item(id_, id_))
+
         try:
-            item = await self._run("get", key, lambda c: c.read_item(id_, id_))
-            return to_stored(item)
+            return await self._run("get", key, get)
         except exceptions.CosmosResourceNotFoundError:
             return None
-        except (KeyError, TypeError, AttributeError):
-            problem = StateStorageError("get", key, "the answer is no item of a bot's state")
-        raise problem
 
-    async def _query(self, query: str, **parameters: Any) -> list[Any]:
+    async def _query(self, read: Callable[[Any], T], query: str, **parameters: Any) -> list[T]:
         named = [{"name": f"@{name}", "value": value} for name, value in parameters.items()]
 
-        async def rows(container: ContainerProxy) -> list[Any]:
-            return [row async for row in container.query_items(query, parameters=named)]
+        async def rows(container: ContainerProxy) -> list[T]:
+            return [read(row) async for row in container.query_items(query, parameters=named)]
 
         return await self._run("list", None, rows)
 
@@ -196,33 +204,15 @@ class CosmosStorage(StateStorage):
         """Call the driver within the timeout, which includes waiting for a free slot.
 
         Not found, exists and precondition failed come out as the driver's own errors.
-        """
-        writes = operation == "put"
-        try:
-            return await asyncio.wait_for(self._in_slot(call), self._seconds)
-        except StateError:
-            raise
-        except (
-            exceptions.CosmosResourceNotFoundError,
-            exceptions.CosmosResourceExistsError,
-            exceptions.CosmosAccessConditionFailedError,
-        ):
-            raise
-        except exceptions.CosmosHttpResponseError as error:
-            raise _refused(operation, key, error, writes=writes) from error
-        except asyncio.TimeoutError as error:
-            reason = f"no answer within {self._seconds:g} s"
-            raise StateStorageError(operation, key, reason, maybe_written=writes) from error
-        except ServiceRequestError as error:
-            reason = "the account cannot be reached: check `endpoint` and the network"
-            raise StateStorageError(operation, key, reason) from error
-        except Exception as error:  # the driver, and what it is built on, raise of all kinds
-            reason = f"no usable answer ({type(error).__name__})"
-            raise StateStorageError(operation, key, reason, maybe_written=writes) from error
 
-    async def _in_slot(self, call: Callable[[ContainerProxy], Awaitable[T]]) -> T:
-        async with self._slots:
-            return await call(await self._container.get())
+        :raises StateStorageError: it failed.
+        """
+
+        async def in_slot() -> T:
+            async with self._slots:
+                return await call(await self._container.get())
+
+        return await self._calls.run(operation, key, in_slot)
 
     async def _open(self) -> ContainerProxy:
         client = CosmosClient(self._endpoint, self._credential, **self._client_options)
@@ -268,10 +258,14 @@ def _if_unchanged(etag: str) -> dict[str, Any]:
     return {"etag": etag, "match_condition": MatchConditions.IfNotModified}
 
 
-def _refused(
-    operation: str, key: str | None, error: exceptions.CosmosHttpResponseError, *, writes: bool
-) -> StateStorageError:
-    status = error.status_code
-    reason = _NOT_TRANSIENT.get(status or 0) or f"Cosmos DB answered {status}"
-    maybe_written = writes and status not in _NOT_TRANSIENT and status != 429
-    return StateStorageError(operation, key, reason, status=status, maybe_written=maybe_written)
+def _failure_of(error: Exception) -> CallFailure | None:
+    """Return what an error means; None if it is not known. The driver has tried again by itself
+    whatever may pass."""
+    if isinstance(error, exceptions.CosmosHttpResponseError):
+        status = error.status_code
+        reason = _NOT_TRANSIENT.get(status or 0) or f"Cosmos DB answered {status}"
+        may_be_done = status not in _NOT_TRANSIENT and status != 429
+        return CallFailure(reason, may_be_done=may_be_done, status=status)
+    if isinstance(error, ServiceRequestError):
+        return CallFailure("the account cannot be reached: check `endpoint` and the network")
+    return None

@@ -202,7 +202,7 @@ class PostgresStorage(StateStorage):
         return due_pages_read(read)
 
     async def aclose(self) -> None:
-        await self._pool.aclose()
+        await self._calls.aclose(self._pool.aclose)
 
     def __repr__(self) -> str:
         return f"<PostgresStorage in table {self._table!r}>"

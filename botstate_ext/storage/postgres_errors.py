@@ -87,7 +87,8 @@ def failure_of(error: Exception) -> CallFailure | None:
         return known or CallFailure(f"PostgreSQL answered {error.sqlstate}, {_name(error)}.")
     if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)):
         return _LOST
-    return CallFailure(f"psycopg failed ({_name(error)}).")
+    # Such as an answer that PostgreSQL does not give: nothing tells what became of a write.
+    return CallFailure(f"psycopg failed ({_name(error)}).", may_be_done=True)
 
 
 def _name(error: Exception) -> str:

@@ -92,6 +92,9 @@ class PostgresLocks:
 
     async def aclose(self) -> None:
         """Close the connection, and with it all locks."""
+        await self._calls.aclose(self._close)
+
+    async def _close(self) -> None:
         async with self._opening:
             connection, self._connection = self._connection, None
             if connection is not None:

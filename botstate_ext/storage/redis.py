@@ -152,21 +152,20 @@ class RedisStorage(StateStorage):
         if not wanted:
             return {}
 
-        async def read(client: redis.asyncio.Redis) -> list[Any]:
+        async def read(client: redis.asyncio.Redis) -> dict[str, StoredItem]:
             # A transaction: all are of one moment.
             async with client.pipeline(transaction=True) as pipeline:
                 for key in wanted:
                     pipeline.hmget(self._item + key, "e", "d", "m")
-                rows: list[Any] = await pipeline.execute()
-                return rows
+                rows = await pipeline.execute()
+            return {
+                key: StoredItem(bytes(data), etag.decode(), metadata_from(metadata))
+                for key, (etag, data, metadata) in zip(wanted, rows, strict=True)
+                if etag is not None
+            }
 
         only = wanted[0] if len(wanted) == 1 else None
-        rows = await self._server.run("read", only, read)
-        return {
-            key: StoredItem(data, etag.decode(), metadata_from(metadata))
-            for key, (etag, data, metadata) in zip(wanted, rows, strict=True)
-            if etag is not None
-        }
+        return await self._server.run("read", only, read)
 
     async def put_if(
         self,
@@ -201,8 +200,11 @@ class RedisStorage(StateStorage):
         if continuation_token is not None and continuation_token >= prefix:
             start = f"({continuation_token}"
         end = prefix_end(prefix)
-        rows = await self._list(self._keys, start, "+" if end is None else f"({end}", size + 1)
-        infos = {row[1].decode() if len(row) > 1 else row[0].decode(): _info(row) for row in rows}
+        stop = "+" if end is None else f"({end}"
+        infos = {
+            member.decode(): info
+            for member, info in await self._list(self._keys, start, stop, size + 1)
+        }
         page = page_of(infos, size, lambda key: infos[key] or _EVICTED)
         items = tuple(item for item in page.items if item is not _EVICTED)
         return ItemPage(items, page.continuation_token)
@@ -212,9 +214,9 @@ class RedisStorage(StateStorage):
             return super().list_due(entry, until)
         end = f"({until}\1".encode()  # after every key of this entry, before the next entry
 
-        async def read(last: bytes | None, limit: int) -> list[Any]:
-            rows = await self._list(self._due, "-" if last is None else b"(" + last, end, limit)
-            return [(row[0], _info(row)) for row in rows]
+        async def read(last: bytes | None, limit: int) -> list[tuple[bytes, ItemInfo | None]]:
+            start = "-" if last is None else b"(" + last
+            return await self._list(self._due, start, end, limit)
 
         return due_pages_read(read)
 
@@ -240,16 +242,21 @@ class RedisStorage(StateStorage):
             told, found = await client.register_script(_WRITE)(names, values)
             if told == b"lost":
                 raise conflict_of(writes, [writes[number] for number in found])
-            gone: int = found
-            return gone
+            if told != b"done" or not isinstance(found, int):
+                raise ValueError("this is no answer of the script")
+            return found
 
         return etags, await self._server.run(operation, key, run)
 
-    async def _list(self, name: str, start: str | bytes, end: str | bytes, limit: int) -> list[Any]:
-        async def run(client: redis.asyncio.Redis) -> list[Any]:
+    async def _list(
+        self, name: str, start: str | bytes, end: str | bytes, limit: int
+    ) -> list[tuple[bytes, ItemInfo | None]]:
+        """Return the members of a sorted set in this range, each with its item."""
+
+        async def run(client: redis.asyncio.Redis) -> list[tuple[bytes, ItemInfo | None]]:
             values = [self._item, start, end, limit]
-            rows: list[Any] = await client.register_script(_LIST)([name], values)
-            return rows
+            rows = await client.register_script(_LIST)([name], values)
+            return [(bytes(row[0]), _info(row)) for row in rows]
 
         return await self._server.run("list", None, run)
 

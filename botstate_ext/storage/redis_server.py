@@ -69,7 +69,7 @@ class RedisServer:
         return await self._calls.run(operation, key, run)
 
     async def aclose(self) -> None:
-        await self._client.aclose()
+        await self._calls.aclose(self._client.aclose)
 
     def _new_client(self) -> redis.asyncio.Redis:
         try:
@@ -114,6 +114,8 @@ def _failure_of(error: Exception) -> CallFailure | None:
         return CallFailure("the user may not run scripts or use these keys: see its ACL.")
     if isinstance(error, exceptions.OutOfMemoryError):
         return CallFailure("the server's memory is full. Give it more, or store less.")
+    if isinstance(error, exceptions.InvalidResponse):
+        return CallFailure("it answered with something that Redis does not send.", may_be_done=True)
     if isinstance(error, exceptions.RedisError):
         return CallFailure(f"Redis failed ({type(error).__name__}).")
     return None

@@ -17,8 +17,9 @@ class Retries:
     """Exponential back-off with full jitter, until a deadline.
 
     The first pause is at most a quarter of a second, the longest 2 seconds. ``deadline`` is for one
-    operation with all its attempts. One attempt gets a third of it, so that a connection that hangs
-    leaves time for another attempt. ``clock`` returns seconds that never go back.
+    operation with all its attempts. One attempt gets a part of it, a third by default, so that a
+    connection that hangs leaves time for another attempt. ``clock`` returns seconds that never go
+    back.
     """
 
     # A turn that fails, and its error handler, end within the 15 s after which Teams sends again;
@@ -27,6 +28,7 @@ class Retries:
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     random: Callable[[], float] = _random.random
     clock: Callable[[], float] = time.monotonic
+    parts: int = 3
 
     def __post_init__(self) -> None:
         if self.deadline <= timedelta(0):
@@ -40,7 +42,7 @@ class Retries:
     @property
     def seconds_an_attempt(self) -> float:
         """The time of one attempt, in seconds."""
-        return self.seconds / 3
+        return self.seconds / self.parts
 
     def pauses(self) -> Iterator[float]:
         """Yield the pause after each failed attempt, in seconds, without end."""

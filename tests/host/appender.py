@@ -14,7 +14,7 @@ from functools import partial
 
 from botstate_ext import StateScopes
 from tests.backends import blob
-from tests.patience import extend_default_deadline
+from tests.patience import extend_default_deadlines
 from tests.turns import context
 
 
@@ -37,6 +37,6 @@ def _with(item: str, items: list[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    extend_default_deadline()
+    extend_default_deadlines("BlobStorage")
     *names, appends = sys.argv[1:]
     asyncio.run(main(*names, appends=int(appends)))

@@ -23,7 +23,7 @@ from botbuilder.dialogs.prompts import NumberPrompt, PromptOptions
 from botbuilder.schema import Activity, ChannelAccount, ConversationAccount
 
 from botstate_ext import StateMiddleware, StateScopes
-from tests.patience import extend_default_deadline
+from tests.patience import extend_default_deadlines
 
 
 class Kind(Enum):
@@ -121,5 +121,5 @@ async def main(kind: str, container: str) -> None:
 
 
 if __name__ == "__main__":
-    extend_default_deadline()
+    extend_default_deadlines("BlobStorage")
     asyncio.run(main(*sys.argv[1:]))

@@ -13,7 +13,7 @@ import sys
 from botstate_ext import StateScopes
 from botstate_ext.storage import BlobStorage
 from botstate_ext.testing import FaultyStorage
-from tests.patience import extend_default_deadline
+from tests.patience import extend_default_deadlines
 
 
 async def main(container: str, user: str, number: int) -> None:
@@ -33,5 +33,5 @@ async def main(container: str, user: str, number: int) -> None:
 
 
 if __name__ == "__main__":
-    extend_default_deadline()
+    extend_default_deadlines("BlobStorage")
     asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))

@@ -16,6 +16,7 @@ from botstate_ext import StateScopes
 from botstate_ext import storage as storages
 from botstate_ext.storage import ANY, SQLiteStorage, StateStorage
 from botstate_ext.storage.base import ItemWrite
+from tests.patience import extend_default_deadlines
 
 ROOT = Path(__file__).parents[2]
 
@@ -75,6 +76,8 @@ JOBS = {"update": update, "put": put, "turn": turn}
 
 
 async def main(kind: str, location: str, job: str, count: str) -> None:
+    if kind == "sqlite":
+        extend_default_deadlines("SQLiteStorage")
     async with KINDS[kind](location) as storage:
         await JOBS[job](storage, int(count))
 

@@ -14,7 +14,7 @@ from botbuilder.core import TurnContext
 
 from botstate_ext import StateMiddleware, StateScopes
 from botstate_ext.storage import BlobStorage
-from tests.patience import extend_default_deadline
+from tests.patience import extend_default_deadlines
 from tests.turns import Bot, message
 
 
@@ -41,5 +41,5 @@ async def main(container: str, worker: str, turns: int) -> None:
 
 
 if __name__ == "__main__":
-    extend_default_deadline()
+    extend_default_deadlines("BlobStorage")
     asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))

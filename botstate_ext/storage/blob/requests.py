@@ -7,12 +7,13 @@ moment after the storage stopped answering.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, TypeAlias, TypeVar
 
 from ..breaker import CircuitBreaker
+from ..in_flight import Closed, InFlight, wait_within
 from ..retry import Retries
 from ..slots import Slots
 from .errors import Answer, Failure, FailureKind, InvalidAnswer, RequestFailed
@@ -21,8 +22,6 @@ from .source import BlobSource
 T = TypeVar("T")
 
 _BREAKER_PAUSE: Final = 5.0  # seconds
-_ABORT_SECONDS: Final = 1.0
-"""How long requests that were cut off may take to end, before their session is closed."""
 _CLIENTS: Final = 512
 """The most blob clients that are kept, of some 30 KB each."""
 
@@ -84,37 +83,17 @@ class Connection:
         self.slots, self.is_ours = slots, source.is_ours
         # The driver generates the code of a client for each blob, which costs more than a request.
         self._blob = lru_cache(_CLIENTS)(self.container.get_blob_client)
-        self._running = 0
-        self._is_idle = asyncio.Event()
-        self._aborted: asyncio.Future[None] | None = None
+        self.in_flight = InFlight()
 
     def blob(self, key: str) -> Any:
         """Return the driver's client of one blob, for its leases."""
         return self._blob(key)
 
-    def enter(self) -> asyncio.Future[None]:
-        """Count one more operation; return a future that is done when it must end."""
-        if self._aborted is None:
-            self._aborted = asyncio.get_running_loop().create_future()
-        self._running += 1
-        self._is_idle.clear()
-        return self._aborted
-
-    def leave(self) -> None:
-        """Count one operation less."""
-        self._running -= 1
-        if not self._running:
-            self._is_idle.set()
-
     async def aclose(self, seconds: float) -> None:
         """Wait for the operations, for so many seconds; end the others; close the client."""
         try:
-            if self._running:
-                await _done_within(self._is_idle.wait(), seconds)
+            await self.in_flight.aclose(seconds)
         finally:
-            if self._running and self._aborted is not None and not self._aborted.done():
-                self._aborted.set_result(None)
-                await _done_within(self._is_idle.wait(), max(seconds, _ABORT_SECONDS))
             if self.is_ours:
                 await self.container.close()
 
@@ -125,10 +104,6 @@ Request: TypeAlias = Callable[[Connection, dict[str, Any]], Coroutine[Any, Any, 
 They take its retries from the driver, whoever made the client: every attempt must be known."""
 
 _CLOSED: Final = "the storage was closed."
-
-
-class _Aborted(Exception):
-    """The storage was closed while an operation waited."""
 
 
 @dataclass
@@ -144,22 +119,20 @@ class _Operation:
     maybe_done: bool = False
     last: Failure | None = None
     end: float = 0.0
-    aborted: asyncio.Future[None] = field(init=False)
+    closed: asyncio.Future[None] = field(init=False)
 
     async def run(self, request: Request[T]) -> T:
         self.end = self.retries.clock() + self.retries.seconds
-        self.aborted = self.connection.enter()
-        try:
-            return await self._run_if_admitted(request)
-        except _Aborted:
-            raise self._failed(FailureKind.FINAL, _CLOSED) from self._last_error
-        finally:
-            self.connection.leave()
+        with self.connection.in_flight.one() as self.closed:
+            try:
+                return await self._run_if_admitted(request)
+            except Closed:
+                raise self._failed(FailureKind.FINAL, _CLOSED) from self._last_error
 
     async def _run_if_admitted(self, request: Request[T]) -> T:
         try:
             while self.breaker.is_probing:
-                await self._wait(self.breaker.probed(), self._left)
+                await wait_within(self.breaker.probed(), self._left, self.closed)
         except asyncio.TimeoutError:
             raise self._failed(FailureKind.TRANSIENT, _REFUSED) from None
         with self.breaker.admit() as admitted:
@@ -183,13 +156,13 @@ class _Operation:
         try:
             while not place.done():
                 await asyncio.wait(
-                    (place, self.aborted),
+                    (place, self.closed),
                     timeout=self._left,
                     return_when=asyncio.FIRST_COMPLETED,
                 )
                 self.end = max(self.end, self.breaker.answered_at + self.retries.seconds)
-                if self.aborted.done():
-                    raise _Aborted
+                if self.closed.done():
+                    raise Closed
                 if not place.done() and self._left <= 0:
                     raise self._too_late()
         except BaseException:
@@ -204,8 +177,8 @@ class _Operation:
             self.count += 1
             try:
                 seconds = min(self._left, self.retries.seconds_an_attempt)
-                result = await self._wait(attempt.run(request), seconds)
-            except _Aborted:
+                result = await wait_within(attempt.run(request), seconds, self.closed)
+            except Closed:
                 self.maybe_done = self.maybe_done or attempt.may_be_sent
                 raise
             except Exception as error:  # noqa: BLE001 - sorted, and raised if it is not a failure
@@ -216,7 +189,8 @@ class _Operation:
             pause = max(next(pauses), attempt.retry_after)
             if attempt.retry_after >= self._left:
                 break
-            await self._wait(self.retries.sleep(min(pause, max(0.0, self._left))), None)
+            pause = min(pause, max(0.0, self._left))
+            await wait_within(self.retries.sleep(pause), None, self.closed)
         if self.last is not None:
             self.breaker.failed(admitted)
         raise self._too_late() from self._last_error
@@ -226,9 +200,9 @@ class _Operation:
 
         :raises RequestFailed: the request would fail again.
         """
-        if self.aborted.done():
+        if self.closed.done():
             self.maybe_done = self.maybe_done or attempt.may_be_sent
-            raise _Aborted from failure.error
+            raise Closed from failure.error
         if not failure.is_known:
             raise failure.error
         if attempt.was_resent or (failure.may_be_done and attempt.may_be_sent):
@@ -240,29 +214,6 @@ class _Operation:
         is_cut_off = isinstance(failure.error, asyncio.TimeoutError) and self._left <= 0
         if self.last is None or not is_cut_off:  # the failures before a cut say more
             self.last = failure
-
-    async def _wait(self, awaitable: Awaitable[T], seconds: float | None) -> T:
-        """Await for so many seconds, or until the storage is closed.
-
-        Before Python 3.12 ``asyncio.wait_for`` loses a cancellation that comes just when what it
-        waits for has ended.
-
-        :raises asyncio.TimeoutError: it took longer; it was cancelled, and has ended.
-        """
-        task = asyncio.ensure_future(awaitable)
-        try:
-            await asyncio.wait(
-                (task, self.aborted), timeout=seconds, return_when=asyncio.FIRST_COMPLETED
-            )
-        finally:
-            if not task.done():
-                task.cancel()
-                await asyncio.wait((task,))
-            if not task.cancelled():
-                task.exception()  # so that it counts as retrieved, if this call is cancelled
-        if not task.cancelled():
-            return task.result()
-        raise _Aborted if self.aborted.done() else asyncio.TimeoutError
 
     @property
     def _left(self) -> float:
@@ -337,11 +288,3 @@ class _Attempt:
         answer = response.http_response
         headers = {name.lower(): value for name, value in answer.headers.items()}
         self.answer = Answer(answer.status_code, headers)
-
-
-async def _done_within(awaitable: Awaitable[object], seconds: float) -> None:
-    task = asyncio.ensure_future(awaitable)
-    try:
-        await asyncio.wait((task,), timeout=seconds)
-    finally:
-        task.cancel()
