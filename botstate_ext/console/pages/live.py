@@ -69,16 +69,19 @@ class LiveReaders:
     async def _send(self, response: web.StreamResponse, after: int | None) -> None:
         console = self._console
         with suppress(ConnectionError), console.recorder.subscribed(after) as queue:
-            while True:  # until the browser has gone, or `close` cancels it
-                await response.write(await _next(console, queue))
-
-
-async def _next(console: Console, queue: asyncio.Queue[Save]) -> bytes:
-    """Return the next save as an event, or after a while a sign that the stream is alive."""
-    try:
-        return _event(console, await asyncio.wait_for(queue.get(), _BEAT))
-    except asyncio.TimeoutError:
-        return b": beat\n\n"
+            coming = asyncio.ensure_future(queue.get())
+            try:
+                while True:  # until the browser has gone, or `close` cancels this
+                    # Not wait_for: before Python 3.12 it can swallow the cancellation.
+                    await asyncio.wait({coming}, timeout=_BEAT)
+                    if not coming.done():
+                        await response.write(b": beat\n\n")
+                        continue
+                    save = coming.result()
+                    coming = asyncio.ensure_future(queue.get())
+                    await response.write(_event(console, save))
+            finally:
+                coming.cancel()
 
 
 def _event(console: Console, save: Save) -> bytes:
