@@ -4,6 +4,7 @@ PORT ?= 3978
 WHO ?= user
 AZURITE_VERSION := 3.37.0
 COSMOS_VERSION := 1.0.1
+AXE_VERSION := 4.14.1
 SUITE_VERSION := 2.0.2
 
 VENV := .venv
@@ -13,6 +14,7 @@ SUCCESSOR := .venv-successor
 DOCS := .venv-docs
 AZURITE_DIR := .azurite
 COSMOS_DIR := .cosmos
+AXE_DIR := .axe
 SUITE_DIR := .jsonpath-suite
 SAMPLE := samples/state_management_bot
 PIZZA := samples/pizza_orders
@@ -52,7 +54,7 @@ help:
 $(VENV)/.sample: pyproject.toml
 	@echo "Installing the sample and what it needs into $(VENV), about a minute. Only this once."
 	@$(PYTHON) -m venv $(VENV)
-	@$(VENV)/bin/pip install -q -e '.[sample,azure,postgres,redis]'
+	@$(VENV)/bin/pip install -q -e '.[sample,azure,console,postgres,redis]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml
@@ -103,6 +105,11 @@ $(COSMOS_DIR)/$(COSMOS_VERSION):
 	mkdir -p $(COSMOS_DIR) && cd $(COSMOS_DIR) && npm install --no-save --no-audit --no-fund --loglevel=error @vercel/cosmosdb-server@$(COSMOS_VERSION)
 	@touch $@
 
+# Finds what people with disabilities could not use, in the console's pages.
+$(AXE_DIR)/$(AXE_VERSION):
+	mkdir -p $(AXE_DIR) && cd $(AXE_DIR) && npm install --no-save --no-audit --no-fund --loglevel=error axe-core@$(AXE_VERSION)
+	@touch $@
+
 # The JSONPath compliance suite is in the source archive of the parser's 2.x, which needs a newer
 # Python to be installed, but none to be unpacked.
 $(SUITE_DIR)/$(SUITE_VERSION): | $(VENV)/.dev
@@ -131,7 +138,7 @@ azurite: $(AZURITE_DIR)/$(AZURITE_VERSION)
 # tests, also if these are killed. Without node some are missing: their tests are skipped.
 
 NODE := $(shell command -v npm)
-EMULATORS := $(if $(NODE),$(AZURITE_DIR)/$(AZURITE_VERSION) $(COSMOS_DIR)/$(COSMOS_VERSION))
+EMULATORS := $(if $(NODE),$(AZURITE_DIR)/$(AZURITE_VERSION) $(COSMOS_DIR)/$(COSMOS_VERSION) $(AXE_DIR)/$(AXE_VERSION))
 
 test: environments lint types unit agents-if-installed blob-latest
 
@@ -199,4 +206,4 @@ docs: $(DOCS)/.installed
 	@echo "build/docs/index.html is the first page."
 
 clean:
-	rm -rf $(VENV) $(DOCS) $(LATEST) $(CORE) $(SUCCESSOR) $(AZURITE_DIR) $(COSMOS_DIR) $(SUITE_DIR) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(DOCS) $(LATEST) $(CORE) $(SUCCESSOR) $(AZURITE_DIR) $(COSMOS_DIR) $(AXE_DIR) $(SUITE_DIR) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

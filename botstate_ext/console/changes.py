@@ -38,7 +38,12 @@ class Change:
 
 def changes(name: str, before: Any, after: Any) -> Iterator[Change]:
     """Yield the differences in a property of this name. ``ABSENT``: it was not there, or is not."""
-    yield from _between(member_path(name), before, after, 0)
+    yield from _between(property_path(name), before, after, 0)
+
+
+def property_path(name: str) -> str:
+    """Return the path of a property, without the ``$`` and its dot."""
+    return member_path(name).removeprefix(".")
 
 
 def _between(path: str, before: Any, after: Any, depth: int) -> Iterator[Change]:

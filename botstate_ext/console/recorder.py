@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..clock import Clock
 from ..unit_of_work.save_events import SavedState
-from .changes import ABSENT, MAX_CHANGES, Change, changes
+from .changes import ABSENT, MAX_CHANGES, Change, changes, property_path
 from .masking import HIDDEN, Mask
-from .tree import member_path
 
 if TYPE_CHECKING:
     from ..states.turn_report import TurnReport
@@ -34,6 +33,7 @@ class Save:
     """One save, without the values that are hidden.
 
     - ``number``: counts the saves of this process.
+    - ``activity_id``: of the activity whose turn wrote it; None outside a turn.
     - ``changes``: what it changed; None if it is too large to be compared. ``omitted``: how many
       changes more there are.
     """
@@ -45,6 +45,7 @@ class Save:
     properties: tuple[str, ...]
     is_removed: bool
     etag: str | None
+    activity_id: str | None
     changes: tuple[Change, ...] | None = None
     omitted: int = 0
 
@@ -69,12 +70,13 @@ class Recorder:
         found, omitted = self._changes(saved)
         save = Save(
             self.totals["saves"],
-            self._clock(),
+            saved.time,
             saved.scope,
             saved.key,
             saved.properties,
             saved.is_removed,
             saved.etag,
+            saved.activity_id,
             found,
             omitted,
         )
@@ -117,14 +119,14 @@ class Recorder:
 
     def _changes(self, saved: SavedState) -> tuple[tuple[Change, ...] | None, int]:
         """Return what a save changed, and how many changes more there are."""
-        after, before = saved.values or {}, getattr(saved, "before", None) or {}
+        after, before = saved.values or {}, saved.before or {}
         if not _is_light([after, before]):
             return None, 0
         found: list[Change] = []
         for name in saved.properties:
             old, new = before.get(name, ABSENT), after.get(name, ABSENT)
             if self._mask.hides(name):
-                found.append(Change(member_path(name), _hidden(old), _hidden(new)))
+                found.append(Change(property_path(name), _hidden(old), _hidden(new)))
             else:
                 found += changes(name, self._mask.applied(old), self._mask.applied(new))
         return tuple(found[:MAX_CHANGES]), max(0, len(found) - MAX_CHANGES)

@@ -139,8 +139,8 @@ def _property(console: Console, document: Document, name: str) -> ShownProperty:
 
 def _type_name(document: Document, name: str, text: bytes) -> str | None:
     policy = document.policies.of(name)
-    if policy.declared_type:
-        type_ = getattr(policy.codec, "type", None)
+    type_ = getattr(policy.codec, "type", None)
+    if policy.declared_type and type_ is not None:
         return getattr(type_, "__name__", None) or repr(type_).replace("typing.", "")
     if len(text) > MAX_BYTES or not jsonpickle.has_tags(text):
         return None

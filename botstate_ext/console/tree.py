@@ -20,6 +20,7 @@ _PREVIEW: Final = 60
 _OPEN_BELOW: Final = 8
 
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
+_PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ESCAPED: Final = re.compile(r"['\\\x00-\x1f]")
 
 
@@ -91,7 +92,9 @@ class TreeBuilder:
 
 
 def member_path(name: str) -> str:
-    """Return the segment of a JSONPath for a member: ``['name']``."""
+    """Return the segment of a JSONPath for a member: ``.name``, or ``['a name']``."""
+    if _PLAIN.fullmatch(name):
+        return f".{name}"
     return f"['{_ESCAPED.sub(_as_escape, name)}']"
 
 

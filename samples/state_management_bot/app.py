@@ -15,7 +15,7 @@ from botbuilder.integration.aiohttp import CloudAdapter, ConfigurationBotFramewo
 from botbuilder.schema import Activity, ActivityTypes
 
 from bots import StateManagementBot
-from botstate_ext import StateError, StateMiddleware, StateScopes, storage
+from botstate_ext import StateError, StateMiddleware, StateScopes, console, storage
 from botstate_ext.aiohttp import setup
 from botstate_ext.storage import BlobStorage, SQLiteStorage
 from config import DefaultConfig
@@ -89,6 +89,11 @@ async def messages(request: web.Request) -> web.Response:
 APP = web.Application(middlewares=[aiohttp_error_middleware])
 APP.router.add_post("/api/messages", messages)
 setup(APP, STATES)
+try:
+    console.setup(APP, STATES)
+    CONSOLE = f"http://localhost:{CONFIG.PORT}/state/"
+except ImportError:
+    CONSOLE = 'pip install "botstate-ext[console]"'  # for pages that show the state
 
 
 def loopback_addresses() -> list[str]:
@@ -110,6 +115,7 @@ def greeting(config: DefaultConfig) -> str:
     place = config.STATE_FILE if config.STATE_STORAGE == "sqlite" else config.STATE_STORAGE
     return (
         f"The bot listens on {endpoint} and keeps its state in {place}.\n"
+        f"Its console, in a browser on this machine:  {CONSOLE}\n"
         f"Talk to it from another terminal:  {chat}\n"
         "or in a browser:  "
         f"npx @microsoft/m365agentsplayground start -e {endpoint} -c emulator\n"

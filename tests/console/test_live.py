@@ -110,6 +110,7 @@ def saved(number: int, **values: Any) -> SavedState:
         etag_before=None,
         etag=str(number),
         is_removed=False,
+        time=NOON,
         values=values,
     )
 

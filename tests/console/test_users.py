@@ -84,7 +84,7 @@ async def test_only_in_some_conversations() -> None:
         await filled(site)
         form = {**ANN, "conversations": "monday\r\ntuesday"}
         looked = await site.visitor.post("/users", action="look", **form)
-        assert "1 documents of ann" in looked.seen
+        assert "1 document of ann" in looked.seen
 
 
 async def test_an_id_that_no_user_has_is_refused() -> None:
