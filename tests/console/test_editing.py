@@ -126,7 +126,7 @@ async def test_what_cannot_be_stored_is_refused_and_shown_again(value: str, says
 async def test_a_document_of_each_scope_can_be_edited(scope: str) -> None:
     states = new_states()
     async with running(states, read_only=False) as site:
-        ids = {"channel_id": "c", "user_id": "u/1", "conversation_id": "d", "bot_id": "b"}
+        ids: Any = {"channel_id": "c", "user_id": "u/1", "conversation_id": "d", "bot_id": "b"}
         async with states.unit_of_work(**ids, workflow_id="w") as work:
             chosen: Any = getattr(states, scope)
             if scope == "shared":

@@ -20,7 +20,9 @@ async def filled(site: Site) -> None:
 
 
 def signature_in(text: str) -> str:
-    return re.findall(r'name="signature" value="([0-9a-f]+)"', text)[0]
+    found = re.search(r'name="signature" value="([0-9a-f]+)"', text)
+    assert found is not None
+    return found[1]
 
 
 async def keys(states: StateScopes) -> list[str]:
