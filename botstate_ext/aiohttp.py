@@ -58,7 +58,7 @@ def setup(
 
 
 def _has_expiry_handlers(states: StateScopes) -> bool:
-    policies = [scope.policies for scope in states]
+    policies = [scope._policies for scope in states]
     return any(each.handlers or each.handlers_of_all for each in policies)
 
 

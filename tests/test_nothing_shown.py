@@ -197,7 +197,7 @@ async def test_whole_turns_with_all_that_can_go_wrong(secret: str) -> None:
         view = states.view(turn_context)
         record = await states.user.get_state(turn_context, "name")
         seen.show(view, record, states.user.get_cached_state(turn_context), turn_context)
-        seen.show(states, states.user, name, storage, states.user.work_of(turn_context))
+        seen.show(states, states.user, name, storage, states.user._work_of(turn_context))
         await seen.attempt(states.render(turn_context, "{@user.nested.missing}", strict=True))
         await seen.attempt(states.user.query(turn_context, "$.nested[?search(@, '(a|aa)+b')]"))
         held.append(turn_context)

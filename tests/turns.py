@@ -62,4 +62,4 @@ async def load_all(states: StateScopes, turn: Any) -> None:
 
 async def save_all(states: StateScopes, turn: Any) -> None:
     """Save what changed in all scopes, where no middleware does."""
-    await states.user.work_of(turn).save_at_end()
+    await states.user._work_of(turn).save_at_end()

@@ -35,7 +35,7 @@ class AgentProperty(StateProperty[T]):
         :raises StateDecodeError: the stored value does not fit the class.
         """
         if target_cls is not None:
-            document = await self._scope.document(turn_context)
+            document = await self._scope._document(turn_context)
             document.get(self._name, _hint(self._scope, self._name, target_cls))
         return await super().get(turn_context, default_value_or_factory)
 
@@ -83,7 +83,7 @@ class ScopeOfTurn:
         value = document.get(property_name, hint)
         if value is not ABSENT:
             return value
-        default = self._scope.policies.of(property_name).default
+        default = self._scope._policies.of(property_name).default
         factory = default_value_factory or default
         if factory is None:
             return None
@@ -138,7 +138,7 @@ class ScopeOfTurn:
         return self._scope.get_storage_key(self._context)
 
     def _document(self) -> Document:
-        document = self._scope.unloaded_document(self._context)
+        document = self._scope._unloaded_document(self._context)
         if not document.is_loaded:
             raise StateKeyError(
                 f"The {self._scope.scope_name} scope is not loaded in this turn: await "
@@ -249,9 +249,9 @@ KINDS: Final[dict[str, type[Any]]] = {
 def _hint(scope: StateScope, name: str, cls: type[Any]) -> PropertyPolicy | None:
     """Return the policy to read and write a property as this class; None where it has a declared
     type, or where the class needs none."""
-    policy = scope.policies.of(name)
+    policy = scope._policies.of(name)
     if policy.declared_type or type_from_default(cls) is None:
         return None
     # Without tags, unless they are asked for: this SDK does not know them.
-    codec = scope.default_codec(cls, tagged=policy.write_type_tags is True)
+    codec = scope._default_codec(cls, tagged=policy.write_type_tags is True)
     return None if codec is None else replace(policy, codec=codec, hinted_type=cls)

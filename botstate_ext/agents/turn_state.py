@@ -104,8 +104,8 @@ class TurnState(sdk.TurnState):
             if scope.scope_name in _IN_EVERY_TURN:
                 scope._is_used = True
             with suppress(StateKeyError):  # raised again when the agent uses that scope
-                documents.append(scope.unloaded_document(context))
-        await states.user.work_of(context).load(documents)
+                documents.append(scope._unloaded_document(context))
+        await states.user._work_of(context).load(documents)
         for added in self._scopes.values():
             await added.load(context)
 
@@ -121,7 +121,7 @@ class TurnState(sdk.TurnState):
         if turn is not None:
             turn.is_saved = True
         if turn is None or force or not turn.is_ending:
-            await states.user.work_of(turn_context).save(force=force)
+            await states.user._work_of(turn_context).save(force=force)
 
     def _of_turn(self, name: str) -> ScopeOfTurn:
         if self._context is None:

@@ -39,7 +39,7 @@ def place_of(
                 conversation_id=record.conversation_id,
                 bot_id=record.id if scope is states.bot else None,
             )
-        return (chosen, turn) if chosen.key_in(turn) == record.key else None
+        return (chosen, turn) if chosen._key_in(turn) == record.key else None
     except StateKeyError:
         return None
 

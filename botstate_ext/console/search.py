@@ -151,7 +151,7 @@ class Search:
             result.rows += [(record, None) for record in matches]
             return None
         breath = self._timer() + _BREATH
-        found = with_data(self._storage, self._clock, matches, scope.policies)
+        found = with_data(self._storage, self._clock, matches, scope._policies)
         async for record in found:
             result.looked_at += 1
             try:

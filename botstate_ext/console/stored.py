@@ -82,7 +82,7 @@ async def read_stored(console: Console, key: str) -> StoredDocument | None:
     name = attribution.scope or ""
     scope = console.scope(name)
     undeclared = console.states._workspace.undeclared_policy()
-    document = Document(key, name, Policies(undeclared) if scope is None else scope.policies)
+    document = Document(key, name, Policies(undeclared) if scope is None else scope._policies)
     document.fill(item.data, item.etag, console.clock())
     record = record_of(info, attribution, name)
     try:

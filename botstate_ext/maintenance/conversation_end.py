@@ -43,10 +43,10 @@ class ConversationEnd:
         self._only_user = only_user
         self._documents: list[Document] = []
         if not only_user:
-            self._documents.append(conversation.unloaded_document(turn))
+            self._documents.append(conversation._unloaded_document(turn))
             self._prefixes = private_prefixes(turn.activity)
         try:
-            self._documents.append(private.unloaded_document(turn))
+            self._documents.append(private._unloaded_document(turn))
         except StateKeyError:
             if only_user:
                 raise  # otherwise the end of the conversation came from nobody in particular
@@ -65,7 +65,7 @@ class ConversationEnd:
         if not self._only_user:
             known = {document.key for document in documents}
             documents += [
-                Document(key, "private", self._private.policies)
+                Document(key, "private", self._private._policies)
                 async for key in self._private_keys()
                 if key not in known
             ]

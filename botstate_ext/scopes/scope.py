@@ -100,7 +100,7 @@ class StateScope(BotState):
             expires_after=positive(expires_after, "expires_after"),
             write_type_tags=workspace.write_type_tags,
         )
-        self.policies = Policies(undeclared, workspace.limits)
+        self._policies = Policies(undeclared, workspace.limits)
 
     # Properties
 
@@ -226,7 +226,7 @@ class StateScope(BotState):
             write_type_tags=write_type_tags,
             default=default,
             expires_after=positive(expires_after, "expires_after")
-            or self.policies.undeclared.expires_after,
+            or self._policies.undeclared.expires_after,
             sliding=sliding,
             keep_reference=keep_reference,
             merge=merge,
@@ -235,9 +235,9 @@ class StateScope(BotState):
             versions=versions_of(version, migrations),
             on_undecodable=on_undecodable,
         )
-        if policy != self.policies.undeclared:
+        if policy != self._policies.undeclared:
             self._workspace.allow(type)
-            self.policies.declare(name, policy)
+            self._policies.declare(name, policy)
         self._is_used = True
         return self._property_kind(self, name)
 
@@ -261,7 +261,7 @@ class StateScope(BotState):
     def on_expired(self, handler: H) -> H:
         """Call ``handler`` with an `ExpiredState` for every property of this scope that expires, as
         `StateProperty.on_expired` does for one."""
-        self.policies.handlers_of_all.append(handler)
+        self._policies.handlers_of_all.append(handler)
         return handler
 
     async def query(self, turn: Any, query: Query) -> Any:
@@ -275,7 +275,7 @@ class StateScope(BotState):
 
         :raises StateQueryError: the path is not valid, or over a limit.
         """
-        return query_document(as_query(query), await self.document(turn))
+        return query_document(as_query(query), await self._document(turn))
 
     # The key
 
@@ -284,12 +284,12 @@ class StateScope(BotState):
 
         :raises StateKeyError: the turn names no document of this scope.
         """
-        key = self.key_in(turn_context)
+        key = self._key_in(turn_context)
         if key is None:
             raise self._no_id()
         return key
 
-    def key_in(self, turn: Any) -> str | None:
+    def _key_in(self, turn: Any) -> str | None:
         """Return the key of this turn's document; None if the turn has no id for it.
 
         :raises StateKeyError: the activity does not name all that the key is made of.
@@ -316,7 +316,7 @@ class StateScope(BotState):
     def get_cached_state(self, turn_context: Any) -> CachedState | None:
         """Return the loaded state of this turn; None before it was loaded."""
         try:
-            document = self.unloaded_document(turn_context)
+            document = self._unloaded_document(turn_context)
         except StateKeyError:
             return None  # as upstream: dialogs ask every scope, also in a turn without a user
         return CachedState(document) if document.is_loaded else None
@@ -333,11 +333,11 @@ class StateScope(BotState):
         :raises StateStorageError: the storage failed.
         """
         self._is_used = True
-        document = self.unloaded_document(turn_context)
+        document = self._unloaded_document(turn_context)
         if force:
-            await self.work_of(turn_context).load([document], force=True)
+            await self._work_of(turn_context).load([document], force=True)
         else:
-            await self.work_of(turn_context).load_together(document)
+            await self._work_of(turn_context).load_together(document)
 
     async def save_changes(self, turn_context: Any, force: bool = False) -> None:
         """Write the changes of this scope. ``force``: write the document even if it did not change.
@@ -346,11 +346,11 @@ class StateScope(BotState):
         """
         if force:
             await self.load(turn_context)
-        await self.work_of(turn_context).save(self._documents(turn_context), force=force)
+        await self._work_of(turn_context).save(self._documents(turn_context), force=force)
 
     async def clear_state(self, turn_context: Any) -> None:
         """Remove every property when the turn's state is saved. The document stays, empty."""
-        (await self.document(turn_context)).clear()
+        (await self._document(turn_context)).clear()
 
     async def delete(self, turn_context: Any) -> None:
         """Remove the document from storage at once. No error if there is none.
@@ -361,14 +361,14 @@ class StateScope(BotState):
 
         :raises StateDecodeError: this turn found that the stored text is not a document: it stays.
         """
-        await self.work_of(turn_context).delete(self.unloaded_document(turn_context))
+        await self._work_of(turn_context).delete(self._unloaded_document(turn_context))
 
     async def get_property_value(self, turn_context: Any, property_name: str) -> Any:
         """Return the value of a property.
 
         :raises KeyError: it is absent.
         """
-        value = (await self.document(turn_context)).get(_named(property_name))
+        value = (await self._document(turn_context)).get(_named(property_name))
         if value is ABSENT:
             raise KeyError(property_name)
         return value
@@ -377,11 +377,11 @@ class StateScope(BotState):
         self, turn_context: Any, property_name: str, value: object
     ) -> None:
         """Give a property a value, stored when the turn's state is saved."""
-        (await self.document(turn_context)).set(_named(property_name), value)
+        (await self._document(turn_context)).set(_named(property_name), value)
 
     async def delete_property_value(self, turn_context: Any, property_name: str) -> None:
         """Remove a property when the turn's state is saved. No error if it is absent."""
-        (await self.document(turn_context)).delete(_named(property_name))
+        (await self._document(turn_context)).delete(_named(property_name))
 
     # Named states: the scope's properties by name alone
 
@@ -390,7 +390,7 @@ class StateScope(BotState):
 
         :raises StateNotFoundError: there is none, or it has expired.
         """
-        document = await self.document(turn)
+        document = await self._document(turn)
         value = document.get(name)
         if value is ABSENT:
             raise StateNotFoundError(scope=self.scope_name, key=document.key, name=name)
@@ -401,7 +401,7 @@ class StateScope(BotState):
 
         :raises StateEncodeError: the payload is nested too deeply to be copied.
         """
-        document = await self.document(turn)
+        document = await self._document(turn)
         value = document.get(name)
         if value is ABSENT:
             value = _not_too_deep(document, name, copy.deepcopy, payload)
@@ -416,7 +416,7 @@ class StateScope(BotState):
         :raises ValueError: ``expires_after`` is zero or negative.
         """
         lifetime = positive(expires_after, "expires_after")
-        document = await self.document(turn)
+        document = await self._document(turn)
         document.set(name, payload, lifetime=lifetime)
         return self._record(turn, document, name, payload)
 
@@ -430,7 +430,7 @@ class StateScope(BotState):
         :raises StateDecodeError: the stored value, or the result, does not fit the property's type.
         :raises StateEncodeError: the patch is nested too deeply.
         """
-        document = await self.document(turn)
+        document = await self._document(turn)
         document.get(name)  # what cannot be read is moved aside, or raises, as everywhere
         value = document.patched(name, patch, merge_patch)
         document.replace(name, value)
@@ -438,11 +438,11 @@ class StateScope(BotState):
 
     async def delete_state(self, turn: Any, name: str) -> None:
         """Remove the state of this name. No error if there is none."""
-        (await self.document(turn)).delete(name)
+        (await self._document(turn)).delete(name)
 
     async def list_states(self, turn: Any) -> list[StateRecord]:
         """Return all states of the scope's document, in no particular order."""
-        document = await self.document(turn)
+        document = await self._document(turn)
         values = ((name, document.get(name)) for name in document.names())
         return [
             self._record(turn, document, name, value)
@@ -457,7 +457,7 @@ class StateScope(BotState):
 
         :raises StateDecodeError: it is not a document.
         """
-        work = self.work_of(turn)
+        work = self._work_of(turn)
         return StateData._of(await self._fresh(work, turn), self._workspace.codec)
 
     async def write_data(self, turn: Any, data: StateData) -> StateData:
@@ -471,7 +471,7 @@ class StateScope(BotState):
         :raises StateEncodeError, StateTooLargeError: a value cannot be stored, or does not fit the
             declared type of its property; nothing was written.
         """
-        work, known = self.work_of(turn), self.unloaded_document(turn)
+        work, known = self._work_of(turn), self._unloaded_document(turn)
         known.was_read = True  # the turn depends on it, as if it had read its properties
         document = known.unloaded_copy()
 
@@ -556,13 +556,13 @@ class StateScope(BotState):
                 continue
             for start in range(0, len(page.items), PAGE):
                 batch = page.items[start : start + PAGE]
-                found = with_data(workspace.storage, workspace.clock, batch, self.policies, path)
+                found = with_data(workspace.storage, workspace.clock, batch, self._policies, path)
                 async for record in found:
                     yield record
 
     async def tags(self, turn: Any) -> dict[str, str]:
         """Return a copy of the tags of this turn's document, as the turn sees them."""
-        return (await self.document(turn)).tags
+        return (await self._document(turn)).tags
 
     async def set_tags(self, turn: Any, tags: Mapping[str, str]) -> None:
         """Replace all tags of this turn's document, when the turn's state is saved.
@@ -575,15 +575,15 @@ class StateScope(BotState):
             too, if another turn added other tags meanwhile.
         """
         wanted = document_tags.checked(tags)
-        (await self.document(turn)).tags = wanted
+        (await self._document(turn)).tags = wanted
 
     # What properties and the middleware ask of a scope
 
-    def work_of(self, turn: Any) -> UnitOfWork:
+    def _work_of(self, turn: Any) -> UnitOfWork:
         """Return the unit of work of this turn."""
         return self._workspace.work_of(turn)
 
-    def unloaded_document(self, turn: Any) -> Document:
+    def _unloaded_document(self, turn: Any) -> Document:
         """Return this turn's document of this scope, which may not be loaded yet.
 
         :raises StateKeyError: the scope has no key in this turn.
@@ -618,7 +618,7 @@ class StateScope(BotState):
     def _made_document(self, turn: Any, work: UnitOfWork, key: str | None = None) -> Document:
         if key is None:
             key = self.get_storage_key(turn)
-        document = work.document(key, self.scope_name, self.policies)
+        document = work.document(key, self.scope_name, self._policies)
         # Where a key of our own holds an id, there is nothing that it leaves open.
         if document.owner is nobody and not is_own_key(key):
             activity = self._workspace.host.key_activity(turn.activity)
@@ -627,10 +627,10 @@ class StateScope(BotState):
             document.id = self._document_id
         return document
 
-    async def document(self, turn: Any) -> Document:
+    async def _document(self, turn: Any) -> Document:
         """Return this turn's document of this scope, loaded."""
         self._is_used = True
-        document = self.unloaded_document(turn)
+        document = self._unloaded_document(turn)
         if not document.is_loaded:
             await self._workspace.work_of(turn).load_together(document)
         return document
@@ -638,15 +638,15 @@ class StateScope(BotState):
     def _documents(self, turn: Any) -> list[Document]:
         """Return the documents of this scope for an explicit save."""
         if self._document_id is not None:
-            return [self.unloaded_document(turn)]
-        return self.work_of(turn).documents(self.scope_name)
+            return [self._unloaded_document(turn)]
+        return self._work_of(turn).documents(self.scope_name)
 
-    def default_codec(self, cls: type, *, tagged: bool = False) -> Codec | None:
+    def _default_codec(self, cls: type, *, tagged: bool = False) -> Codec | None:
         """Return the codec of a class that was given as a default; None if it needs none."""
         return self._workspace.default_codec(cls, tagged=tagged)
 
     async def _fresh(self, work: UnitOfWork, turn: Any) -> Document:
-        known = self.unloaded_document(turn)
+        known = self._unloaded_document(turn)
         known.was_read = True  # the turn depends on it, as if it had read its properties
         document = known.unloaded_copy()
         await refresh(work, document)

@@ -35,7 +35,7 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
 
     def __init__(self, scope: StateScope, name: str) -> None:
         self._scope = scope
-        self._policies = scope.policies
+        self._policies = scope._policies
         self._name = name
 
     @property
@@ -68,7 +68,7 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
         :raises StateKeyError: the scope has no key in this turn.
         :raises StateStorageError: the storage failed.
         """
-        document = await self._scope.document(turn_context)
+        document = await self._scope._document(turn_context)
         policy, default = self._policies.of(self._name), default_value_or_factory
         if default is None:
             default = policy.default
@@ -97,12 +97,12 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
         :raises ValueError: ``expires_after`` is zero or negative.
         """
         lifetime = None if expires_after is None else positive(expires_after, "expires_after")
-        document = await self._scope.document(turn_context)
+        document = await self._scope._document(turn_context)
         document.set(self._name, value, lifetime=lifetime)
 
     async def delete(self, turn_context: Any) -> None:
         """Remove the property when the turn's state is saved. No error if it is absent."""
-        (await self._scope.document(turn_context)).delete(self._name)
+        (await self._scope._document(turn_context)).delete(self._name)
 
     async def update(
         self,
@@ -125,8 +125,8 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
             were faster each time (``attempts`` is their number).
         :raises TypeError: ``fn`` returned None for a value that cannot be changed in place.
         """
-        work = self._scope.work_of(turn_context)
-        document = self._scope.unloaded_document(turn_context)
+        work = self._scope._work_of(turn_context)
+        document = self._scope._unloaded_document(turn_context)
         policy = self._policy
         default = policy.default if default is None else default
         policy = self._hint(policy, default) or document.policy(self._name)
@@ -141,7 +141,7 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
         its process died. A value that was set since then, or that the handler sets, expires for
         itself. Deleting a property or a document calls no handler.
         """
-        self._scope.policies.handlers.setdefault(self._name, []).append(handler)
+        self._scope._policies.handlers.setdefault(self._name, []).append(handler)
         return handler
 
     def on_erase(self, handler: U) -> U:
@@ -153,7 +153,7 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
         saved when the handler ends. If it raises, none of its changes is saved, no document is
         deleted, and the report names the failure: run the erasure again.
         """
-        self._scope.policies.erasers.append((self._name, handler))
+        self._scope._policies.erasers.append((self._name, handler))
         return handler
 
     def on_export(self, handler: U) -> U:
@@ -163,7 +163,7 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
         It gets a unit of work and a `StateUser`, once in each export. Its result, as JSON, becomes
         a part of the export. If it raises, the export says so.
         """
-        self._scope.policies.exporters.append((self._name, handler))
+        self._scope._policies.exporters.append((self._name, handler))
         return handler
 
     async def query(self, turn_context: Any, query: Query) -> Any:
@@ -176,7 +176,7 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
         :raises StateQueryError: the path is not valid, or over a limit.
         """
         asked = as_query(query)
-        return query_property(asked, await self._scope.document(turn_context), self._name)
+        return query_property(asked, await self._scope._document(turn_context), self._name)
 
     def at(self, document_id: str) -> StateProperty[T]:
         """Return the same property in the document with this id (shared, workflow, and the app's
@@ -198,7 +198,7 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
         cls = None if policy.declared_type else type_from_default(default)
         if cls is None:
             return None
-        codec = self._scope.default_codec(cls, tagged=policy.write_type_tags is not False)
+        codec = self._scope._default_codec(cls, tagged=policy.write_type_tags is not False)
         return None if codec is None else replace(policy, codec=codec, hinted_type=cls)
 
 

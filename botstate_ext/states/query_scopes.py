@@ -29,7 +29,7 @@ async def read_tree(query: JsonPath | StateQuery, states: StateScopes, turn: Any
     """Return the tree of all scopes, as far as a query can reach."""
     reach = _Reach(query.reach(_DEPTH))
     reached = list(_reached(reach, states, turn))
-    await states.user.work_of(turn).load([one.document for one in reached])
+    await states.user._work_of(turn).load([one.document for one in reached])
     tree: dict[str, Any] = {scope.scope_name: {} for scope in states}
     tree["turn"] = _activity(states, turn) if reach.includes("turn") else {}
     for scope, document_id, document, names in reached:
@@ -58,7 +58,7 @@ class TurnDocuments:
             if name[0] != "turn"
         }
         present = {name: document for name, document in found.items() if document is not None}
-        await self._states.user.work_of(self._turn).load(present.values())
+        await self._states.user._work_of(self._turn).load(present.values())
         texts = {
             name: visible_properties(document, wanted[name]) for name, document in present.items()
         }
@@ -72,7 +72,7 @@ def document_of(scope: StateScope, turn: Any, document_id: str | None = None) ->
     try:
         chosen = scope if document_id is None else scope.at(document_id)
         chosen._is_used = True
-        return chosen.unloaded_document(turn)
+        return chosen._unloaded_document(turn)
     except StateKeyError:
         return None
 
@@ -131,7 +131,7 @@ def _reached_by_id(reach: _Reach, scope: StateScope, turn: Any) -> Iterable[_Rea
     name = scope.scope_name
     wanted = {d: document_of(scope, turn, d) for d in reach.written(name)}
     if reach.names(name) is None:
-        used = scope.work_of(turn).documents(name)
+        used = scope._work_of(turn).documents(name)
         wanted.update((document.id, document) for document in used if document.id is not None)
     for document_id, document in wanted.items():
         if document is not None:

@@ -423,7 +423,7 @@ class StateScopes:
             documents,
             UserHandlers(self, user, erase=False),
             policies={
-                scope.scope_name: scope.policies for scope in self if "user" in scope.row.owner
+                scope.scope_name: scope._policies for scope in self if "user" in scope.row.owner
             },
             dry_run=dry_run,
         )
@@ -456,7 +456,7 @@ class StateScopes:
 
         sweep = Sweep(
             self._workspace,
-            {scope.scope_name: scope.policies for scope in self},
+            {scope.scope_name: scope._policies for scope in self},
             dry_run=dry_run,
             unmarked=self._unmarked,
             parallel=parallel,
@@ -496,7 +496,7 @@ class StateScopes:
         from ..maintenance.migration import Migration, Options
 
         options = Options(dry_run, parallel, resume, jsonpickle_1_before, on_progress)
-        scopes = {scope.scope_name: scope.policies for scope in self}
+        scopes = {scope.scope_name: scope._policies for scope in self}
         migration = Migration(self._workspace, scopes, options)
         return await self._observers.observed("migration", migration.run(), dry_run=dry_run)
 
@@ -516,7 +516,7 @@ class StateScopes:
 
         checker = StorageChecker(
             self._workspace,
-            {scope.scope_name: scope.policies for scope in self},
+            {scope.scope_name: scope._policies for scope in self},
             namespace=self.private.namespace,
             parallel=parallel,
             on_progress=on_progress,
@@ -541,7 +541,7 @@ class StateScopes:
             return None
         attribution = attribute(page.items[0], self.private.namespace)
         scope = attribution.scope or ""
-        policies = {each.scope_name: each.policies for each in self}
+        policies = {each.scope_name: each._policies for each in self}
         return opened(
             record_of(page.items[0], attribution, scope),
             item,

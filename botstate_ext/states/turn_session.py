@@ -121,18 +121,18 @@ class TurnSession:
 
     def is_handled(self, mark: str) -> bool:
         """Return True if a finished turn left this mark on the conversation."""
-        return self._states.conversation.unloaded_document(self._turn).is_handled(mark)
+        return self._states.conversation._unloaded_document(self._turn).is_handled(mark)
 
     def mark_handled(self, mark: str, keep: timedelta) -> None:
         """Leave this mark on the conversation, when the turn is saved, for so long."""
-        self._states.conversation.unloaded_document(self._turn).marks[mark] = keep
+        self._states.conversation._unloaded_document(self._turn).marks[mark] = keep
 
     def discard_user_changes(self) -> None:
         """Discard this turn's unsaved changes to the documents that `erase_user` will delete."""
         for scope in self._states:
             if "user" in scope.row.owner:
                 with suppress(StateKeyError):  # this turn has no document of it
-                    scope.unloaded_document(self._turn).forget()
+                    scope._unloaded_document(self._turn).forget()
 
     async def erase_user(self) -> None:
         """Erase the user of this turn, as `StateScopes.erase_user`. Logs what could not be removed.

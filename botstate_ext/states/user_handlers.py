@@ -22,7 +22,7 @@ class UserHandlers:
     def named(self) -> Iterator[tuple[str, UserHandler]]:
         """Return each handler with the name of its property: ``"conversation.cart"``."""
         for scope in self._states:
-            policies = scope.policies
+            policies = scope._policies
             for name, handler in policies.erasers if self._erase else policies.exporters:
                 yield f"{scope.scope_name}.{name}", handler
 

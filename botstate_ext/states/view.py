@@ -29,7 +29,7 @@ class StateView:
     def __getitem__(self, scope_name: str) -> dict[str, Any]:
         scope = next((each for each in self._states if each.scope_name == scope_name), None)
         if scope is not None and scope.row.is_by_id:
-            documents = scope.work_of(self._turn).documents(scope_name)
+            documents = scope._work_of(self._turn).documents(scope_name)
             return {
                 document.id: document.expose()
                 for document in documents

@@ -108,7 +108,7 @@ async def test_many_updates_keep_few_values_and_forget_no_change(states: StateSc
     held["post"] = 1
     for number in range(MAX_DETACHED + 2):
         await x.update(turn, partial(numbered, number))
-    document = await states.user.document(turn)
+    document = await states.user._document(turn)
     assert len(document._detached) == MAX_DETACHED
     with pytest.raises(StateEncodeError, match="Get the property again"):
         await states.user.save_changes(turn)

@@ -663,7 +663,7 @@ async def swept(world: World, sleep: Sleep, per_second: float = 1_000_000) -> Sw
     """A sweep whose waits are ours."""
     return await Sweep(
         world.states._workspace,
-        {scope.scope_name: scope.policies for scope in world.states},
+        {scope.scope_name: scope._policies for scope in world.states},
         dry_run=False,
         unmarked={},
         parallel=8,

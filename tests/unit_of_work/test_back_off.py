@@ -27,7 +27,7 @@ class Race:
         self.states = StateScopes(storage)
         self.items = self.states.shared.create_property("items", list, merge="append").at("1")
         self.turn = context()
-        self.states.shared.work_of(self.turn).pause = self.pause
+        self.states.shared._work_of(self.turn).pause = self.pause
         self.pauses: list[int] = []
         self._others = others
 

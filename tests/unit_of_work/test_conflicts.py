@@ -202,7 +202,7 @@ async def test_a_save_that_can_merge_goes_on_for_long_and_then_says_how_often_it
 
     storage = Overtaking()
     states, turn = StateScopes(storage), context()
-    states.user.work_of(turn).pause = no_pause
+    states.user._work_of(turn).pause = no_pause
     log = states.user.create_property("log", list[str], merge="append")
     (await log.get(turn, list)).append("mine")
     storage.races = 1_000_000

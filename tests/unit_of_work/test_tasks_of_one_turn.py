@@ -231,7 +231,7 @@ async def test_a_lifetime_is_of_the_value_it_was_given_with(states: StateScopes)
     await code.set(turn, 1, expires_after=timedelta(minutes=1))
     await code.set(turn, 2)
     await states.user.save_changes(turn)
-    document = states.user.unloaded_document(turn)
+    document = states.user._unloaded_document(turn)
     assert document.metadata.props["code"].expires is None
 
 

@@ -140,7 +140,7 @@ async def test_update_gives_up_after_a_bound_and_says_how_often_it_tried(
     states: StateScopes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     turn, value = context(), states.user.create_property("value", int)
-    states.user.work_of(turn).pause = _no_pause
+    states.user._work_of(turn).pause = _no_pause
     calls: list[int] = []
 
     async def is_always_overtaken(current: int) -> int:
