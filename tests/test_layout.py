@@ -178,6 +178,7 @@ def test_only_the_host_imports_the_sdk() -> None:
         "host.bot_framework.channel",
         "host.bot_framework.host",
         "host.bot_framework.snapshot",
+        "host.bot_framework.stored_classes",
     }
 
 

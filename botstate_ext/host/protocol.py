@@ -63,6 +63,13 @@ class Host(Protocol):
         """Let ``replies`` hold everything that the bot sends on this context, until
         `Channel.release`."""
 
+    def find(self, name: str) -> type | None:
+        """Return this SDK's class for the other SDK's class of this stored name; None if it is no
+        such name, or if the package of the class is not installed."""
+
+    def make(self, cls: Any, args: tuple[Any, ...], members: dict[str, Any]) -> Any:
+        """Return an object of this SDK's class, made of what an object of the other SDK had."""
+
     def response(self, activity_id: str | None) -> ResourceResponse:
         """Return the SDK's answer to a sent activity."""
 

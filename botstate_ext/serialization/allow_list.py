@@ -15,7 +15,9 @@ from importlib import import_module
 from types import GenericAlias, ModuleType
 from typing import Any, Final, TypeAlias
 
+from .agents_sdk_types import AGENTS_SDK_TYPES
 from .sdk_types import SDK_TYPES
+from .translation import Translation
 
 __all__ = ["STANDARD_TYPES", "AllowList", "Types", "allow_list", "name_of"]
 
@@ -46,15 +48,20 @@ class AllowList:
 
     ``types``: the app's classes. Subclasses are not allowed with them. If two have the same name,
     the later one counts. ``aliases``: maps an old stored name to the class of today, for a class
-    that has moved or that ran as ``__main__``.
+    that has moved or that ran as ``__main__``. ``translation``: reads what another SDK stored.
     """
 
     def __init__(
-        self, types: Iterable[type] = (), aliases: Mapping[str, type] | None = None
+        self,
+        types: Iterable[type] = (),
+        aliases: Mapping[str, type] | None = None,
+        translation: Translation | None = None,
     ) -> None:
         self._types = {name_of(cls): cls for cls in _classes(types)}
         self._aliases = dict(zip(aliases or (), _classes((aliases or {}).values()), strict=True))
         self._moved = {name_of(cls): cls for cls in self._aliases.values()}
+        self.translation = translation
+        self._translated: set[str] = set()
         self._found: dict[str, type | None] = {}
         self._allowed: set[type] = set()
 
@@ -73,6 +80,7 @@ class AllowList:
             or name in self._moved
             or name in STANDARD_TYPES
             or cls in SDK_TYPES.get(module, ())
+            or cls in AGENTS_SDK_TYPES.get(module, ())
         )
 
     def find(self, name: str) -> type | None:
@@ -91,7 +99,16 @@ class AllowList:
         for table in (self._types, self._aliases, self._moved, STANDARD_TYPES):
             if name in table:
                 return table[name]
-        return _sdk_class(name)
+        found = None if self.translation is None else self.translation.find(name)
+        if found is None:
+            return _sdk_class(name)
+        self._translated.add(name)
+        return found
+
+    def is_translated(self, name: str) -> bool:
+        """Return True if another SDK's class has this name, and `find` gives a class of the app's
+        SDK for it."""
+        return self.find(name) is not None and _modern(name) in self._translated
 
     def allows(self, cls: type) -> bool:
         """Return True if instances of exactly this class may be stored."""
@@ -108,21 +125,22 @@ class AllowList:
 
     def extended(self, *types: type) -> AllowList:
         """Return a list that also allows these classes. Does not change this one."""
-        return AllowList((*self._types.values(), *types), self._aliases)
+        return AllowList((*self._types.values(), *types), self._aliases, self.translation)
 
 
-def allow_list(types: Types) -> AllowList:
+def allow_list(types: Types, translation: Translation | None = None) -> AllowList:
     """Return the allow-list for the ``types`` of `StateScopes`.
 
     ``types``: classes, and modules for the classes that are defined in them now; or a mapping of
     classes by the names under which they are or were stored.
     """
     if isinstance(types, Mapping):
-        return AllowList(types.values(), types)
+        return AllowList(types.values(), types, translation)
     if isinstance(types, (type, ModuleType)):
         name = types.__name__.rpartition(".")[2]
         raise TypeError(f"types takes several classes or modules: types=[{name}].")
-    return AllowList(cls for each in types for cls in _classes_of(each))
+    classes = (cls for each in types for cls in _classes_of(each))
+    return AllowList(classes, translation=translation)
 
 
 def _classes_of(given: Any) -> Iterable[Any]:

@@ -55,7 +55,7 @@ class Workspace:
         self._closing: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self.is_saved_by_hand = False
         self.write_type_tags = write_type_tags
-        self._allowed = allow_list(types)
+        self._allowed = allow_list(types, self.host)
         self._codecs: dict[tuple[Any, bool, bool], Codec] = {}
         self._turn_key = f"botstate_ext.work.{id(self):x}"
         self._undecodable_key = f"botstate_ext.undecodable.{id(self):x}"

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 from ..protocol import Replies
+from . import stored_classes
 from .channel import HeldChannel
 from .dialog_memory import DialogMemory
 from .sdk import (
@@ -117,6 +118,12 @@ class AgentsHost:
 
     def hold_replies(self, context: TurnContext, replies: Replies) -> HeldChannel:
         return HeldChannel(context, replies)
+
+    def find(self, name: str) -> type | None:
+        return stored_classes.find(name)
+
+    def make(self, cls: Any, args: tuple[Any, ...], members: dict[str, Any]) -> Any:
+        return stored_classes.make(cls, args, members)
 
     def response(self, activity_id: str | None) -> ResourceResponse:
         return ResourceResponse.model_construct(id=activity_id)

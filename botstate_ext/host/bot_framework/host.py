@@ -79,5 +79,17 @@ class BotFrameworkHost:
     def hold_replies(self, context: TurnContext, replies: Replies) -> HeldChannel:
         return HeldChannel(context, replies)
 
+    def find(self, name: str) -> type | None:
+        if not name.startswith("microsoft_agents."):
+            return None
+        from . import stored_classes  # few bots have such data
+
+        return stored_classes.find(name)
+
+    def make(self, cls: Any, args: tuple[Any, ...], members: dict[str, Any]) -> Any:
+        from . import stored_classes
+
+        return stored_classes.make(cls, args, members)
+
     def response(self, activity_id: str | None) -> ResourceResponse:
         return ResourceResponse(id=activity_id)

@@ -119,6 +119,8 @@ class Restorer(Reader):
         cls: Any = None if name in CLOCKS else self._allowed.find(name)
         if cls is None or cls.__new__ is not object.__new__ or not has_settable_dict(cls):
             return None
+        if self._allowed.is_translated(name):
+            return None
         return cls if not issubclass(cls, (Enum, type)) and cls not in _STANDARD else None
 
     def _are_attributes(self, value: dict[str, Any]) -> bool:
@@ -166,6 +168,8 @@ class Restorer(Reader):
             return self.make_struct(name, dict(zip(fields, args, strict=False)))
         if not issubclass(cls, Enum) or len(args) != 1:
             raise StateDecodeError(f"it calls {shown(name)}; only enumerations are made that way.")
+        if self._allowed.is_translated(name):
+            return self._make_translated(name, cls, tuple(args), {})
         try:
             # An enumeration's own _missing_ may raise anything.
             return cls(args[0])
@@ -219,6 +223,8 @@ class Restorer(Reader):
                     members[key] = self.read(member, depth + 1)
                 else:
                     members[key] = member
+        if self._allowed.is_translated(name):
+            return self._translated(name, value, members, depth)
         instance = new(cls, *self._new_args(cls, value, depth))
         self._set_members(instance, members)
         if SEQ in value and not isinstance(instance, tuple):
@@ -227,6 +233,31 @@ class Restorer(Reader):
             self._set_state(instance, self.read(value[STATE], depth + 1))
         self._complete(instance)
         return instance
+
+    def _translated(
+        self, name: str, value: dict[str, Any], members: dict[str, Any], depth: int
+    ) -> object:
+        """Return the object of the app's SDK for one that another SDK stored."""
+        cls: Any = self.make_class(name)
+        args, _ = self._new_args(cls, value, depth)
+        if STATE in value:
+            state = self.read(value[STATE], depth + 1)
+            if type(state) is dict:  # of a pydantic model, its fields and what it keeps beside them
+                members = {**members, **state.get("__dict__", {})}
+                members.update(state.get("__pydantic_extra__") or {})
+        return self._make_translated(name, cls, args, members)
+
+    def _make_translated(
+        self, name: str, cls: Any, args: tuple[Any, ...], members: dict[str, Any]
+    ) -> object:
+        translation = self._allowed.translation
+        assert translation is not None, "it has found the class"
+        try:
+            return translation.make(cls, args, members)
+        except Exception:  # noqa: BLE001 - what the SDK says of it may show the value
+            reason = f"{shown(name)} of another SDK cannot be made as {shown(name_of(cls))}."
+        # Outside of the handler: nothing that may show the value is chained.
+        raise StateDecodeError(reason)
 
     def _set_state(self, instance: Any, state: Any) -> None:
         cls: Any = type(instance)
