@@ -212,7 +212,8 @@ class Restorer(Reader):
         cls = self.make_class(name)
         if cls is defaultdict:
             return self._default_dict(value, depth)
-        if cls in _STANDARD or issubclass(cls, (Enum, type)):
+        is_translated = self._allowed.is_translated(name)
+        if not is_translated and (cls in _STANDARD or issubclass(cls, (Enum, type))):
             raise malformed(name)
         members = {}
         for key, member in value.items():
@@ -223,7 +224,7 @@ class Restorer(Reader):
                     members[key] = self.read(member, depth + 1)
                 else:
                     members[key] = member
-        if self._allowed.is_translated(name):
+        if is_translated:
             return self._translated(name, value, members, depth)
         instance = new(cls, *self._new_args(cls, value, depth))
         self._set_members(instance, members)
