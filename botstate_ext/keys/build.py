@@ -29,6 +29,13 @@ HASHED: Final = "="
 _MAX_ESCAPED_LENGTH: Final = 512
 
 
+class MissingPartError(StateKeyError, AttributeError):
+    """The activity names no channel, user or conversation.
+
+    Also an AttributeError, which the SDK raises for an activity without a user or a conversation.
+    """
+
+
 def user_key(activity: Activity, _namespace: str = "") -> str:
     """Return the SDK's key of the user: ``{channel}/users/{user}``.
 
@@ -146,7 +153,7 @@ def _missing(scope: str, activity: Activity) -> StateKeyError:
         "from_property.id": scope == "conversation" or (user and user.id),
     }
     what = " and no ".join(name for name, value in named.items() if not value)
-    return StateKeyError(
+    return MissingPartError(
         f"The {scope} scope has no key in this turn: its activity has no {what}. "
         "Some activities (Teams sends such) name no user or conversation: "
         "check for it before using this scope, or give StateScopes a key function."
