@@ -387,7 +387,7 @@ _STANDARD: Final = (
     mi.BytesType, mi.EnumType, mi.SetType, mi.FrozenSetType, mi.VarTupleType, mi.TupleType,
 )  # fmt: skip
 _NAMES: Final[Mapping[str, Any]] = {
-    "does_not_fit": ValueError(),
+    "does_not_fit": ValueError,
     "is_plain": partial(is_plain, max_levels=_MAX_PLAIN_LEVELS),
     "is_tag": _is_tag,
     "is_private": _is_private,

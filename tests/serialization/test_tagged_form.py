@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import sys
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, make_dataclass
 from datetime import datetime, timezone
@@ -356,3 +358,12 @@ def test_a_value_costs_one_call_for_each_object(way: str) -> None:
     assert (again is text) == (way == "read")
     # One to read and one to write each, and some to see that its Any is plain JSON.
     assert 200 < spent < 1000
+
+
+def test_a_value_that_does_not_fit_is_kept_by_nobody() -> None:
+    form, odd = form_of(Item), Item(name=MoreItem("a class of its own"))  # type: ignore[arg-type]
+    alive = weakref.ref(odd)
+    assert form.flatten(odd) is UNSURE
+    del odd
+    gc.collect()
+    assert alive() is None
