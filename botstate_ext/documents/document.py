@@ -297,7 +297,9 @@ class Document:
         if not is_change:
             self.lifetimes.set_lifetime(name, lifetime)
             self._assigned.add(name)
-        self._live[name] = value
+        if not isinstance(name, str):
+            check_name(name)
+        dict.__setitem__(self._live, name, value)
         self._touch(name)
         self._defaults.pop(name, None)
 
@@ -489,7 +491,8 @@ class Document:
 
         :raises StateDecodeError: newer code stored it, or it cannot be brought forward.
         """
-        base, stored = self._base.get(name), self.stored.get(name)
+        now_stored = self._stored if self._text is None else self.stored
+        base, stored = self._base.get(name), now_stored.get(name)
         if base is stored or not differ(base, stored):
             return base, stored
         return (
@@ -515,13 +518,13 @@ class Document:
             removes=removes,
             is_repeatable=not self.without_defaults(changes) and not self.has_metadata_changes,
         )
-        self._pending_writes.add(write)
+        self._pending_writes[write_id] = write
         return write
 
     def settle_pending_write(self, write: PendingWrite, outcome: Outcome) -> PendingWrite:
         """Note the outcome of a write that another document of the same step told. Return it so."""
         settled = write._replace(known=outcome)
-        self._pending_writes.add(settled)
+        self._pending_writes[settled.write_id] = settled
         return settled
 
     def confirm_pending_writes(self) -> dict[Outcome, list[PendingWrite]]:
@@ -743,7 +746,8 @@ class Document:
 
     def _touch(self, name: str) -> None:
         if name not in self._base:
-            self._base[name] = self.stored.get(name)
+            stored = self._stored if self._text is None else self.stored
+            self._base[name] = stored.get(name)
             times = self._metadata.props.get(name)
             self._base_versions[name] = FIRST if times is None else times.version
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -13,6 +13,7 @@ from . import pending_expiry
 from .metadata import Metadata
 from .pending_expiry import Expiring, PropertyTimes
 from .policy import Policies
+from .reference import Reference
 
 NO_TIMES: Final = PropertyTimes()
 """The times of a property that another program wrote. Never changed."""
@@ -121,11 +122,11 @@ class PropertyLifetimes:
         metadata: Metadata,
         now: datetime,
         written: Collection[str],
-        reference: dict[str, Any] | None,
+        reference: Reference,
     ) -> dict[str, PropertyTimes]:
         """Return the times to store beside these properties, of which some are written now.
 
-        ``reference``: the conversation of this write.
+        ``reference``: returns the conversation of this write. Called for a property that keeps it.
         """
         times: dict[str, PropertyTimes] = {}
         for name in names:
@@ -145,7 +146,7 @@ class PropertyLifetimes:
         self.expired = {}
 
     def _times_written(
-        self, name: str, before: PropertyTimes, now: datetime, reference: dict[str, Any] | None
+        self, name: str, before: PropertyTimes, now: datetime, reference: Reference
     ) -> PropertyTimes:
         policy = self.policies.of(name)
         own = self._given.get(name, before.lifetime)
@@ -157,7 +158,7 @@ class PropertyLifetimes:
             version=policy.versions.current,
             lifetime=own,
             handler=before.handler or self.policies.has_handler(name),
-            reference=(reference or before.reference) if policy.keep_reference else None,
+            reference=(reference() or before.reference) if policy.keep_reference else None,
         )
 
     def _times_renewed(

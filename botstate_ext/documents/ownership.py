@@ -41,13 +41,13 @@ def owner_of(activity: Any, parts: Iterable[str]) -> Owner:
         "user": user and user.id,
         "conversation": conversation and conversation.id,
     }
-    named = {part: ids[part] for part in parts}
-    return owner(**named) if all(named.values()) else NOBODY
-
-
-def owner(**ids: str) -> Owner:
-    """Return the owner with these ids, which are not encoded yet."""
-    return {part: escape(text) for part, text in ids.items()}
+    owner = {}
+    for part in parts:
+        id_ = ids[part]
+        if not id_:
+            return NOBODY
+        owner[part] = escape(id_)
+    return owner
 
 
 def owner_entries(owner: Owner) -> dict[str, str]:
@@ -56,11 +56,11 @@ def owner_entries(owner: Owner) -> dict[str, str]:
     Leaves out parts that another program wrote in another form: a storage could refuse them, and
     with them every save of the document.
     """
-    return {
-        f"state{part}": owner[part]
-        for part in PARTS
-        if part in owner and _ESCAPED.fullmatch(owner[part])
-    }
+    entries = {}
+    for part in PARTS:
+        if part in owner and _ESCAPED.fullmatch(owner[part]):
+            entries[f"state{part}"] = owner[part]
+    return entries
 
 
 def owner_after(before: Owner, writer: Owner) -> Owner:

@@ -89,18 +89,9 @@ def joint_outcome(traces: Collection[Trace]) -> Outcome:
     return Outcome.UNKNOWN
 
 
-class PendingWrites:
-    """Holds the unanswered writes of one document, by id."""
-
-    def __init__(self) -> None:
-        self._pending: dict[str, PendingWrite] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._pending)
-
-    def add(self, write: PendingWrite) -> None:
-        """Note a write that is about to be sent, or its outcome once another document tells it."""
-        self._pending[write.write_id] = write
+class PendingWrites(dict[str, PendingWrite]):
+    """Holds the unanswered writes of one document, by id: those that are about to be sent, and
+    those of which another document tells the outcome."""
 
     def confirm(
         self, etag: str | None, writes: Collection[str]
@@ -108,12 +99,9 @@ class PendingWrites:
         """Return the writes by their outcome, as a later read of the document tells it. Forget
         those that are stored and those that cannot arrive any more."""
         found: dict[Outcome, list[PendingWrite]] = {outcome: [] for outcome in Outcome}
-        for write in self._pending.values():
+        for write in self.values():
             found[write.outcome(etag, writes)].append(write)
         open_ = [*found[Outcome.ON_ITS_WAY], *found[Outcome.UNKNOWN]]
-        self._pending = {write.write_id: write for write in open_}
+        self.clear()
+        self.update((write.write_id, write) for write in open_)
         return found
-
-    def clear(self) -> None:
-        """Forget all of them."""
-        self._pending.clear()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from msgspec import Struct
 
@@ -24,6 +23,7 @@ from .metadata import FORMAT, HANDLED_KEPT, WRITES_KEPT, Metadata, render_docume
 from .ownership import owner_after
 from .pending_expiry import Expiring
 from .pending_writes import Changes
+from .reference import Reference, no_reference
 
 
 class ConflictingProperties(Exception):
@@ -128,7 +128,7 @@ def build_revision(
     write_id: str,
     now: datetime,
     *,
-    reference: dict[str, Any] | None = None,
+    reference: Reference = no_reference,
     expiring: list[Expiring] | None = None,
     disposes: bool = False,
 ) -> Revision:
@@ -136,9 +136,9 @@ def build_revision(
 
     Expired properties are left out; those with a handler wait for it in ``$state``.
 
-    ``reference``: the conversation of this write. ``expiring``: the entries that wait for their
-    handlers; None: those of the document. ``disposes``: remove a document of which nothing is left
-    even if nothing of it has expired.
+    ``reference``: returns the conversation of this write. ``expiring``: the entries that wait for
+    their handlers; None: those of the document. ``disposes``: remove a document of which nothing is
+    left even if nothing of it has expired.
 
     :raises StateTooLargeError: a change takes the document, or a property, over its limit.
     """

@@ -23,6 +23,9 @@ Activity: TypeAlias = Any
 MAX_KEY_LENGTH: Final = 1024
 """Characters of the longest blob name Azure accepts."""
 
+_SURELY_SHORT: Final = MAX_KEY_LENGTH // 2
+"""Most keys are not even this long, and need no look at their characters."""
+
 HASHED: Final = "="
 """The start of the hash of an id. quote() leaves none, so that no escaped id equals a hash."""
 
@@ -45,7 +48,9 @@ def user_key(activity: Activity, _namespace: str = "") -> str:
     if not (channel and user and user.id):
         raise _missing("user", activity)
     key = f"{channel}/users/{user.id}"
-    return key if _is_short(key, MAX_KEY_LENGTH) else _short(f"{channel}/users/", user.id)
+    if len(key) <= _SURELY_SHORT or _is_short(key, MAX_KEY_LENGTH):
+        return key
+    return _short(f"{channel}/users/", user.id)
 
 
 def conversation_key(activity: Activity, _namespace: str = "") -> str:
@@ -57,7 +62,7 @@ def conversation_key(activity: Activity, _namespace: str = "") -> str:
     if not (channel and conversation and conversation.id):
         raise _missing("conversation", activity)
     key = f"{channel}/conversations/{conversation.id}"
-    if _is_short(key, MAX_KEY_LENGTH):
+    if len(key) <= _SURELY_SHORT or _is_short(key, MAX_KEY_LENGTH):
         return key
     return _short(f"{channel}/conversations/", conversation.id)
 
@@ -141,8 +146,7 @@ def _short(before: str, ids: str) -> str:
 
 def _is_short(text: str, limit: int) -> bool:
     """Return True if Azure counts at most ``limit`` characters: one over U+FFFF is two for it."""
-    length = len(text)
-    return 2 * length <= limit or length + sum(char > "\uffff" for char in text) <= limit
+    return len(text) + sum(char > "\uffff" for char in text) <= limit
 
 
 def _missing(scope: str, activity: Activity) -> StateKeyError:

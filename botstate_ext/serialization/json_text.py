@@ -137,7 +137,7 @@ def is_plain(value: Any, *, with_tags: bool = False, max_levels: float = inf) ->
             return False
         below: list[Any] = []
         if dict in kinds:
-            objects = [item for item in level if type(item) is dict]
+            objects = level if len(kinds) == 1 else [v for v in level if type(v) is dict]
             names = set(chain.from_iterable(objects))
             if not set(map(type, names)) <= _NAMES:
                 return False
@@ -145,7 +145,8 @@ def is_plain(value: Any, *, with_tags: bool = False, max_levels: float = inf) ->
                 return False
             below.extend(chain.from_iterable(map(dict.values, objects)))
         if list in kinds:
-            below.extend(chain.from_iterable([item for item in level if type(item) is list]))
+            arrays = level if len(kinds) == 1 else [v for v in level if type(v) is list]
+            below.extend(chain.from_iterable(arrays))
         level = below
     return True
 
@@ -156,9 +157,13 @@ def split(text: bytes) -> dict[str, bytes]:
     :raises StateDecodeError: the text is not a JSON object, or is nested too deeply.
     """
     try:
-        return {name: bytes(raw) for name, raw in _split(text).items()}
+        entries: dict[str, Any] = _split(text)
     except DecodingFailure:
         document = _slow_loads(text)
+    else:
+        for name, raw in entries.items():
+            entries[name] = bytes(raw)
+        return entries
     if not isinstance(document, dict):
         raise StateDecodeError(f"the stored text is a JSON {_kind(document)}, not an object")
     return {name: dumps(value) for name, value in document.items()}
@@ -167,7 +172,9 @@ def split(text: bytes) -> dict[str, bytes]:
 def join(entries: Mapping[str, bytes]) -> bytes:
     """Return the JSON object of these raw entries, in their order."""
     try:
-        return msgspec.json.encode({name: msgspec.Raw(raw) for name, raw in entries.items()})
+        return msgspec.json.encode(
+            dict(zip(entries, map(msgspec.Raw, entries.values()), strict=True))
+        )
     except UnicodeEncodeError:  # a lone surrogate in a name, which upstream writes escaped
         pairs = (json.dumps(name).encode() + b":" + raw for name, raw in entries.items())
         return b"{" + b",".join(pairs) + b"}"

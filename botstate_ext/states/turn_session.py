@@ -48,17 +48,8 @@ class TurnSession:
     @staticmethod
     def is_open(states: StateScopes, turn: Any) -> bool:
         """Return True while a session of these scopes is open in this turn."""
-        return states._workspace.has_work(turn)
-
-    @staticmethod
-    async def save_earlier(states: StateScopes, turn: Any) -> None:
-        """Save the changes that a middleware made in this turn before its session is opened.
-
-        :raises StateError: see `UnitOfWork.save`.
-        """
-        work = states._workspace.early_work(turn)
-        if work is not None:
-            await work.save()
+        work = states._workspace.open_work(turn)
+        return work is not None and work.is_saved_at_its_end
 
     async def __aenter__(self) -> TurnSession:
         turn = self._turn

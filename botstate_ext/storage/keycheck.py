@@ -77,7 +77,8 @@ def check_metadata(key: str, metadata: Mapping[str, str]) -> None:
 def check_put(key: str, etag: str | None, metadata: Mapping[str, str] | None) -> None:
     """Check key, ETag and metadata of a write. See `check_key`, `check_etag`, `check_metadata`."""
     check_key(key)
-    check_etag(etag)
+    if etag is not None:
+        check_etag(etag)
     if metadata:
         check_metadata(key, metadata)
 

@@ -49,9 +49,13 @@ class MemoryStorage(StateStorage):
             self._add(key, item)
 
     async def get_many(self, keys: Collection[str]) -> dict[str, StoredItem]:
+        found = {}
         for key in keys:
             check_key(key)
-        return {key: self._items[key].item for key in keys if key in self._items}
+            entry = self._items.get(key)
+            if entry is not None:
+                found[key] = entry.item
+        return found
 
     async def put_if(
         self,

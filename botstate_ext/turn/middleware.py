@@ -118,10 +118,12 @@ class StateMiddleware(Middleware):
                 "The adapter was given the class StateMiddleware: give it an object, "
                 "adapter.use(StateMiddleware(states))."
             )
-        if TurnSession.is_open(self._states, context):
+        earlier = self._states._workspace.open_work(context)
+        if earlier is not None and earlier.is_saved_at_its_end:
             self._warn_once()
             return await logic()  # the outer one loads and saves
-        await TurnSession.save_earlier(self._states, context)
+        if earlier is not None:
+            await earlier.save()  # what a middleware before this one changed
         meter = TurnMeter(["wait", perf_counter()], WorkCounts())
         if self._observers.turn.handlers:
             return await self._reported(context, logic, meter)

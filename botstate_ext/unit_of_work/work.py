@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Final, Protocol, TypeAlias
 
 from ..clock import Clock
@@ -12,9 +13,9 @@ from ..documents.document import Document
 from ..documents.merge import OnConflict
 from ..documents.pending_writes import Changes
 from ..documents.policy import Policies
+from ..documents.reference import Reference, no_reference
 from ..documents.revision import apply_changes, check_limits
 from ..errors import StateError
-from ..host.reference import Reference, no_reference
 from ..storage.base import ANY, StateStorage, StoredItem
 from .partial_delete import Undecodable, delete_decodable
 from .save_events import DocumentLocation, Origin, PendingEvents, SaveHandlers, WriteEvent
@@ -221,8 +222,10 @@ class UnitOfWork:
         gave them. Events are emitted after the lock is released, so that a handler may write the
         documents."""
         # Everyone takes several locks in the same order, so that no two wait for each other.
-        keys = sorted(document.key for document in documents)
-        return Writing([self._writing.setdefault(key, asyncio.Lock()) for key in keys], self)
+        locks = []
+        for document in sorted(documents, key=attrgetter("key")):
+            locks.append(self._writing.setdefault(document.key, asyncio.Lock()))  # noqa: PERF401
+        return Writing(locks, self)
 
     def origin(self) -> Origin:
         """Return when and by which activity an event of now was caused."""

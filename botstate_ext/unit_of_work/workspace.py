@@ -11,11 +11,11 @@ from ..documents.document import Document
 from ..documents.limits import Limits
 from ..documents.merge import OnConflict
 from ..documents.policy import NO_LIMITS, PropertyPolicy
+from ..documents.reference import no_reference
 from ..errors import StateEncodeError, StateKeyError
 from ..host.bases import Storage
 from ..host.default import default_host
 from ..host.protocol import Host
-from ..host.reference import no_reference
 from ..serialization.allow_list import AllowList, Types, allow_list
 from ..serialization.codec import Codec
 from ..serialization.codec_choice import codec_for
@@ -94,15 +94,11 @@ class Workspace:
             return loose
         return work
 
-    def has_work(self, turn: Any) -> bool:
-        """Return True while a unit of work that `begin` opened is open in this turn."""
+    def open_work(self, turn: Any) -> UnitOfWork | None:
+        """Return the unit of work that is open in this turn: of `begin` if ``is_saved_at_its_end``,
+        otherwise of code that used state before `begin`, or after `end`. None if there is none."""
         work = turn.turn_state.get(self._turn_key)
-        return isinstance(work, UnitOfWork) and work.is_saved_at_its_end
-
-    def early_work(self, turn: Any) -> UnitOfWork | None:
-        """Return the unit of work of code that used state before `begin`; None if no code did."""
-        work = turn.turn_state.get(self._turn_key)
-        return work if isinstance(work, UnitOfWork) and not work.is_saved_at_its_end else None
+        return work if isinstance(work, UnitOfWork) else None
 
     def begin(
         self, turn: Any, on_conflict: OnConflict, counts: WorkCounts | None = None

@@ -31,7 +31,9 @@ async def write_changes(
     :raises StateStorageError: the storage failed. With ``maybe_written`` the step may be stored.
         Of several documents, ``saved`` and ``not_saved`` of the error tell which were written.
     """
-    decisions = {document: _Decision(work, its, force) for document, its in changes.items()}
+    decisions: dict[Document, _Decision] = {}
+    for document, its in changes.items():
+        decisions[document] = _Decision(work, its, force)
     async with work.writing(*decisions):
         try:
             for document, each in decisions.items():
@@ -39,12 +41,7 @@ async def write_changes(
                     # Of an earlier save that failed: something else has read the document since.
                     confirm_pending_writes(work, document)
                     each.drop_stored(document)
-            await write_until_stored(
-                work,
-                {document: each.decide for document, each in decisions.items()},
-                attempts=MAX_ATTEMPTS,
-                holds_lock=True,
-            )
+            await write_until_stored(work, decisions, attempts=MAX_ATTEMPTS, holds_lock=True)
         except StateError as error:
             if len(decisions) > 1:
                 error.saved = tuple(d.key for d, each in decisions.items() if each.is_done)
@@ -53,7 +50,7 @@ async def write_changes(
 
 
 class _Decision:
-    """Decides how to write one document.
+    """Decides how to write one document: the `Decide` of one save.
 
     - ``is_done``: True once nothing is left to write.
     """
@@ -67,37 +64,19 @@ class _Decision:
         left = {n: t for n, t in self._changes.items() if differ(document.base_text(n), t)}
         self._changes = left
 
-    def decide(self, document: Document, attempt: int) -> Plan | None:
+    def __call__(self, document: Document, attempt: int) -> Plan | None:
         """Return the stored texts with the changes; None if they say the same already.
 
         :raises StateConflictError: this turn may not be merged with what was written since.
         """
-        plan = self._plan(document, attempt)
-        self.is_done = plan is None
-        return plan
-
-    def _plan(self, document: Document, attempt: int) -> Plan | None:
-        if attempt > 1:
-            self.drop_stored(document)
-            if self._is_deleted(document):
-                # A default that was handed out does not bring a document back.
-                self._changes = document.without_defaults(self._changes)
-            has_changes = bool(self._changes) or document.has_metadata_changes
-            if not has_changes and document.etag is None:
-                return None  # it was only used, and is gone
-            self._check_again_allowed(document, attempt - 1)
+        if attempt > 1 and self._is_gone(document, attempt):
+            self.is_done = True
+            return None
         self._was_there = document.etag is not None
         if document.marks:
             self._check_not_handled(document, attempt)
-        stored = self._merged(document, attempt)
-        if not self._force and not document.needs_rewrite() and stored == document.stored:
-            document.acknowledge(self._changes)
-            return None
-        return Plan(stored, self._changes)
-
-    def _merged(self, document: Document, attempt: int) -> dict[str, bytes]:
         try:
-            return merge_changes(document, self._changes, self._work.on_conflict)
+            stored = merge_changes(document, self._changes, self._work.on_conflict)
         except ConflictingProperties as found:
             raise conflict(
                 document,
@@ -106,6 +85,29 @@ class _Decision:
                 "this turn changed it, and so did someone else since it was read. Give the "
                 'property a merge="fields", "append" or a function, or change it with update().',
             ) from None
+        self.is_done = (
+            stored == document.stored and not self._force and not document.needs_rewrite()
+        )
+        if self.is_done:
+            document.acknowledge(self._changes)
+            return None
+        return Plan(stored, self._changes)
+
+    def _is_gone(self, document: Document, attempt: int) -> bool:
+        """Look at a document that someone else wrote meanwhile. Return True if it was removed, and
+        this turn has only used it.
+
+        :raises StateConflictError: this turn may not be merged with what was written since.
+        """
+        self.drop_stored(document)
+        if self._is_deleted(document):
+            # A default that was handed out does not bring a document back.
+            self._changes = document.without_defaults(self._changes)
+        has_changes = bool(self._changes) or document.has_metadata_changes
+        if not has_changes and document.etag is None:
+            return True
+        self._check_again_allowed(document, attempt - 1)
+        return False
 
     def _check_not_handled(self, document: Document, attempt: int) -> None:
         if any(document.is_handled(mark) for mark in document.marks):

@@ -178,7 +178,7 @@ async def try_write(work: UnitOfWork, plans: Mapping[Document, Plan]) -> LostSte
     """
     sent = _prepared(work, plans)
     try:
-        etags = await send(work.storage, [_item_write(each) for each in sent])
+        etags = await send(work.storage, list(map(_item_write, sent)))
     except StateError as error:
         if not getattr(error, "maybe_written", False):
             _settle(sent, Outcome.NOT_STORED)
@@ -187,7 +187,8 @@ async def try_write(work: UnitOfWork, plans: Mapping[Document, Plan]) -> LostSte
         if isinstance(error, StateStorageError) and error.maybe_written:
             return LostStep(sent, error)
         raise
-    for document, plan, revision in ((each.document, each.plan, each.revision) for each in sent):
+    for each in sent:
+        document, plan, revision = each.document, each.plan, each.revision
         etag, before = etags.get(document.key), document.stored
         if work.events.handlers.has_listeners:
             work.events.add(_event(document, revision, etag, work.origin()))
@@ -211,20 +212,16 @@ def _prepared(work: UnitOfWork, plans: Mapping[Document, Plan]) -> list[SentWrit
             plan.changes,
             write_id,
             work.stamp(),
-            reference=_reference(work, document, plan.changes),
+            reference=work.reference,
             expiring=plan.expiring,
             disposes=plan.disposes,
         )
         ready.append((document, plan, revision, write_id))
-    return [
-        SentWrite(
-            document,
-            plan,
-            revision,
-            document.add_pending_write(write_id, plan.changes, removes=revision.removes),
-        )
-        for document, plan, revision, write_id in ready
-    ]
+    sent = []
+    for document, plan, revision, write_id in ready:
+        write = document.add_pending_write(write_id, plan.changes, removes=revision.removes)
+        sent.append(SentWrite(document, plan, revision, write))
+    return sent
 
 
 async def reconcile_lost_answer(work: UnitOfWork, lost: LostStep, *, fill: Fill = fill) -> bool:
@@ -396,13 +393,6 @@ def _event(document: Document, revision: Revision, etag: str | None, origin: Ori
         is_removed=revision.removes,
         origin=origin,
     )
-
-
-def _reference(work: UnitOfWork, document: Document, changes: Changes) -> dict[str, Any] | None:
-    for name in changes:
-        if document.policies.of(name).keep_reference:
-            return work.reference()
-    return None
 
 
 async def send(storage: StateStorage, writes: Sequence[ItemWrite]) -> dict[str, str]:

@@ -77,7 +77,7 @@ def test_what_may_still_arrive_or_is_unknown_stays_pending() -> None:
         PendingWrite("unknown", "e0", "gone", {}),
     ]
     for write in writes:
-        pending.add(write)
+        pending[write.write_id] = write
     found = pending.confirm("e1", ["a", "stored"])
     assert {outcome: [w.write_id for w in found[outcome]] for outcome in Outcome} == {
         Outcome.STORED: ["stored"],

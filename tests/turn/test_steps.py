@@ -63,7 +63,7 @@ async def steps_of(states: StateScopes, logic: Any) -> int:
 async def test_a_turn_that_touches_nothing(states: StateScopes) -> None:
     async def nothing(turn: TurnContext) -> None: ...
 
-    assert await steps_of(states, nothing) <= 66
+    assert await steps_of(states, nothing) <= 60
 
 
 async def test_a_turn_with_one_set(states: StateScopes) -> None:
@@ -72,7 +72,7 @@ async def test_a_turn_with_one_set(states: StateScopes) -> None:
     async def one_set(turn: TurnContext) -> None:
         await cart.set(turn, {"n": next(numbers)})
 
-    assert await steps_of(states, one_set) <= 212
+    assert await steps_of(states, one_set) <= 165
 
 
 async def test_gets_of_a_property(states: StateScopes) -> None:
@@ -90,7 +90,7 @@ async def test_gets_of_a_property(states: StateScopes) -> None:
 
     await steps_of(states, fill)
     await steps_of(states, two_gets)
-    assert first.count <= 37
+    assert first.count <= 32
     assert next_.count <= 8
     assert next_.count > 0  # the counter counts
 
