@@ -7,7 +7,7 @@ from importlib import import_module
 
 from . import report
 
-QUICK = ("cpu", "round_trips", "startup", "jsonpath")
+QUICK = ("cpu", "round_trips", "startup", "jsonpath", "telemetry")
 LONG = ("blob", "soak", "sweep", "concurrency")
 
 

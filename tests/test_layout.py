@@ -26,6 +26,7 @@ PUBLIC = ("botstate_ext", "botstate_ext.storage", "botstate_ext.testing")
 ON_THEIR_OWN = (
     "botstate_ext.aiohttp",
     "botstate_ext.console",
+    "botstate_ext.opentelemetry",
     "botstate_ext.storage.backend",
     "botstate_ext.sweeper",
 )
@@ -57,6 +58,7 @@ _floor("sweeper", may_import=_BASE | {"maintenance"})
 _STATES = _SCOPES | {"maintenance", "privacy", "templates", "states"}
 _floor("turn", may_import=_STATES)
 _floor("testing", may_import=_STATES | {"turn"})
+_floor("opentelemetry", may_import=_STATES)
 _floor("agents", may_import=_STATES | {"turn"})
 # The console shows everything, so it may ask everything below; nothing may ask it.
 _floor("console", may_import=_STATES)

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from .report_handlers import ReportHandlers
-from .turn_session import TurnSession
+from .turn_session import OpenSession, TurnSession
 
 if TYPE_CHECKING:
     from ..maintenance.migration import MigrationReport
@@ -24,12 +24,14 @@ class Observers:
     """Holds the handlers of each kind of report.
 
     - ``around``: ``(operation) -> context manager`` in which it and its handlers run, or None.
-    - ``session``: the class of a turn's session.
+    - ``session``: makes the session of a turn, or of a unit of work.
+    - ``on_failure``: called with the name of an operation that raised, and so has no report.
     """
 
     def __init__(self) -> None:
         self.around: Callable[[Operation], AbstractContextManager[Any]] | None = None
-        self.session = TurnSession
+        self.session: OpenSession = TurnSession
+        self.on_failure: Callable[[Operation], None] | None = None
         self.turn: ReportHandlers[TurnReport] = ReportHandlers("on_turn")
         self.sweep: ReportHandlers[SweepReport] = ReportHandlers("on_sweep")
         self.erasure: ReportHandlers[ErasureReport] = ReportHandlers("on_erasure")
@@ -43,7 +45,12 @@ class Observers:
         if dry_run:
             return await run
         with nullcontext() if self.around is None else self.around(operation):
-            report = await run
+            try:
+                report = await run
+            except BaseException:
+                if self.on_failure is not None:
+                    self.on_failure(operation)
+                raise
             handlers: ReportHandlers[R] = getattr(self, operation)
             await handlers.emit(report)
         return report

@@ -9,7 +9,6 @@ from ..documents.merge import ON_CONFLICT, OnConflict
 from ..host.protocol import ConversationReference
 from ..scopes.scope import StateScope
 from ..unit_of_work.workspace import Workspace
-from .turn_session import TurnSession
 
 if TYPE_CHECKING:
     from .state_scopes import StateScopes
@@ -53,7 +52,8 @@ class OutsideTurn:
         return any(each is workspace for each in (states._workspace, *added))
 
     async def __aenter__(self) -> OutsideTurn:
-        self._session = await TurnSession(self._states, self, self._on_conflict).__aenter__()
+        session = self._states._observers.session(self._states, self, self._on_conflict)
+        self._session = await session.__aenter__()
         try:
             await self._session.load()
         except BaseException as error:

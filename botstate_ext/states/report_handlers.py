@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final, Generic, TypeVar
 
-from ..storage.waiting import call_handler
+from ..storage.waiting import handler_result
 
 R = TypeVar("R")
 
@@ -31,7 +31,9 @@ class ReportHandlers(Generic[R]):
         """Call each handler with the report. Logs a handler that fails, and calls the others."""
         for handler in self.handlers:
             try:
-                await call_handler(handler, report)
+                result = handler(report)
+                if result is not None:
+                    await handler_result(result)
             except Exception:  # noqa: BLE001, PERF203 - one that only watches must not end the work
                 _log.exception(
                     "A handler of %s failed. The reported work is not affected.", self._name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from time import perf_counter
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Any, Final
 
 import msgspec
 
@@ -13,9 +13,9 @@ from ..unit_of_work.replay_write import Overtaken
 from ..unit_of_work.work_counts import WorkCounts
 from .turn_report import Outcome, TurnReport
 
-Phase: TypeAlias = Literal["wait", "load", "logic", "save", "saved"]
-
-_NOTHING: Final[dict[Any, float]] = dict.fromkeys(get_args(Phase), 0.0)
+_PHASES: Final = ("wait", "load", "logic", "save")
+_USUAL: Final = 10
+"""The length of the marks of a turn that ran once; its sums are made without a loop."""
 
 
 class TurnMeter(msgspec.Struct):
@@ -47,29 +47,38 @@ class TurnMeter(msgspec.Struct):
 
     def report(self, channel: str | None, error: BaseException | None) -> TurnReport:
         """Return the report of the turn, which ends now. ``error``: raised by it."""
-        marks, counts = self.marks, self.counts
-        begun, now = marks[1], perf_counter()
-        seconds, phase, since = _NOTHING.copy(), marks[0], begun
-        each = iter(marks)
-        for name, start in zip(each, each):  # noqa: B905 - they are in pairs
-            seconds[phase] += start - since
-            phase, since = name, start
-        seconds[phase] += now - since
+        marks, counts, now = self.marks, self.counts, perf_counter()
+        if len(marks) == _USUAL and marks[-2] == "saved":
+            _, begun, _, loads, _, runs, _, saves, _, ended = marks
+            wait, load, logic, save = loads - begun, runs - loads, saves - runs, ended - saves
+            attempts = 1
+        else:
+            begun, attempts = marks[1], marks.count("load")
+            wait, load, logic, save = _sums(marks, now)
         return TurnReport(
-            wait=seconds["wait"],
-            load=seconds["load"],
-            logic=seconds["logic"],
-            save=seconds["save"],
+            wait=wait,
+            load=load,
+            logic=logic,
+            save=save,
             seconds=now - begun,
             read=counts.read,
             written=counts.written,
             retries=counts.retries,
             conflicts=counts.conflicts,
-            replays=max(marks.count("load") - 1, 0),
+            replays=max(attempts - 1, 0),
             outcome=self.outcome or _outcome_of(error),
             error=None if error is None else type(error).__name__,
             channel=channel,
         )
+
+
+def _sums(marks: list[Any], now: float) -> list[float]:
+    """Return the seconds in each of the `_PHASES`, over all attempts."""
+    seconds = dict.fromkeys((*_PHASES, "saved"), 0.0)
+    names, starts = marks[::2], marks[1::2]
+    for name, start, end in zip(names, starts, [*starts[1:], now], strict=True):
+        seconds[name] += end - start
+    return [seconds[phase] for phase in _PHASES]
 
 
 def _outcome_of(error: BaseException | None) -> Outcome:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import timedelta
 from time import perf_counter
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ..documents.merge import OnConflict
 from ..errors import StateKeyError
@@ -153,6 +153,18 @@ class TurnSession:
                 report.failed,
                 report.ambiguous,
             )
+
+
+class OpenSession(Protocol):
+    """Makes the session of a turn, not opened yet: `TurnSession`, or one that is traced."""
+
+    def __call__(
+        self,
+        states: StateScopes,
+        turn: Any,
+        on_conflict: OnConflict,
+        meter: TurnMeter | None = None,
+    ) -> TurnSession: ...
 
 
 async def _all(awaitables: list[Awaitable[None]]) -> None:

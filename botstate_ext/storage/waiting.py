@@ -26,7 +26,13 @@ async def call_handler(handler: Callable[..., Any], *arguments: Any) -> Any:
     :raises RuntimeError: the handler was cancelled from within.
     """
     result = handler(*arguments)
-    if result is None or not inspect.isawaitable(result):
+    return result if result is None else await handler_result(result)
+
+
+async def handler_result(result: Any) -> Any:
+    """Return what a handler of the app returned, or what that gives when it is awaited. See
+    `call_handler`."""
+    if not inspect.isawaitable(result):
         return result
     running = asyncio.ensure_future(result)
     try:

@@ -126,22 +126,24 @@ class StateMiddleware(Middleware):
             await earlier.save()  # what a middleware before this one changed
         meter = TurnMeter(["wait", perf_counter()], WorkCounts())
         if self._observers.turn.handlers:
-            return await self._reported(context, logic, meter)
+            around = self._observers.around
+            if around is None:
+                return await self._reported(context, logic, meter)
+            with around("turn"):
+                return await self._reported(context, logic, meter)
         return await self._serialized(context, logic, meter)
 
     async def _reported(self, context: Context, logic: Logic, meter: TurnMeter) -> Any:
         """Run the turn, and call the handlers of ``on_turn``: after the lock is released, so that a
         slow handler delays no other turn."""
         channel, failure = context.activity.channel_id, None
-        around = self._observers.around
-        with nullcontext() if around is None else around("turn"):
-            try:
-                return await self._serialized(context, logic, meter)
-            except BaseException as error:
-                failure = error
-                raise
-            finally:
-                await self._observers.turn.emit(meter.report(channel, failure))
+        try:
+            return await self._serialized(context, logic, meter)
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            await self._observers.turn.emit(meter.report(channel, failure))
 
     async def _serialized(self, context: Context, logic: Logic, meter: TurnMeter) -> Any:
         async with self._deliveries.delivery(context) as delivery, self._lock(context, self._host):
