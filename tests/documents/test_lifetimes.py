@@ -418,3 +418,23 @@ async def test_a_value_that_expired_while_it_was_changed_is_no_conflict(
     await world.bot.turn(logic)
     assert await world.read(cart) == ["old", "new"]
     assert await world.read(count) == int(updates)
+
+
+async def test_what_an_update_without_a_change_found_expired_waits_for_its_handler(
+    world: World,
+) -> None:
+    handled: list[str] = []
+    cart = world.states.conversation.create_property("cart", expires_after=HOUR)
+    cart.on_expired(lambda state: handled.append(state.value))
+    count = world.states.conversation.create_property("count")
+    await world.write(cart, "old")
+    await world.write(count, 0)
+    world.clock.advance(2 * HOUR)
+
+    async def logic(turn: TurnContext) -> None:
+        assert await count.update(turn, lambda value: value) == 0
+        await world.states.conversation.create_property("other").set(turn, 1)
+
+    await world.bot.turn(logic)
+    await world.states.sweep()
+    assert handled == ["old"]

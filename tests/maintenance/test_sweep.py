@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,8 +16,9 @@ from botstate_ext import ExpiredState, StateMiddleware, StateScopes, StateStorag
 from botstate_ext.documents.metadata import NEXT_EXPIRY, expiry_text
 from botstate_ext.maintenance.expiry_handlers import Sleep
 from botstate_ext.maintenance.sweep import Sweep
-from botstate_ext.storage import BlobStorage, MemoryStorage, as_state_storage
+from botstate_ext.storage import BlobStorage, MemoryStorage, StoredItem, as_state_storage
 from botstate_ext.storage.base import ANY
+from botstate_ext.storage.wrapper import StorageWrapper
 from botstate_ext.testing import CountingStorage
 from tests.maintenance.world import HOUR, KEY, START, World
 from tests.turns import Bot, context, message
@@ -758,6 +759,35 @@ async def test_what_was_handled_is_not_handled_again_after_a_cancellation() -> N
     assert body is not None
     left = [entry["name"] for entry in body["$state"]["expiring"]]
     assert sorted([*left, *handled]) == names
+
+
+class Odd(StorageWrapper):
+    """A storage that raises what no storage should, for one key."""
+
+    async def get_many(self, keys: Collection[str]) -> dict[str, StoredItem]:
+        if "test/conversations/odd" in keys:
+            raise ZeroDivisionError
+        return await super().get_many(keys)
+
+
+async def test_whatever_a_document_raises_a_sweep_and_a_migration_go_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world = World()
+    cart = world.states.conversation.create_property("cart", expires_after=HOUR)
+    await world.write(cart, 1)
+    item = await world.memory.get(KEY)
+    assert item is not None
+    await world.memory.put_if(
+        "test/conversations/odd", item.data, etag=None, metadata=item.metadata
+    )
+    world.clock.advance(HOUR)
+    async with StateScopes(Odd(world.memory), clock=world.clock) as states:
+        swept = await states.sweep()
+        assert (swept.failed, swept.removed) == (1, 1)
+        migrated = await states.migrate()
+        assert (migrated.failed, migrated.seen) == (1, 1)
+    assert caplog.text.count("ZeroDivisionError") == 2
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,21 @@ async def test_what_was_not_made_is_made_once_or_said_to_be_unknown(way: str, ot
     assert (await world.stored()).count("mine") == expected
 
 
+async def test_a_lost_answer_is_looked_for_before_others_write() -> None:
+    """At once, and not after the pause before the next attempt: the more others write, the less the
+    document tells."""
+    world, turn = World(is_made=True), context()
+    await world.theirs()
+
+    async def pause(attempt: int) -> None:
+        await world.theirs(3 * WRITES_KEPT)
+
+    world.states.user.work_of(turn).pause = pause
+    world.lose_the_next_answer(0)
+    await world.log.update(turn, lambda items: [*items, "mine"])
+    assert await world.stored() == ["theirs", "mine"]
+
+
 async def test_a_save_that_is_repeated_in_the_same_turn_says_it_again() -> None:
     world = World(is_made=True)
     await world.theirs()
