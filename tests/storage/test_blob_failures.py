@@ -477,6 +477,7 @@ async def test_an_account_that_does_not_exist_fails_at_once_and_is_named(
 
 # Answers that no Azure gives
 
+MODIFIED = "Fri, 01 Mar 2024 12:00:00 GMT"
 PAGE = b"<html><body>Log in to the network</body></html>"
 
 
@@ -492,6 +493,19 @@ async def test_a_forged_success_is_a_failure(
     assert caught.value.maybe_written is (name in ("put", "delete"))
     assert "Log in" not in str(caught.value)
     assert len(front.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "body"), [("read", 200, PAGE), ("put", 201, b""), ("delete", 202, b"")]
+)
+async def test_a_success_of_another_server_is_a_failure(
+    storage: BlobStorage, front: Front, name: str, status: int, body: bytes
+) -> None:
+    """It has the status of Azure's answer, and an ETag, as the pages of any web server have."""
+    front.forge(status, body, method="", headers={"ETag": '"5f1c"', "Last-Modified": MODIFIED})
+    with pytest.raises(StateStorageError, match="Check the account's address") as caught:
+        await OPERATIONS[name](storage)
+    assert caught.value.maybe_written is (name != "read")
 
 
 async def test_a_listing_that_a_proxy_answers_with_wellformed_xml_is_not_empty(
