@@ -49,14 +49,14 @@ class Calls:
 class Weighing(StorageWrapper):
     """Adds up the bytes that are written."""
 
-    bytes = 0
+    weight = 0
 
     async def put_if(self, key: str, data: bytes, **options: Any) -> str:
-        self.bytes += len(data)
+        self.weight += len(data)
         return await super().put_if(key, data, **options)
 
     async def write_many(self, writes: Sequence[ItemWrite]) -> dict[str, str]:
-        self.bytes += sum(len(write.data or b"") for write in writes)
+        self.weight += sum(len(write.data or b"") for write in writes)
         return await super().write_many(writes)
 
 
@@ -123,6 +123,6 @@ async def test_what_a_sweep_writes_of_a_document_grows_with_the_document() -> No
             states.conversation.create_property("p").on_expired(lambda state: None)
             report = await states.sweep()
         assert report.handlers_run == entries
-        assert weighing.bytes > 0
-        written.append(weighing.bytes)
+        assert weighing.weight > 0
+        written.append(weighing.weight)
     assert written[1] < MOST * written[0]
