@@ -24,9 +24,10 @@ export PORT
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-# Tests of which the driver is a part: they run once more, on its newest version. The others that use
-# Blob repeat on it what they test on memory.
-DRIVER_TESTS := tests/storage tests/turn tests/privacy tests/cli tests/docs tests/samples
+# Tests of which the driver is a part, and a bot as a whole: they run once more, on its newest version.
+# The others that use Blob repeat on it what they test on memory.
+DRIVER_TESTS := tests/storage tests/turn/test_blob_lease_lock.py tests/turn/test_storage_down.py \
+	tests/turn/test_cancelled_anywhere.py tests/privacy/test_on_blob.py tests/samples
 # One process of tests for each processor; PYTEST_OPTIONS= runs them in one.
 PYTEST_OPTIONS ?= -n auto
 
@@ -73,7 +74,7 @@ $(VENV)/.bench: pyproject.toml
 $(LATEST)/.installed: pyproject.toml
 	@echo "Installing the newest azure-storage-blob and what goes with it into $(LATEST)."
 	$(PYTHON) -m venv $(LATEST)
-	$(LATEST)/bin/pip install -q --upgrade --upgrade-strategy eager -e '.[azure,cli,sample,test]' \
+	$(LATEST)/bin/pip install -q --no-compile --upgrade --upgrade-strategy eager -e '.[azure,cli,sample,test]' \
 		'azure-storage-blob>=12.20'
 	@touch $@
 
