@@ -19,6 +19,7 @@ from botstate_ext.agents import AgentsStorage, StateScopes, TurnState
 from botstate_ext.storage import MemoryStorage
 from tests.agents.test_turns import count
 from tests.agents.world import Tokens, application, prepared
+from tests.patience import LIMIT
 
 MODES: dict[str, dict[str, Any]] = {
     "immediate": {},
@@ -219,7 +220,7 @@ async def test_auto_sign_in(mode: dict[str, Any], monkeypatch: pytest.MonkeyPatc
         goes_on = asyncio.Event()
         agent.channel.on_reply = lambda _: goes_on.set()
         await agent.post(agent.activity("123456"))
-        await asyncio.wait_for(goes_on.wait(), 10)
+        await asyncio.wait_for(goes_on.wait(), LIMIT.total_seconds())
         assert agent.channel.said == ["ann 1"], "it goes on with what the user had wanted"
         assert await agent.say("next") == ["ann 2"]
         await agent.post(asked)

@@ -15,6 +15,7 @@ from botstate_ext.errors import StateConflictError, StateStorageError
 from botstate_ext.storage import ANY, BlobStorage
 from botstate_ext.storage.retry import Retries
 from tests.azurite import KEY
+from tests.patience import LIMIT
 from tests.storage.front import Front
 
 pytestmark = pytest.mark.blob
@@ -350,7 +351,7 @@ async def test_the_deadline_covers_the_wait_for_a_slot(front: Front, container_n
     ) as storage:
         reads = [asyncio.ensure_future(storage.get(f"key{number}")) for number in range(50)]
         # Fifty of them one after another would take 15 s.
-        done, late = await asyncio.wait(reads, timeout=10)
+        done, late = await asyncio.wait(reads, timeout=LIMIT.total_seconds())
         for read in late:
             read.cancel()
         assert not late
