@@ -19,7 +19,6 @@ from botstate_ext import StateMiddleware, StateScopes
 from botstate_ext.storage import BlobStorage
 from tests.turns import Bot
 
-ROOT = Path(__file__).parents[2]
 DAY = datetime(2024, 1, 2, tzinfo=timezone.utc)
 
 
@@ -28,20 +27,6 @@ class Profile:
     name: str
     since: datetime
     tags: set[str] = field(default_factory=set)
-
-
-@pytest.fixture(scope="session")
-def successor() -> Path:
-    """The Python that has the successor's packages."""
-    python = Path(os.environ.get("SUCCESSOR_PYTHON", ROOT / ".venv-successor/bin/python"))
-    if not python.exists():
-        reason = (
-            "no successor SDK: `make successor` installs it, or name a Python in SUCCESSOR_PYTHON"
-        )
-        if "SUCCESSOR_PYTHON" in os.environ or os.environ.get("BOTSTATE_REQUIRE_SUCCESSOR") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return python
 
 
 class World:
