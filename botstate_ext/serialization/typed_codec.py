@@ -399,7 +399,7 @@ class TypedCodec:
         return rebuild(type_, value, self._extend()) if is_plain_class(type_) else value
 
     def reencode(self, text: bytes) -> bytes:
-        if text in self._known:
+        if text in self._known and jsonpickle.has_tags(text) == self.keeps_tags:
             return text
         unknown = UnknownFields()
         value = self.decode(text, unknown)
