@@ -12,6 +12,8 @@ LATEST := .venv-blob-latest
 CORE := .venv-core
 SUCCESSOR := .venv-successor
 DOCS := .venv-docs
+PYRIGHT_VERSION := 1.1.414
+PYRIGHT_DIR := .pyright
 AZURITE_DIR := .azurite
 COSMOS_DIR := .cosmos
 AXE_DIR := .axe
@@ -31,7 +33,7 @@ DRIVER_TESTS := tests/storage tests/turn/test_blob_lease_lock.py tests/turn/test
 # One process of tests for each processor; PYTEST_OPTIONS= runs them in one.
 PYTEST_OPTIONS ?= -n auto
 
-.PHONY: help run pizza chat azurite quick test slow environments lint types unit blob-latest histories bench soak concurrency successor agents-if-installed docs clean
+.PHONY: help run pizza chat azurite quick test slow environments lint types unit blob-latest histories bench soak concurrency successor agents-if-installed docs verifytypes coverage sdist pythons lowest clean
 .DELETE_ON_ERROR:
 
 help:
@@ -47,6 +49,11 @@ help:
 	@echo "make histories  10,000 simulated histories, each checked for lost updates"
 	@echo "make concurrency  processes that append to one order on Azurite, each way of doing so"
 	@echo "make soak     memory over many turns, in minutes"
+	@echo "make verifytypes  every public name has a type of its own, as pyright sees it"
+	@echo "make coverage     which lines the tests without Blob do not reach"
+	@echo "make sdist    the tests from the source archive, against the built wheel"
+	@echo "make pythons  the tests on each Python from 3.10 to 3.14 that is here"
+	@echo "make lowest   the tests on the lowest version of each dependency"
 	@echo "make docs     the documentation site, in build/docs"
 	@echo "make clean    remove what the other targets installed"
 
@@ -206,5 +213,48 @@ docs: $(DOCS)/.installed
 	$(DOCS)/bin/python -m sphinx -q -W --keep-going -b html docs build/docs
 	@echo "build/docs/index.html is the first page."
 
+$(PYRIGHT_DIR)/$(PYRIGHT_VERSION):
+	mkdir -p $(PYRIGHT_DIR) && cd $(PYRIGHT_DIR) && npm install --no-save --no-audit --no-fund --loglevel=error pyright@$(PYRIGHT_VERSION)
+	@touch $@
+
+verifytypes: $(VENV)/.dev $(PYRIGHT_DIR)/$(PYRIGHT_VERSION)
+	$(VENV)/bin/python tests/packaging/verify_types.py $(PYRIGHT_DIR)/node_modules/.bin/pyright
+
+# Which tests the next four run; TESTS="tests/turn tests/docs" runs some of them.
+TESTS ?= tests
+WITHOUT_BLOB := -m "not slow and not blob"
+
+coverage: $(VENV)/.dev
+	$(VENV)/bin/pytest $(PYTEST_OPTIONS) $(WITHOUT_BLOB) --cov --cov-report=term $(TESTS)
+
+# The source archive without its package: only the wheel can be imported.
+sdist: $(VENV)/.dev
+	rm -rf build/sdist dist && mkdir -p build/sdist
+	$(VENV)/bin/python -m hatchling build -d dist
+	tar -xzf dist/*.tar.gz -C build/sdist --strip-components=1
+	rm -r build/sdist/botstate_ext
+	$(PYTHON) -m venv build/sdist/.venv
+	build/sdist/.venv/bin/pip install -q "$$(echo $(CURDIR)/dist/*.whl)[dev]"
+	cd build/sdist && .venv/bin/python -m pytest $(PYTEST_OPTIONS) $(WITHOUT_BLOB) \
+		--ignore=tests/packaging --ignore=tests/test_layout.py $(TESTS)
+
+# Whatever of 3.10 to 3.14 is found; PYTHONS="python3.13" takes one.
+PYTHONS ?= $(shell for minor in 10 11 12 13 14; do python3.$$minor -c '' 2>/dev/null && echo python3.$$minor; done)
+
+pythons:
+	for python in $(PYTHONS); do \
+		echo "== $$python" && $$python -m venv .venv-$$python && \
+		.venv-$$python/bin/pip install -q -e '.[cli,console,opentelemetry,sample,test]' && \
+		.venv-$$python/bin/pytest $(PYTEST_OPTIONS) $(WITHOUT_BLOB) $(TESTS) || exit 1; \
+	done
+
+# The lower bound of each range in pyproject.toml, also of the extras.
+lowest:
+	$(PYTHON) -m venv .venv-lowest
+	$(PYTHON) tests/packaging/lowest.py > .venv-lowest/lowest.txt
+	.venv-lowest/bin/pip install -q -c .venv-lowest/lowest.txt \
+		-e '.[azure,cli,console,cosmos,opentelemetry,postgres,redis,sample,test]'
+	.venv-lowest/bin/pytest $(PYTEST_OPTIONS) $(WITHOUT_BLOB) $(TESTS)
+
 clean:
-	rm -rf $(VENV) $(DOCS) $(LATEST) $(CORE) $(SUCCESSOR) $(AZURITE_DIR) $(COSMOS_DIR) $(AXE_DIR) $(SUITE_DIR) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv-python3.* .venv-lowest $(PYRIGHT_DIR) $(VENV) $(DOCS) $(LATEST) $(CORE) $(SUCCESSOR) $(AZURITE_DIR) $(COSMOS_DIR) $(AXE_DIR) $(SUITE_DIR) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

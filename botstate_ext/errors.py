@@ -68,10 +68,13 @@ class StateConflictError(StateError):
         attempts: int = 1,
         maybe_written: bool = False,
     ) -> None:
-        self.reason, self.key, self.scope = reason, key, scope
-        self.keys = tuple(keys) or (() if key is None else (key,))
-        self.properties, self.attempts = tuple(properties), attempts
-        self.maybe_written = maybe_written
+        self.reason: str = reason
+        self.key: str | None = key
+        self.keys: tuple[str, ...] = tuple(keys) or (() if key is None else (key,))
+        self.scope: str | None = scope
+        self.properties: tuple[str, ...] = tuple(properties)
+        self.attempts: int = attempts
+        self.maybe_written: bool = maybe_written
         others = f" So were {_names(self.keys[1:])}." if len(self.keys) > 1 else ""
         super().__init__(f"Etag conflict{_location(scope, key, properties)}: {reason}{others}")
 
@@ -80,7 +83,9 @@ class StateNotFoundError(StateError, LookupError):
     """Raised when a named state does not exist."""
 
     def __init__(self, *, scope: str, key: str, name: str) -> None:
-        self.scope, self.key, self.name = scope, key, name
+        self.scope: str = scope
+        self.key: str = key
+        self.name: str = name
         super().__init__(
             f"No state{_location(scope, key, (name,))}. "
             "get_or_set_state creates one with a default."
@@ -104,7 +109,10 @@ class _ValueProblem(StateError):
         key: str | None = None,
         property_name: str | None = None,
     ) -> None:
-        self.reason, self.scope, self.key, self.property_name = reason, scope, key, property_name
+        self.reason: str = reason
+        self.scope: str | None = scope
+        self.key: str | None = key
+        self.property_name: str | None = property_name
         names = () if property_name is None else (property_name,)
         super().__init__(f"Cannot {self.verb} the state{_location(scope, key, names)}: {reason}")
 
@@ -153,8 +161,13 @@ class StateTooLargeError(StateError, ValueError):
         property_name: str | None = None,
         advice: str = "Store less, split it, or raise the limit.",
     ) -> None:
-        self.what, self.size, self.limit, self.unit = what, size, limit, unit
-        self.scope, self.key, self.property_name = scope, key, property_name
+        self.what: str = what
+        self.size: int = size
+        self.limit: int = limit
+        self.unit: str = unit
+        self.scope: str | None = scope
+        self.key: str | None = key
+        self.property_name: str | None = property_name
         names = () if property_name is None else (property_name,)
         super().__init__(
             f"{what}{_location(scope, key, names)} is {size} {unit}; the limit is {limit}. {advice}"
@@ -185,8 +198,11 @@ class StateStorageError(StateError):
         status: int | None = None,
         maybe_written: bool = False,
     ) -> None:
-        self.operation, self.key, self.reason = operation, key, reason
-        self.status, self.maybe_written = status, maybe_written
+        self.operation: str = operation
+        self.key: str | None = key
+        self.reason: str = reason
+        self.status: int | None = status
+        self.maybe_written: bool = maybe_written
         item = "" if key is None else f" of {key!r}"
         super().__init__(f"Storage {operation}{item} failed: {reason}")
 

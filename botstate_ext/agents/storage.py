@@ -33,7 +33,7 @@ class AgentsStorage(Storage):
     """
 
     def __init__(self, storage: Any) -> None:
-        self.storage = as_state_storage(storage)
+        self.storage: StateStorage = as_state_storage(storage)
 
     async def read(self, keys: Iterable[str], *, target_cls: Any, **_: Any) -> dict[str, Any]:
         """Return the items of these keys, made by ``target_cls``. Missing ones are left out.

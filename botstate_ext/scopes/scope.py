@@ -90,7 +90,8 @@ class StateScope(BotState):
     ) -> None:
         workspace = storage if isinstance(storage, Workspace) else Workspace(storage)
         BotState.__init__(self, workspace.storage, f"botstate_ext.{row.name}")
-        self.row, self.scope_name = row, row.name
+        self.row: ScopeRow = row
+        self.scope_name: str = row.name
         self._document_id: str | None = None
         self._makes_own_keys = type(self).get_storage_key is not StateScope.get_storage_key
         self._is_used = row.loaded == "always"

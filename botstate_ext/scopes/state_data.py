@@ -28,7 +28,8 @@ class StateData:
     """
 
     def __init__(self, data: dict[str, Any] | None = None, etag: str = ANY) -> None:
-        self.data, self.etag = data, etag
+        self.data: dict[str, Any] | None = data
+        self.etag: str = etag
         self._was_absent = False
         self._stored: dict[str, bytes] = {}
         self._texts: dict[str, bytes] = {}

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ..documents.merge import ON_CONFLICT, OnConflict
+from ..host.activity import Activity
 from ..host.protocol import ConversationReference
 from ..scopes.scope import StateScope
 from ..unit_of_work.workspace import Workspace
@@ -33,7 +34,7 @@ class OutsideTurn:
         on_conflict: OnConflict,
     ) -> None:
         host = states._workspace.host
-        self.activity = host.continuation(reference)
+        self.activity: Activity = host.continuation(reference)
         """An activity that names the channel, user and conversation, for key functions."""
         self.turn_state: dict[str, Any] = {}
         if on_conflict not in ON_CONFLICT:

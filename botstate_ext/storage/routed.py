@@ -48,7 +48,7 @@ class RoutedStorage(StateStorage):
         for flag in FLAGS:
             setattr(self, flag, all(getattr(storage, flag) for storage in self._all))
         # No step spans two storages.
-        self.transactional = self.transactional and len(self._all) == 1
+        self.transactional: bool = self.transactional and len(self._all) == 1
 
     def storage_of(self, key: str) -> StateStorage:
         """Return the storage that holds the item with this key."""

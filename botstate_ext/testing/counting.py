@@ -33,7 +33,9 @@ class CountingStorage(StorageWrapper):
         self.operations: Counter[str] = Counter()
         self.keys_read: Counter[str] = Counter()
         self.keys_written: Counter[str] = Counter()
-        self.bodies = self.bytes_read = self.round_trips = 0
+        self.bodies: int = 0
+        self.bytes_read: int = 0
+        self.round_trips: int = 0
 
     async def get_many(self, keys: Collection[str]) -> dict[str, StoredItem]:
         self.keys_read.update(keys)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Iterable
 from email import message_from_string
@@ -10,6 +11,9 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+
+from .conftest import REPOSITORY
+from .lowest import lower_bounds
 
 
 def by_name(lines: Iterable[str], extra: str = "") -> dict[str, Requirement]:
@@ -73,3 +77,22 @@ def test_blob_works_with_the_driver_that_botbuilder_azure_pins(requires: list[st
     assert "12.99.0" in accepted
     assert "13.0.0" not in accepted
     assert "azure-storage-blob" not in by_name(requires)
+
+
+def test_what_is_published_has_no_relative_link(unpacked: Path) -> None:
+    (file,) = unpacked.glob("*.dist-info/METADATA")
+    head, _, readme = file.read_text(encoding="utf-8").partition("\n\n")
+    links = re.findall(r"\]\(([^)]+)\)", readme)
+    assert len(links) > 20
+    assert [link for link in links if not link.startswith(("https://", "#"))] == []
+    urls = dict(re.findall(r"^Project-URL: (\w+), (\S+)$", head, re.MULTILINE))
+    assert {"Homepage", "Documentation", "Repository", "Issues", "Changelog"} <= urls.keys()
+    assert all(link.startswith(urls["Repository"]) for link in links if "botstate-ext/blob" in link)
+
+
+def test_each_lower_bound_is_a_constraint() -> None:
+    bounds = lower_bounds((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+    assert bounds["msgspec"] == "msgspec==0.21"
+    assert bounds["botbuilder-core"] == "botbuilder-core==4.17.*"
+    assert bounds["psycopg"] == "psycopg==3.2"
+    assert "regex" not in bounds
