@@ -1,4 +1,4 @@
-"""Processes whose turns all append to one order on Blob, each process in a conversation of its own.
+"""Processes whose turns all append to one order, each process in a conversation of its own.
 
 Each way of doing so is told by its name: see `WAYS`.
 """
@@ -17,13 +17,14 @@ from typing import Any, Final, TypeAlias
 
 from botbuilder.core import AutoSaveStateMiddleware, ConversationState, TurnContext
 
-from botstate_ext import BlobLeaseLock, StateMiddleware, StateScopes
-from botstate_ext.storage import BlobStorage
+from botstate_ext import StateMiddleware, StateScopes
+from botstate_ext.storage import StateStorage
 from botstate_ext.testing import CountingStorage
 
-from . import turns
+from . import engines, turns
 
 WAYS: Final = ("upstream", "update", "merge", "lease", "replay")
+LONG_WAIT: Final = timedelta(minutes=5)
 ORDER: Final = "1"
 MAYBE: Final = ", maybe written"
 """Ends the name of a failure after which the item may be in the order."""
@@ -38,19 +39,16 @@ _processes.set_forkserver_preload([__name__, "azure.storage.blob.aio"])
 
 @dataclass(frozen=True)
 class Place:
-    """The order: an account, and the container in it."""
+    """The order: the address of a server, and the name of a container, table or file there."""
 
     connection_string: str = field(repr=False)
     container: str
     # To measure conflicts: no deadline that a busy machine reaches.
-    deadline: timedelta = timedelta(minutes=5)
+    deadline: timedelta = engines.DEADLINE
+    kind: str = "blob"
 
-    def storage(self) -> BlobStorage:
-        return BlobStorage(
-            connection_string=self.connection_string,
-            container_name=self.container,
-            deadline=self.deadline,
-        )
+    def storage(self) -> StateStorage:
+        return engines.opened(self.kind, self.connection_string, self.container, self.deadline)
 
     async def items(self) -> list[str]:
         """What the order holds, however it was written."""
@@ -192,13 +190,13 @@ async def _upstream(place: Place, outcome: Outcome) -> AsyncIterator[Append]:
 async def _ours(
     place: Place, outcome: Outcome, way: str, options: Mapping[str, Any]
 ) -> AsyncIterator[Append]:
-    blobs = place.storage()
-    counting = CountingStorage(blobs)
+    storage = place.storage()
+    counting = CountingStorage(storage)
     async with StateScopes(counting) as states:
         merge: Any = "append" if way == "merge" else None
         order = states.shared.create_property("order", merge=merge).at(ORDER)
         if way == "lease":
-            lock = BlobLeaseLock(blobs, by=lambda turn: "order", wait=timedelta(minutes=1))
+            lock = engines.LOCKS[place.kind](storage, by=lambda turn: "order", wait=LONG_WAIT)
             options = {"serialize_turns": lock}
         bot = turns.Bot(None, None, StateMiddleware(states, **options))
 

@@ -1,4 +1,4 @@
-"""Four processes append to one order on Azurite, each way of doing so: `python -m benchmarks
+"""Four processes append to one order on each storage, each way of doing so: `python -m benchmarks
 concurrency`. What was acknowledged must be there, once; upstream's is counted."""
 
 from __future__ import annotations
@@ -11,17 +11,19 @@ from collections import Counter
 
 from tests import azurite
 
-from . import jobs_under_fire, report, under_fire
+from . import engines, jobs_under_fire, report, under_fire
 from .appending import WAYS, Outcome, Place, workers
+from .engines import LOCKS
 
 PROCESSES = 4
 TURNS = 50
 MANY_TURNS = 10  # of each of 20 writers
+COLUMNS = ("storage", "", "turns", "acknowledged", "raised", "lost", "a second", "writes for one")
 UPSTREAM_TURNS = 25  # as the defect was first measured
 
 
-async def measure(way: str, connection_string: str) -> list[str]:
-    place = Place(connection_string, f"bench-{uuid.uuid4().hex}")
+async def measure(way: str, address: str, kind: str = "blob") -> list[str]:
+    place = Place(address, f"bench-{uuid.uuid4().hex}", kind=kind)
     count = UPSTREAM_TURNS if way == "upstream" else TURNS
     names = [f"p{number}" for number in range(PROCESSES)]
     with workers(way, place, names, count) as started:
@@ -32,7 +34,7 @@ async def measure(way: str, connection_string: str) -> list[str]:
             worker.go()
         outcomes = [await worker.outcome() for worker in started]
         seconds = time.perf_counter() - begun
-    return _row(way, count, outcomes, await place.items(), seconds)
+    return [kind, *_row(way, count, outcomes, await place.items(), seconds)]
 
 
 def _row(
@@ -57,13 +59,23 @@ def _row(
     ]
 
 
+def ways_of(kind: str) -> tuple[str, ...]:
+    """Return the ways that there are on a kind of storage."""
+    is_there = {"upstream": kind == "blob", "lease": kind in LOCKS}
+    return tuple(way for way in WAYS if is_there.get(way, True))
+
+
+def _rows(kind: str) -> list[list[str]]:
+    with engines.STARTS[kind]() as address:
+        return [asyncio.run(measure(way, address, kind)) for way in ways_of(kind)]
+
+
 def main() -> None:
     program = azurite.find_azurite()
     if program is None:
         sys.exit("No Azurite: `make azurite` installs it, or name its azurite-blob in AZURITE.")
+    rows = [row for kind in engines.STARTS for row in _rows(kind)]
     with azurite.running_azurite(program) as endpoint:
-        connection_string = azurite.connection_string(endpoint)
-        rows = [asyncio.run(measure(way, connection_string)) for way in WAYS]
         fire = [asyncio.run(under_fire.row(way, endpoint, TURNS)) for way in under_fire.WAYS]
         many = [
             asyncio.run(
@@ -74,8 +86,8 @@ def main() -> None:
         jobs = [asyncio.run(jobs_under_fire.row(name, endpoint)) for name in jobs_under_fire.JOBS]
     print(
         report.table(
-            "Processes that append to one order on Azurite",
-            ("", "turns", "acknowledged", "raised", "lost", "a second", "writes for one"),
+            "Processes that append to one order",
+            COLUMNS,
             rows,
         )
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from base64 import b64decode
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
@@ -217,19 +218,28 @@ class CosmosStorage(StateStorage):
     async def _open(self) -> ContainerProxy:
         client = CosmosClient(self._endpoint, self._credential, **self._client_options)
         try:
-            database = await client.create_database_if_not_exists(self._database)
-            options: dict[str, Any] = (
-                {} if self._throughput is None else {"offer_throughput": self._throughput}
-            )
-            container = await database.create_container_if_not_exists(
-                self._container_name, PartitionKey(path="/id"), **options
-            )
+            container = await self._create(client)
             await self._check_partition_key(container)
         except BaseException:
             await client.close()
             raise
         self._client = client
         return container
+
+    async def _create(self, client: CosmosClient) -> ContainerProxy:
+        """Return the container; create it, and its database, if they are missing."""
+        options: dict[str, Any] = {}
+        if self._throughput is not None:
+            options["offer_throughput"] = self._throughput
+        # "If not exists" looks, then creates: of several processes that begin, some are too late.
+        with suppress(exceptions.CosmosResourceExistsError):
+            await client.create_database_if_not_exists(self._database)
+        database = client.get_database_client(self._database)
+        with suppress(exceptions.CosmosResourceExistsError):
+            await database.create_container_if_not_exists(
+                self._container_name, PartitionKey(path="/id"), **options
+            )
+        return database.get_container_client(self._container_name)
 
     async def _check_partition_key(self, container: ContainerProxy) -> None:
         partition_key = (await container.read()).get("partitionKey") or {}

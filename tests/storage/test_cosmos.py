@@ -175,6 +175,27 @@ async def test_a_conflict_may_be_this_very_write(storage: CosmosStorage) -> None
         assert caught.value.maybe_written, "the driver tries again without a word"
 
 
+@pytest.mark.parametrize("late", ["create_database", "create_container"])
+async def test_a_process_that_creates_too_late_finds_it(
+    cosmos_endpoint: str, container_name: str, late: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The driver looks before it creates; another process creates in between."""
+    from azure.cosmos import exceptions
+    from azure.cosmos.aio import CosmosClient, DatabaseProxy
+
+    async with storage_on(cosmos_endpoint, container_name) as storage:
+        await storage.put_if("key", b"{}", etag=None)
+
+    async def too_late(*arguments: Any, **options: Any) -> None:
+        raise exists(status_code=409, message="it exists")
+
+    exists: Any = exceptions.CosmosResourceExistsError
+    kind: Any = CosmosClient if late == "create_database" else DatabaseProxy
+    monkeypatch.setattr(kind, f"{late}_if_not_exists", too_late)
+    async with storage_on(cosmos_endpoint, container_name) as storage:
+        assert await storage.get("key") is not None
+
+
 async def test_an_account_that_is_not_there_is_said(cosmos_endpoint: str) -> None:
     nowhere = CosmosStorage(
         "http://127.0.0.1:1", "bm8ga2V5", database="d", container="c", timeout=timedelta(seconds=1)

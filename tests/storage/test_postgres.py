@@ -16,7 +16,7 @@ from botstate_ext.errors import StateConflictError, StateStorageError
 from botstate_ext.storage import ANY, ItemWrite
 from botstate_ext.storage.due_index import NEXT_EXPIRY
 from tests import servers
-from tests.storage.writers import TURN, updates_at_once, writer
+from tests.storage.writers import TURN, acknowledged_until_killed, updates_at_once, writer
 
 psycopg = pytest.importorskip("psycopg", reason="the extra postgres")
 
@@ -91,6 +91,20 @@ async def test_a_server_that_is_killed_and_comes_back(postgres_url: str) -> None
         assert told == list(range(len(told)))
         assert await storage.get("before") is not None  # by connections that had died
         await storage.aclose()
+
+
+@pytest.mark.parametrize("lines", [1, 150])
+async def test_what_was_acknowledged_outlives_a_killed_process(
+    storage: PostgresStorage, postgres_url: str, table_name: str, lines: int
+) -> None:
+    place = f"{postgres_url} {table_name}"
+    acknowledged = await acknowledged_until_killed("postgres", place, "put", lines)
+    assert len(acknowledged) >= lines
+    stored = {info.key async for info in storage.list_items()}
+    assert {f"item-{number}" for number in acknowledged} <= stored
+    acknowledged = await acknowledged_until_killed("postgres", place, "turn", lines)
+    [body] = {item.data for item in (await storage.get_many(TURN)).values()}
+    assert json.loads(body)["n"] >= max(acknowledged)
 
 
 async def test_an_answer_that_was_lost_is_no_conflict(
