@@ -194,26 +194,28 @@ def _sdk_storage(kind: str, address: Any) -> Storage:
 
 async def _whole(storage: StateStorage, most: int) -> list[object]:
     clock = ManualClock(NOON)
-    due, later = await _templates(clock)
+    due, later, of_user = await _templates(clock)
     clock.advance(HOUR)
     states = StateScopes(storage, clock=clock)
     until = due.metadata[NEXT_EXPIRY]
     await _fill(storage, "test/conversations/", range(DUE), due)
     await _fill(storage, "test/conversations/", range(DUE, FEW // 2), later)
-    await _fill(storage, "test/users/", range(FEW // 2), later)
+    await _fill(storage, "test/users/", range(FEW // 2), of_user)
     few = await _milliseconds(lambda: _found(storage, until))
     await _fill(storage, "test/conversations/", range(FEW // 2, most // 2), later)
-    await _fill(storage, "test/users/", range(FEW // 2, most // 2), later)
+    await _fill(storage, "test/users/", range(FEW // 2, most // 2), of_user)
     many = await _milliseconds(lambda: _found(storage, until))
     page = await _milliseconds(lambda: storage.list_page("test/users/1", limit=100))
+    async with states.unit_of_work(channel_id="test", user_id="ann") as work:
+        await states.user.create_property("order").set(work, VALUE)
     begun = time.perf_counter()
     swept = await states.sweep(per_second=1_000_000)
     sweep = (time.perf_counter() - begun) * 1000
     assert (swept.removed, swept.failed) == (DUE, 0)
     begun = time.perf_counter()
-    erased = await states.erase_user("test", "7")
+    erased = await states.erase_user("test", "ann")
     erasure = (time.perf_counter() - begun) * 1000
-    assert erased.removed == ("test/users/7",)
+    assert erased.removed == ("test/users/ann",)
     note = "" if most == MANY else f" (of {most:,})"
     return [
         f"{page:.1f}{note}",
@@ -239,19 +241,20 @@ async def _found(storage: StateStorage, until: str) -> None:
     assert sum(len(page.items) for page in pages) == DUE
 
 
-async def _templates(clock: ManualClock) -> tuple[StoredItem, StoredItem]:
-    """A document that ends in an hour, and one that ends in a thousand."""
+async def _templates(clock: ManualClock) -> list[StoredItem]:
+    """Conversations that end in an hour and in a thousand, and a user that ends in a thousand."""
     storage = MemoryStorage()
     states = StateScopes(storage, clock=clock)
-    order = states.conversation.create_property("order")
-    for name, hours in {"due": 1, "later": 1000}.items():
+    talk, user = states.conversation, states.user
+    for scope, hours in ((talk, 1), (talk, 1000), (user, 1000)):
+        order, name = scope.create_property("order"), str(hours)
         async with states.unit_of_work(
-            channel_id="test", user_id="u", conversation_id=name
+            channel_id="test", user_id=name, conversation_id=name
         ) as work:
             await order.set(work, VALUE, expires_after=hours * HOUR)
-    keys = [f"test/conversations/{name}" for name in ("due", "later")]
+    keys = ["test/conversations/1", "test/conversations/1000", "test/users/1000"]
     found = await storage.get_many(keys)
-    return found[keys[0]], found[keys[1]]
+    return [found[key] for key in keys]
 
 
 async def _fill(storage: StateStorage, prefix: str, numbers: range, item: StoredItem) -> None:
