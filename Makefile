@@ -62,7 +62,7 @@ help:
 $(VENV)/.sample: pyproject.toml
 	@echo "Installing the sample and what it needs into $(VENV), about a minute. Only this once."
 	@$(PYTHON) -m venv $(VENV)
-	@$(VENV)/bin/pip install -q -e '.[sample,azure,console,postgres,redis]'
+	@$(VENV)/bin/pip install -q -e '.[sample,azure,console,cosmos,postgres,redis]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml

@@ -17,31 +17,35 @@ from botbuilder.schema import Activity, ActivityTypes
 from bots import StateManagementBot
 from botstate_ext import StateError, StateMiddleware, StateScopes, console, storage
 from botstate_ext.aiohttp import setup
-from botstate_ext.storage import BlobStorage, SQLiteStorage
 from config import DefaultConfig
 
 CONFIG = DefaultConfig()
 
 
 def create_storage(config: DefaultConfig) -> Storage:
-    if config.STATE_STORAGE == "memory":
+    kind = config.STATE_STORAGE
+    if kind == "memory":
         return MemoryStorage()
-    if config.STATE_STORAGE == "sqlite":
-        return SQLiteStorage(config.STATE_FILE)
-    if config.STATE_STORAGE == "blob":
-        if not config.AZURE_STORAGE_CONNECTION_STRING:
-            sys.exit("STATE_STORAGE=blob needs AZURE_STORAGE_CONNECTION_STRING.")
-        return BlobStorage(
-            connection_string=config.AZURE_STORAGE_CONNECTION_STRING,
+    if kind == "sqlite":
+        return storage.SQLiteStorage(config.STATE_FILE)
+    # Each of these is imported, and has to be installed, when it is used.
+    if kind == "blob":
+        return storage.BlobStorage(
+            connection_string=config.needed("AZURE_STORAGE_CONNECTION_STRING"),
             container_name=config.STATE_CONTAINER,
         )
-    if config.STATE_STORAGE in ("postgres", "redis"):
-        if not config.STATE_URL:
-            sys.exit(f"STATE_STORAGE={config.STATE_STORAGE} needs STATE_URL.")
-        is_postgres = config.STATE_STORAGE == "postgres"
-        # Named here only: each is imported, and has to be installed, when it is used.
-        return (storage.PostgresStorage if is_postgres else storage.RedisStorage)(config.STATE_URL)
-    sys.exit("STATE_STORAGE is one of memory, sqlite, blob, postgres and redis.")
+    if kind == "postgres":
+        return storage.PostgresStorage(config.needed("STATE_URL"))
+    if kind == "redis":
+        return storage.RedisStorage(config.needed("STATE_URL"))
+    if kind == "cosmos":
+        return storage.CosmosStorage(
+            config.needed("AZURE_COSMOS_ENDPOINT"),
+            config.needed("AZURE_COSMOS_KEY"),
+            database=config.STATE_DATABASE,
+            container=config.STATE_CONTAINER,
+        )
+    sys.exit("STATE_STORAGE is one of memory, sqlite, blob, postgres, redis and cosmos.")
 
 
 ADAPTER = CloudAdapter(ConfigurationBotFrameworkAuthentication(CONFIG))

@@ -16,7 +16,15 @@ REPOSITORY = Path(__file__).parents[2]
 SAMPLE = REPOSITORY / "samples" / "state_management_bot"
 PATIENCE = REPOSITORY / "tests" / "patience.py"
 PIZZA = REPOSITORY / "samples" / "pizza_orders"
-SETTINGS = ("PORT", "STATE_FILE", "STATE_URL", "STATE_CONTAINER", "AZURE_STORAGE_CONNECTION_STRING")
+SETTINGS = (
+    "PORT",
+    "STATE_FILE",
+    "STATE_URL",
+    "STATE_CONTAINER",
+    "AZURE_STORAGE_CONNECTION_STRING",
+    "AZURE_COSMOS_ENDPOINT",
+    "AZURE_COSMOS_KEY",
+)
 # What a test does not name itself is not kept, and so not found by the next.
 FORGETFUL = {"STATE_STORAGE": "memory"}
 

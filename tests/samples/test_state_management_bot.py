@@ -160,17 +160,33 @@ async def test_a_taken_port_is_one_line_with_the_fix() -> None:
     assert finished.stderr == f"Port {port} is taken: PORT={port + 1} make run\n"
 
 
+@pytest.mark.parametrize("sample", [SAMPLE, PIZZA], ids=["state", "pizza"])
+async def test_on_cosmos(sample: Path) -> None:
+    """The account is asked when the first message comes."""
+    pytest.importorskip("azure.cosmos")
+    settings = {
+        "STATE_STORAGE": "cosmos",
+        "AZURE_COSMOS_ENDPOINT": "https://none.documents.azure.com",
+        "AZURE_COSMOS_KEY": "czNjcmV0",
+    }
+    async with running_bot(sample, **settings) as bot:
+        assert "cosmos" in bot.greeting[0]
+        assert "czNjcmV0" not in "".join(bot.greeting)
+
+
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
         (
             {"STATE_STORAGE": "disk"},
-            "STATE_STORAGE is one of memory, sqlite, blob, postgres and redis.\n",
+            "STATE_STORAGE is one of memory, sqlite, blob, postgres, redis and cosmos.\n",
         ),
         (
             {"STATE_STORAGE": "blob"},
             "STATE_STORAGE=blob needs AZURE_STORAGE_CONNECTION_STRING.\n",
         ),
+        ({"STATE_STORAGE": "redis"}, "STATE_STORAGE=redis needs STATE_URL.\n"),
+        ({"STATE_STORAGE": "cosmos"}, "STATE_STORAGE=cosmos needs AZURE_COSMOS_ENDPOINT.\n"),
     ],
 )
 async def test_a_setting_that_is_wrong_is_named(settings: dict[str, str], told: str) -> None:

