@@ -78,6 +78,13 @@ for i = 3, #KEYS do
 end
 return {'done', gone}
 """
+# All are of one moment. No transaction (MULTI): a server whose memory is full refuses one, even to
+# read.
+_READ: Final = """
+local found = {}
+for i, item in ipairs(KEYS) do found[i] = redis.call('HMGET', item, 'e', 'd', 'm') end
+return found
+"""
 # Arguments: what comes before an item's key, the range, the most members. An item that Redis
 # evicted is left out.
 _LIST: Final = """
@@ -153,11 +160,8 @@ class RedisStorage(StateStorage):
             return {}
 
         async def read(client: redis.asyncio.Redis) -> dict[str, StoredItem]:
-            # A transaction: all are of one moment.
-            async with client.pipeline(transaction=True) as pipeline:
-                for key in wanted:
-                    pipeline.hmget(self._item + key, "e", "d", "m")
-                rows = await pipeline.execute()
+            names = [self._item + key for key in wanted]
+            rows = await client.register_script(_READ)(names)
             return {
                 key: StoredItem(bytes(data), etag.decode(), metadata_from(metadata))
                 for key, (etag, data, metadata) in zip(wanted, rows, strict=True)

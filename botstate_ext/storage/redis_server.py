@@ -112,7 +112,7 @@ def _failure_of(error: Exception) -> CallFailure | None:
         return CallFailure("the server is a replica, which is read-only. Name the primary one.")
     if isinstance(error, exceptions.NoPermissionError):
         return CallFailure("the user may not run scripts or use these keys: see its ACL.")
-    # Of a script the driver knows the text alone. Redis refuses its first write, so nothing is done.
+    # Of a script the driver knows only the text. Redis refuses its first write: nothing was done.
     if isinstance(error, exceptions.OutOfMemoryError) or "OOM command" in str(error):
         return CallFailure("the server's memory is full. Give it more, or store less.")
     if isinstance(error, exceptions.InvalidResponse):

@@ -68,6 +68,8 @@ async def test_an_answer_that_was_lost_is_no_conflict(
 
     async def lose_first(self: Any, *arguments: Any, **options: Any) -> Any:
         answer = await call(self, *arguments, **options)
+        if "HSET" not in str(self.script):
+            return answer  # a read
         calls.append(answer)
         if len(calls) % 2:
             raise redis_py.exceptions.ConnectionError("the connection was lost")
