@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -15,9 +16,13 @@ from botstate_ext import StateMiddleware, StateScopes
 Logic = Callable[[TurnContext], Awaitable[Any]]
 
 
+_ids = itertools.count()
+
+
 def activity(conversation: str = "conversation") -> Activity:
     return Activity(
         type="message",
+        id=f"activity {next(_ids)}",
         text="hi",
         channel_id="test",
         service_url="http://localhost",
@@ -47,6 +52,7 @@ def upstream(storage: Storage | None = None) -> Bot:
     return Bot(user, conversation, AutoSaveStateMiddleware([user, conversation]))
 
 
-def ours(storage: Storage | None = None) -> Bot:
+def ours(storage: Storage | None = None, **options: Any) -> Bot:
+    """Return a bot on this package. ``options``: those of its `StateMiddleware`."""
     states = StateScopes(storage or MemoryStorage())
-    return Bot(states.user, states.conversation, StateMiddleware(states))
+    return Bot(states.user, states.conversation, StateMiddleware(states, **options))

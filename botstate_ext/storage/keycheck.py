@@ -22,9 +22,6 @@ _ADVICE: Final = (
 # Control characters and the non-characters cannot be written in the XML of a listing.
 _FORBIDDEN: Final = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\\\\ud800-\udfff\ufffe\uffff]")
 _DOTTED_SEGMENT: Final = re.compile(r"\.(?:/|\Z)")
-_NAME: Final = re.compile(r"[a-z_][a-z0-9_]*")
-# What an HTTP header carries unchanged: no control characters, no spaces at the ends.
-_VALUE: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 
 
 def check_key(key: object) -> None:
@@ -64,10 +61,11 @@ def check_metadata(key: str, metadata: Mapping[str, str]) -> None:
     size = 0
     for name, value in metadata.items():
         size += len(name) + len(value)
-        if not _NAME.fullmatch(name):
+        if not (name.isidentifier() and name.isascii() and name == name.lower()):
             reason = f"the metadata name {name!r} is not a lower-case ASCII identifier"
             raise StateEncodeError(reason, key=key)
-        if not _VALUE.fullmatch(value):
+        # An HTTP header carries it unchanged: no control characters, no spaces at the ends.
+        if not (value.isascii() and value.isprintable() and value and value == value.strip()):
             reason = f"the metadata {name!r} is not printable ASCII text; percent-encode it"
             raise StateEncodeError(reason, key=key)
     if size > MAX_METADATA_BYTES:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any
+from typing import Any, Final
 
 from botbuilder.core import TurnContext
 from msrest.serialization import Model
+
+_UNCHANGEABLE: Final = frozenset((str, int, float, bool, type(None)))
 
 
 class Snapshot:
@@ -52,6 +54,8 @@ def deep_copy(value: Any) -> Any:
     open_: list[tuple[Any, Any]] = []
 
     def copied(item: Any) -> Any:
+        if type(item) in _UNCHANGEABLE:  # most of an activity's fifty attributes
+            return item
         if not isinstance(item, (dict, list, Model)):
             return deepcopy(item, copies)
         if id(item) not in copies:
