@@ -28,6 +28,7 @@ from ..host.bases import BotState, Storage
 from ..jsonpath import JsonPath
 from ..keys.parse import id_of_key, is_own_key
 from ..keys.scopes import ScopeRow
+from ..serialization.allow_list import name_of
 from ..serialization.codec import Codec
 from ..unit_of_work.work import UnitOfWork
 from ..unit_of_work.workspace import Workspace
@@ -645,6 +646,10 @@ class StateScope(BotState):
     def _default_codec(self, cls: type, *, tagged: bool = False) -> Codec | None:
         """Return the codec of a class that was given as a default; None if it needs none."""
         return self._workspace.default_codec(cls, tagged=tagged)
+
+    def _reads_class(self, cls: type) -> bool:
+        """Return True if untyped values may hold this class."""
+        return self._workspace.reads_class(name_of(cls))
 
     async def _fresh(self, work: UnitOfWork, turn: Any) -> Document:
         known = self._unloaded_document(turn)

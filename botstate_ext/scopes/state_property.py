@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from msgspec.structs import replace
 
 from ..clock import positive
-from ..documents.document import ABSENT
+from ..documents.document import ABSENT, Document
 from ..documents.plain_view import Query, as_query, query_property
 from ..documents.policy import ExpiryHandler, PropertyPolicy, UserHandler
+from ..errors import StateDecodeError
 from ..host.bases import StatePropertyAccessor
 from ..serialization.codec_choice import type_from_default
 from ..storage.waiting import maybe_await
@@ -73,10 +74,17 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
         if default is None:
             default = policy.default
         hint = None if default is None else self._hint(policy, default)
-        value = document.get(self._name, hint)
+        try:
+            value = document.get(self._name, hint)
+        except StateDecodeError:
+            if hint is not None or not callable(default):
+                raise
+            value = await self._get_as_made(document, policy, default)
         if value is not ABSENT or default is None:
             return None if value is ABSENT else value
         value = await maybe_await(_make(default))
+        if hint is None:
+            hint = self._hint_of_made(policy, value)
         meanwhile = document.get(self._name, hint)
         if meanwhile is not ABSENT:
             return meanwhile
@@ -200,6 +208,27 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
             return None
         codec = self._scope._default_codec(cls, tagged=policy.write_type_tags is not False)
         return None if codec is None else replace(policy, codec=codec, hinted_type=cls)
+
+    def _hint_of_made(self, policy: PropertyPolicy, value: Any) -> PropertyPolicy | None:
+        """Return the policy for the class of a value that a function made as default.
+
+        It writes tags in any case: the next turn has only the function, which names no class.
+        """
+        cls = None if policy.declared_type or callable(value) else type_from_default(value)
+        if cls is None or self._scope._reads_class(cls):
+            return None
+        codec = self._scope._default_codec(cls, tagged=True)
+        return None if codec is None else replace(policy, codec=codec, hinted_type=cls)
+
+    async def _get_as_made(self, document: Document, policy: PropertyPolicy, default: Any) -> Any:
+        """Return the stored value that nothing but the default's own result tells the class of.
+
+        :raises StateDecodeError: the value is not of that class.
+        """
+        hint = self._hint_of_made(policy, await maybe_await(_make(default)))
+        value = document.get(self._name, hint)
+        document.undecodable.pop(self._name, None)
+        return value
 
 
 def _make(default: Any) -> Any:

@@ -28,10 +28,16 @@ def codec_for(
 
 
 def type_from_default(default: object) -> Any:
-    """The class that a default names, as in ``get(turn, UserProfile)``; None if it names none.
+    """Return the class that a default names: itself in ``get(turn, UserProfile)``, its own class in
+    ``get(turn, UserProfile())``. None if it names none.
 
-    Builtins name none: ``get(turn, dict)`` may hold anything a dict can.
+    A function names none, as only its result would. Nor do builtins: ``get(turn, dict)`` may hold
+    anything that a dict can.
     """
-    if not isinstance(default, type) or default in _BUILTIN_TYPES:
+    if isinstance(default, type):
+        cls = default
+    elif callable(default):
         return None
-    return default if default.__module__ != "builtins" else None
+    else:
+        cls = type(default)
+    return None if cls in _BUILTIN_TYPES or cls.__module__ == "builtins" else cls
