@@ -399,7 +399,9 @@ class TypedCodec:
         return rebuild(type_, value, self._extend()) if is_plain_class(type_) else value
 
     def reencode(self, text: bytes) -> bytes:
-        if text in self._known and jsonpickle.has_tags(text) == self.keeps_tags:
+        # A plain text that was read may be one that this codec itself would write with tags.
+        writes_plain = not (self.keeps_tags or self._runs_code)
+        if text in self._known and (writes_plain or jsonpickle.has_tags(text)):
             return text
         unknown = UnknownFields()
         value = self.decode(text, unknown)

@@ -278,3 +278,23 @@ async def test_the_class_that_a_default_names_is_tagged_too() -> None:
     assert read.name == "Ann"
     async with states.unit_of_work(channel_id="test", user_id="ann") as work:
         assert (await ours.get(work, Profile)).name == "Ann"
+
+
+@pytest.mark.parametrize("write_type_tags", [True, False])
+async def test_reading_the_other_form_again_and_again_changes_nothing(
+    write_type_tags: bool,
+) -> None:
+    """A dataclass, whose texts a codec may know from before."""
+    storage = storages.MemoryStorage()
+    item = f'{{"py/object":"{__name__}.Item","name":"pizza","tags":{{"py/set":[]}}}}'
+    text = '{"name":"pizza","tags":[]}' if write_type_tags else item
+    await storage.put_if("test/users/user", f'{{"value":{text}}}'.encode(), etag=None)
+    before = await storage.get("test/users/user")
+    states = StateScopes(storage, write_type_tags=write_type_tags)
+    value = states.user.create_property("value", Item)
+    bot = Bot(StateMiddleware(states))
+    for _ in range(3):
+        await bot.turn(lambda turn: value.get(turn))
+        assert await storage.get("test/users/user") == before
+    await bot.turn(lambda turn: value.set(turn, Item("pizza")))
+    assert (b"py/object" in await stored(storage)) == write_type_tags
