@@ -48,7 +48,7 @@ help:
 	@echo "make bench    this package beside upstream, as ratios"
 	@echo "make histories  10,000 simulated histories, each checked for lost updates"
 	@echo "make concurrency  processes that append to one order on Azurite, each way of doing so"
-	@echo "make soak     memory over many turns, in minutes"
+	@echo "make soak     100,000 turns on memory, SQLite and Azurite, an hour"
 	@echo "make verifytypes  every public name has a type of its own, as pyright sees it"
 	@echo "make coverage     which lines the tests without Blob do not reach"
 	@echo "make sdist    the tests from the source archive, against the built wheel"
@@ -196,7 +196,7 @@ histories: $(VENV)/.dev
 bench: $(VENV)/.bench
 	$(VENV)/bin/python -m benchmarks
 
-soak: $(VENV)/.bench
+soak: $(VENV)/.bench $(AZURITE_DIR)/$(AZURITE_VERSION)
 	$(VENV)/bin/python -m benchmarks soak
 
 concurrency: $(VENV)/.bench $(AZURITE_DIR)/$(AZURITE_VERSION)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator, Collection
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,13 @@ from botbuilder.core import MemoryStorage as UpstreamMemoryStorage
 from botbuilder.core import Storage
 
 from botstate_ext.scopes.scope import StateScope
-from botstate_ext.storage import BlobStorage, MemoryStorage, as_state_storage
+from botstate_ext.storage import (
+    BlobStorage,
+    MemoryStorage,
+    SQLiteStorage,
+    StateStorage,
+    as_state_storage,
+)
 from botstate_ext.storage.wrapper import StorageWrapper
 from tests.turns import context
 
@@ -45,6 +52,29 @@ def make(kind: str, request: pytest.FixtureRequest) -> Storage:
     if kind == "upstream memory":
         return UpstreamMemoryStorage()
     return blob(kind, request.getfixturevalue("azurite"), f"test-{uuid.uuid4().hex}")
+
+
+OWN = ("memory", "sqlite", "blob", "postgres", "redis")
+
+
+def make_own(kind: str, request: pytest.FixtureRequest, folder: Path) -> StateStorage:
+    """An empty storage of ours of this kind."""
+    name = f"test-{uuid.uuid4().hex}"
+    if kind == "memory":
+        return MemoryStorage()
+    if kind == "sqlite":
+        return SQLiteStorage(folder / "state.db")
+    if kind == "blob":
+        connection = request.getfixturevalue("azurite")
+        return BlobStorage(connection_string=connection, container_name=name)
+    if kind == "postgres":
+        from botstate_ext.storage import PostgresStorage
+
+        url = request.getfixturevalue("postgres_url")
+        return PostgresStorage(url, table=name.replace("-", "_"))
+    from botstate_ext.storage import RedisStorage
+
+    return RedisStorage(request.getfixturevalue("redis_url"), prefix=name)
 
 
 def blob(kind: str, connection: str, container: str) -> Storage:

@@ -73,7 +73,7 @@ class Statements:
 
     def schema_sql(self) -> str:
         """Return the statements that create the table and its indexes."""
-        return "\n".join(f"{statement.as_string()};" for statement in self.schema)
+        return "\n".join(f"{statement};" for statement in self.schema)
 
     def list(self, prefix: str, end: str | None, after: str | None) -> tuple[Any, tuple[str, ...]]:
         """Return the statement of a page, whose last value is its limit, and its other values."""
@@ -88,8 +88,10 @@ class Statements:
         statement = f"SELECT {_INFO} FROM {{table}} WHERE {where} ORDER BY {_HEAD}, key LIMIT %s"
         return self._made(statement), tuple(values)
 
-    def _made(self, statement: str) -> sql.Composed:
-        return sql.SQL(statement).format(**self._names)
+    def _made(self, statement: str) -> Any:
+        # As a text: psycopg would put a composed statement together at each use. Typed Any, since
+        # it takes literals only, so that no value gets into a statement; here only names do.
+        return sql.SQL(statement).format(**self._names).as_string()
 
 
 def _folders() -> str:

@@ -38,6 +38,7 @@ from .rows import due_pages_read, due_text, metadata_from, metadata_text
 
 if TYPE_CHECKING:
     import redis.asyncio
+    from redis.commands.core import AsyncScript
 
 _log: Final = logging.getLogger("botstate_ext")
 
@@ -151,6 +152,7 @@ class RedisStorage(StateStorage):
             retries=Retries(deadline, sleep, random),
             on_open=_warn_of_losses,
         )
+        self._scripts: dict[str, AsyncScript] = {}
 
     async def get_many(self, keys: Collection[str]) -> dict[str, StoredItem]:
         for key in keys:
@@ -243,7 +245,7 @@ class RedisStorage(StateStorage):
         values = [value for write in writes for value in _values(write, etags.get(write.key, ""))]
 
         async def run(client: redis.asyncio.Redis) -> int:
-            told, found = await client.register_script(_WRITE)(names, values)
+            told, found = await self._script(_WRITE, client)(names, values, client)
             if told == b"lost":
                 raise conflict_of(writes, [writes[number] for number in found])
             if told != b"done" or not isinstance(found, int):
@@ -252,6 +254,12 @@ class RedisStorage(StateStorage):
 
         return etags, await self._server.run(operation, key, run)
 
+    def _script(self, text: str, client: redis.asyncio.Redis) -> AsyncScript:
+        # Kept: each makes a hash of its text. It runs on any client.
+        if text not in self._scripts:
+            self._scripts[text] = client.register_script(text)
+        return self._scripts[text]
+
     async def _list(
         self, name: str, start: str | bytes, end: str | bytes, limit: int
     ) -> list[tuple[bytes, ItemInfo | None]]:
@@ -259,7 +267,7 @@ class RedisStorage(StateStorage):
 
         async def run(client: redis.asyncio.Redis) -> list[tuple[bytes, ItemInfo | None]]:
             values = [self._item, start, end, limit]
-            rows = await client.register_script(_LIST)([name], values)
+            rows = await self._script(_LIST, client)([name], values, client)
             return [(bytes(row[0]), _info(row)) for row in rows]
 
         return await self._server.run("list", None, run)

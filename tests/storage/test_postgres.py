@@ -270,11 +270,11 @@ async def test_what_is_due_and_a_page_are_found_by_an_index(
     await storage.write_many(writes)
     await run_sql(postgres_url, f"ANALYZE {table_name}")
     sql = storage._sql
-    plan = "EXPLAIN " + sql.due.as_string()
+    plan = "EXPLAIN " + sql.due
     rows = await storage._fetch("list", None, plan, ("2003", "", b"", 10))
     assert f"{table_name}_due" in str(rows)
     statement, values = sql.list("k99", "k9:", None)
-    plan = "EXPLAIN " + statement.as_string()
+    plan = "EXPLAIN " + statement
     rows = await storage._fetch("list", None, plan, (*values, 10))
     assert f"{table_name}_key" in str(rows)
 

@@ -13,8 +13,9 @@ import pytest
 from botbuilder.core import TurnContext
 
 from botstate_ext import InProcessTurnLock, StateMiddleware, StateScopes
-from botstate_ext.storage import BlobStorage, MemoryStorage, SQLiteStorage, StateStorage
+from botstate_ext.storage import StateStorage
 from botstate_ext.storage.wrapper import Operation, StorageWrapper, T
+from tests.backends import OWN, make_own
 from tests.cancellation import CancelledAt
 from tests.patience import LIMIT
 from tests.turns import Bot, context
@@ -26,7 +27,6 @@ MODES: dict[str, dict[str, Any]] = {
     "replay": {"on_conflict": "replay"},
     "held replies": {"replies": "after_save"},
 }
-STORAGES = ("memory", "sqlite", "blob", "postgres", "redis")
 
 
 class Yielding(StorageWrapper):
@@ -41,31 +41,13 @@ class Yielding(StorageWrapper):
         return result
 
 
-@pytest.fixture(params=STORAGES)
+@pytest.fixture(params=OWN)
 async def storage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StateStorage]:
-    made = make(request.param, request, tmp_path)
+    made = make_own(request.param, request, tmp_path)
+    if request.param == "memory":
+        made = Yielding(made)
     yield made
     await made.aclose()
-
-
-def make(kind: str, request: pytest.FixtureRequest, folder: Path) -> StateStorage:
-    """Return an empty storage of this kind."""
-    name = f"test-{uuid.uuid4().hex}"
-    if kind == "memory":
-        return Yielding(MemoryStorage())
-    if kind == "sqlite":
-        return SQLiteStorage(folder / "state.db")
-    if kind == "blob":
-        connection = request.getfixturevalue("azurite")
-        return BlobStorage(connection_string=connection, container_name=name)
-    if kind == "postgres":
-        from botstate_ext.storage import PostgresStorage
-
-        url = request.getfixturevalue("postgres_url")
-        return PostgresStorage(url, table=name.replace("-", "_"))
-    from botstate_ext.storage import RedisStorage
-
-    return RedisStorage(request.getfixturevalue("redis_url"), prefix=name)
 
 
 class Turns:

@@ -1,0 +1,220 @@
+"""Turns on SQLite, PostgreSQL and Redis beside their drivers: `python -m benchmarks drivers`.
+
+A turn reads two properties, one of the user and one of the conversation, and changes the second.
+The driver alone runs the same statements with the same bytes, and decodes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any, Final, NamedTuple
+from uuid import uuid4
+
+import psycopg_pool
+import redis.asyncio
+from botbuilder.core import TurnContext
+
+from botstate_ext.storage import PostgresStorage, RedisStorage, SQLiteStorage, StateStorage
+from botstate_ext.storage import redis as redis_storage
+from botstate_ext.storage import sqlite as sqlite_storage
+from botstate_ext.storage.postgres import _id
+from botstate_ext.storage.postgres_sql import Statements
+from tests.servers import running_postgres, running_redis
+
+from . import report, turns
+
+ROUNDS: Final = 7
+CONVERSATIONS: Final = 64
+TURNS: Final = 512
+CONNECTIONS: Final = 16
+LIMIT: Final = 1.5
+
+Turn = Callable[[str], Awaitable[None]]
+PROFILE: Final = {"name": "Ann", "address": {"street": "Long Street 1", "city": "Kyiv"}, "age": 30}
+CART: Final = {"items": [{"name": f"pizza {number}", "price": 7.5} for number in range(8)]}
+BODY: Final = b'{"cart":{"items":[' + b",".join([b'{"name":"pizza","price":7.5}'] * 9) + b"]}}"
+METADATA: Final = "{}"
+
+
+class Pace(NamedTuple):
+    """The cost of turns."""
+
+    per_second: float
+    cpu: float
+    """Seconds of processor time of a turn, in this process with its threads."""
+
+
+async def pace(turn: Turn, conversations: int, count: int) -> Pace:
+    """Run so many turns, those of different conversations at once."""
+
+    async def one_by_one(conversation: str) -> None:
+        for _ in range(count // conversations):
+            await turn(conversation)
+
+    begun, cpu = time.perf_counter(), time.process_time()
+    await asyncio.gather(*(one_by_one(f"c{number}") for number in range(conversations)))
+    return Pace(count / (time.perf_counter() - begun), (time.process_time() - cpu) / count)
+
+
+def turn_on(storage: StateStorage) -> Turn:
+    """Return a turn of a bot on this storage."""
+    bot = turns.ours(storage)
+    profile = bot.user.create_property("profile")
+    cart = bot.conversation.create_property("cart")
+
+    async def logic(turn: TurnContext) -> None:
+        await profile.get(turn, lambda: dict(PROFILE))
+        value = await cart.get(turn, lambda: dict(CART))
+        value["turns"] = value.get("turns", 0) + 1
+
+    async def turn(conversation: str) -> None:
+        await bot.turn(logic, conversation)
+
+    return turn
+
+
+# The drivers alone. Each keeps the ETag that it wrote last, as the storage reads it.
+
+
+@asynccontextmanager
+async def bare_sqlite(path: str) -> AsyncIterator[Turn]:
+    """Two connections, each in a thread of its own: reads do not wait for writes."""
+    writes, reads = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
+    db, reading = (
+        sqlite3.connect(path, isolation_level=None, check_same_thread=False) for _ in range(2)
+    )
+    db.execute("PRAGMA synchronous = FULL")
+    loop = asyncio.get_running_loop()
+    select = sqlite_storage._SELECT.format("?, ?")
+    etags = sqlite_storage._SELECT_ETAGS.format("?")
+
+    def read(conversation: str) -> Any:
+        return reading.execute(select, ("user", conversation)).fetchall()
+
+    def write(conversation: str) -> None:
+        db.execute("BEGIN IMMEDIATE")
+        db.execute(etags, (conversation,)).fetchall()
+        row = (conversation, uuid4().hex, BODY, METADATA, 0, "")
+        db.execute(sqlite_storage._UPSERT, row)
+        db.execute("COMMIT")
+
+    async def turn(conversation: str) -> None:
+        await loop.run_in_executor(reads, read, conversation)
+        await loop.run_in_executor(writes, write, conversation)
+
+    yield turn
+    writes.shutdown()
+    reads.shutdown()
+    db.close()
+    reading.close()
+
+
+@asynccontextmanager
+async def bare_postgres(url: str) -> AsyncIterator[Turn]:
+    statements = Statements("botstate_items")
+    pool: Any = psycopg_pool.AsyncConnectionPool(
+        url, kwargs={"autocommit": True}, min_size=1, max_size=CONNECTIONS, open=False
+    )
+    etags: dict[str, str] = {}
+
+    async def turn(conversation: str) -> None:
+        ids = [_id("user"), _id(conversation)]
+        async with pool.connection() as connection:
+            cursor = connection.cursor(binary=True)
+            await (await cursor.execute(statements.select, (ids,))).fetchall()
+        etag = uuid4().hex
+        async with pool.connection() as connection:
+            if conversation in etags:
+                values = (etag, BODY, METADATA, "", ids[1], etags[conversation], etag)
+                await connection.execute(statements.update, values)
+            else:
+                row = (ids[1], conversation, etag, BODY, METADATA, "")
+                await connection.execute(statements.overwrite, row)
+        etags[conversation] = etag
+
+    async with pool:
+        yield turn
+
+
+@asynccontextmanager
+async def bare_redis(url: str) -> AsyncIterator[Turn]:
+    pool = redis.asyncio.BlockingConnectionPool.from_url(url, max_connections=CONNECTIONS)
+    client = redis.asyncio.Redis.from_pool(pool)
+    write = client.register_script(redis_storage._WRITE)
+
+    async def turn(conversation: str) -> None:
+        async with client.pipeline(transaction=True) as pipeline:
+            pipeline.hmget("{bare}:item:user", "e", "d", "m")
+            pipeline.hmget("{bare}:item:" + conversation, "e", "d", "m")
+            await pipeline.execute()
+        values = (conversation, "put", "*", uuid4().hex, BODY, METADATA, "")
+        await write(["{bare}:keys", "{bare}:due", "{bare}:item:" + conversation], values)
+
+    yield turn
+    await client.aclose()
+
+
+async def measure(
+    name: str, storage: StateStorage, bare: AbstractAsyncContextManager[Turn]
+) -> list[list[str]]:
+    """Return the rows of a storage. Both sides take turns, so that the load hits both."""
+    async with storage:
+        ours = turn_on(storage)
+        await ours("c0")  # makes the table
+        async with bare as alone:
+            await alone("user")
+            for turn in (alone, ours):
+                await pace(turn, CONVERSATIONS, TURNS)
+            rounds = [
+                [await pace(turn, CONVERSATIONS, TURNS) for turn in (alone, ours)]
+                for _ in range(ROUNDS)
+            ]
+    return [row(name, rounds)]
+
+
+def row(name: str, rounds: list[list[Pace]]) -> list[str]:
+    def spread(ratios: list[float]) -> str:
+        return f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+
+    return [
+        name,
+        f"{median(bare.per_second for bare, _ in rounds):.0f}",
+        f"{median(ours.per_second for _, ours in rounds):.0f}",
+        spread([bare.per_second / ours.per_second for bare, ours in rounds]),
+        f"{1000 * median(bare.cpu for bare, _ in rounds):.2f} ms",
+        f"{1000 * median(ours.cpu for _, ours in rounds):.2f} ms",
+        spread([ours.cpu / bare.cpu for bare, ours in rounds]),
+        f"{LIMIT}",
+    ]
+
+
+async def compare() -> list[list[str]]:
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder, "bot.db"))
+        rows += await measure("SQLite", SQLiteStorage(path), bare_sqlite(path))
+    with running_postgres() as postgres:
+        url = postgres.url
+        rows += await measure("PostgreSQL", PostgresStorage(url), bare_postgres(url))
+    with tempfile.TemporaryDirectory(), running_redis() as server:
+        rows += await measure("Redis", RedisStorage(server.url), bare_redis(server.url))
+    return rows
+
+
+HEADS: Final = (
+    "", "driver, turns/s", "botstate_ext, turns/s", "times slower (spread)",
+    "driver, CPU a turn", "botstate_ext, CPU a turn", "times more (spread)", "limit",
+)  # fmt: skip
+
+
+def main() -> None:
+    title = f"{CONVERSATIONS} conversations beside the bare driver, medians of {ROUNDS} rounds"
+    print(report.table(title, HEADS, asyncio.run(compare())))
