@@ -54,7 +54,7 @@ def setup(
     app.add_subapp(path, pages)
     # Else the app would wait a minute for open pages to be closed.
     app.on_shutdown.append(readers.close)
-    states.on_saved(values=True, before=True)(console.recorder.saved)
+    states._workspace.save_handlers.watch(console.recorder.watch)
     states.on_turn(console.recorder.turned)
 
 

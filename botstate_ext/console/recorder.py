@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +12,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from ..clock import Clock
-from ..unit_of_work.save_events import SavedState
+from ..documents.pending_writes import Changes
+from ..serialization import json_text, jsonpickle
+from ..unit_of_work.save_events import WriteEvent
 from .changes import ABSENT, MAX_CHANGES, Change, changes, property_path
 from .masking import HIDDEN, Mask
 
@@ -24,18 +26,18 @@ KEPT_TURNS: Final = 10_000
 WAITING_SAVES: Final = 100
 """Saves that wait for one slow reader. The oldest are dropped, since no save may wait."""
 
-MAX_WEIGHT: Final = 20_000
-"""Characters, about, of a save whose values are compared."""
+MAX_BYTES: Final = 32_000
+"""Of the texts of one save that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Save:
-    """One save, without the values that are hidden.
+    """One save.
 
     - ``number``: counts the saves of this process.
     - ``activity_id``: of the activity whose turn wrote it; None outside a turn.
-    - ``changes``: what it changed; None if it is too large to be compared. ``omitted``: how many
-      changes more there are.
+    - ``after``, ``before``: the texts of what it changed; None if they are too large to be kept, or
+      if what was there before is not known.
     """
 
     number: int
@@ -44,8 +46,20 @@ class Save:
     key: str
     properties: tuple[str, ...]
     is_removed: bool
-    etag: str | None
     activity_id: str | None
+    after: Changes | None
+    before: Changes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A save, and what it changed, without what is hidden.
+
+    ``changes``: None if it is too large to be compared. ``omitted``: how many changes more there
+    are.
+    """
+
+    save: Save
     changes: tuple[Change, ...] | None = None
     omitted: int = 0
 
@@ -53,7 +67,8 @@ class Save:
 class Recorder:
     """Keeps the last saves and turns, and passes saves on to open pages.
 
-    Its handlers never wait: a page that does not keep up loses the oldest saves.
+    A save pays for a few references: texts are decoded and compared when someone looks. Its
+    watchers never wait: a page that does not keep up loses the oldest saves.
     """
 
     def __init__(self, clock: Clock, mask: Mask) -> None:
@@ -61,24 +76,23 @@ class Recorder:
         self.since = clock()
         self.saves: deque[Save] = deque(maxlen=KEPT_SAVES)
         self.turns: deque[tuple[datetime, TurnReport]] = deque(maxlen=KEPT_TURNS)
-        self.totals: Counter[str] = Counter()
+        self.saved = 0
         self._queues: set[asyncio.Queue[Save]] = set()
 
-    def saved(self, saved: SavedState) -> None:
-        """Note a save. A handler of ``states.on_saved``."""
-        self.totals["saves"] += 1
-        found, omitted = self._changes(saved)
+    def watch(self, event: WriteEvent) -> None:
+        """Note a save."""
+        self.saved += 1
+        is_light = _size(event.changes) + _size(event.replaced) <= MAX_BYTES
         save = Save(
-            self.totals["saves"],
-            saved.time,
-            saved.scope,
-            saved.key,
-            saved.properties,
-            saved.is_removed,
-            saved.etag,
-            saved.activity_id,
-            found,
-            omitted,
+            self.saved,
+            event.origin.time,
+            event.location.scope,
+            event.location.key,
+            tuple(sorted(event.changes)),
+            event.is_removed,
+            event.origin.activity_id,
+            event.changes if is_light else None,
+            event.replaced if is_light else None,
         )
         self.saves.append(save)
         for queue in self._queues:
@@ -89,10 +103,6 @@ class Recorder:
     def turned(self, report: TurnReport) -> None:
         """Note a turn. A handler of ``states.on_turn``."""
         self.turns.append((self._clock(), report))
-        self.totals["turns"] += 1
-        self.totals["retries"] += report.retries
-        self.totals["conflicts"] += report.conflicts
-        self.totals["replays"] += report.replays
 
     def turns_since(self, length: timedelta) -> list[tuple[datetime, TurnReport]]:
         """Return the turns that ended within this time, oldest first."""
@@ -103,6 +113,20 @@ class Recorder:
         """Return the last saves, newest first; of one document if a key is given."""
         found = (save for save in reversed(self.saves) if key in (None, save.key))
         return list(islice(found, count))
+
+    def compared(self, save: Save) -> Compared:
+        """Return what a save changed."""
+        if save.after is None:
+            return Compared(save)
+        before = save.before or {}
+        found: list[Change] = []
+        for name in save.properties:
+            old, new = self._value(name, before.get(name)), self._value(name, save.after[name])
+            if self._mask.hides(name):  # two hidden values look the same
+                found.append(Change(property_path(name), _hidden(old), _hidden(new)))
+            else:
+                found += changes(name, old, new)
+        return Compared(save, tuple(found[:MAX_CHANGES]), max(0, len(found) - MAX_CHANGES))
 
     @contextmanager
     def subscribed(self, after: int | None = None) -> Iterator[asyncio.Queue[Save]]:
@@ -117,40 +141,20 @@ class Recorder:
         finally:
             self._queues.discard(queue)
 
-    def _changes(self, saved: SavedState) -> tuple[tuple[Change, ...] | None, int]:
-        """Return what a save changed, and how many changes more there are."""
-        after, before = saved.values or {}, saved.before or {}
-        if not _is_light([after, before]):
-            return None, 0
-        found: list[Change] = []
-        for name in saved.properties:
-            old, new = before.get(name, ABSENT), after.get(name, ABSENT)
-            if self._mask.hides(name):
-                found.append(Change(property_path(name), _hidden(old), _hidden(new)))
-            else:
-                found += changes(name, self._mask.applied(old), self._mask.applied(new))
-        return tuple(found[:MAX_CHANGES]), max(0, len(found) - MAX_CHANGES)
+    def _value(self, name: str, text: bytes | None) -> Any:
+        """Return the value of a text, without what is hidden."""
+        if text is None:
+            return ABSENT
+        if self._mask.hides(name):
+            return HIDDEN
+        value = json_text.loads(text)
+        plain = jsonpickle.to_plain(value) if jsonpickle.has_tags(text) else value
+        return self._mask.applied(plain)
 
 
 def _hidden(value: Any) -> str | None:
     return None if value is ABSENT else HIDDEN
 
 
-def _is_light(values: list[Any]) -> bool:
-    """Return True if values are small enough to be compared while a save waits for it."""
-    weight = 0
-    level = values
-    while level:
-        below: list[Any] = []
-        for value in level:
-            weight += len(value) if isinstance(value, str) else 1
-            if isinstance(value, dict):
-                weight += len(value)
-                below += value.values()
-            elif isinstance(value, list):
-                weight += len(value)
-                below += value
-            if weight > MAX_WEIGHT:
-                return False
-        level = below
-    return True
+def _size(texts: Changes | None) -> int:
+    return sum(len(text) for text in (texts or {}).values() if text is not None)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..clock import Clock
 from ..errors import StateQueryError
 from ..jsonpath import JsonPath
+from ..keys.scopes import CONVERSATIONS
 from ..listing.listing import KeyRange, Listing, with_data
 from ..listing.records import DocumentRecord
 from ..scopes.scope import StateScope
@@ -27,7 +28,7 @@ ROWS: Final = 50
 BUDGET: Final = 0.3
 """Seconds of one search. Then the page shows what was found, and goes on when asked to."""
 
-_WITH_TIMES: Final = 500
+_CHOOSING: Final = 500
 _WITH_DATA: Final = 100
 _BREATH: Final = 0.01
 """Seconds after which other tasks, such as turns, get their turn."""
@@ -118,7 +119,7 @@ class Search:
             tags=filters.tags,
             key_prefix=filters.key_prefix,
         )
-        size = _WITH_DATA if filters.path else _WITH_TIMES if filters.has_times else ROWS
+        size = self._step(scope, filters)
         ends = self._timer() + self._budget
         result = Result(next=start)
         while result.next is not None and len(result.rows) < ROWS:
@@ -135,6 +136,15 @@ class Search:
                 result.next, result.is_cut = Position(position.token, last), True
                 break
         return result
+
+    @staticmethod
+    def _step(scope: StateScope, filters: Filters) -> int:
+        """Return how many items of the storage to look at before the time is looked at."""
+        if filters.path is not None:
+            return _WITH_DATA
+        # Keys of conversations are of two scopes.
+        chooses = filters.has_times or filters.tags or scope.row.folder == CONVERSATIONS
+        return _CHOOSING if chooses else ROWS
 
     async def _add(
         self,

@@ -102,6 +102,8 @@ def unescape(escaped: str) -> str | None:
     gives this text."""
     if escaped.startswith(HASHED):
         return None
+    if "%" not in escaped:  # most ids, in listings of thousands
+        return escaped
     try:
         return unquote(escaped, errors="surrogatepass")
     except UnicodeDecodeError:

@@ -80,7 +80,8 @@ class Listing:
         return await self._documents(limit, token, all_steps=True)
 
     async def step(self, limit: int, token: str | None = None) -> DocumentPage:
-        """Do as `page`, but look at one page of the storage only, for a caller with little time.
+        """Do as `page`, but look at ``limit`` items of the storage only, for a caller with little
+        time.
 
         The result may have fewer documents, or none, and still a continuation token.
         """
@@ -100,23 +101,22 @@ class Listing:
         if limit < 1:
             raise ValueError("limit must be at least 1.")
         found: list[DocumentRecord] = []
-        cursor = await self._add(self._cursor(token), limit, found)
+        size = self._page_size(limit) if all_steps else limit
+        cursor = await self._add(self._cursor(token), limit, size, found)
         while all_steps and cursor is not None and len(found) < limit:
-            cursor = await self._add(cursor, limit, found)
+            cursor = await self._add(cursor, limit, size, found)
         scope = self._keys.row.name
         return DocumentPage(tuple(found), None if cursor is None else to_token(scope, cursor))
 
     async def _add(
-        self, cursor: ListingCursor, limit: int, found: list[DocumentRecord]
+        self, cursor: ListingCursor, limit: int, size: int, found: list[DocumentRecord]
     ) -> ListingCursor | None:
         """Add the matches on one page of the storage, up to the limit. Return where to go on."""
         row, channel = self._keys.row, cursor.channel
         prefix = self._narrowed(row.prefix if channel is None else row.channel_prefix(channel))
         if prefix is None:
             return await self._next_channel(channel)
-        page = await self._storage.list_page(
-            prefix, limit=self._page_size(limit), continuation_token=cursor.marker
-        )
+        page = await self._storage.list_page(prefix, limit=size, continuation_token=cursor.marker)
         for info in page.items:
             if info.key <= cursor.after or not info.key.startswith(prefix):
                 continue

@@ -175,15 +175,25 @@ class WriteEvent:
         )
 
 
+Watcher: TypeAlias = Callable[[WriteEvent], None]
+"""Called with the event of a write itself: it decodes no value while the save waits. It neither
+waits nor raises."""
+
+
 class SaveHandlers:
-    """Calls the handlers of ``on_saved``, each with the values that it asked for."""
+    """Calls the handlers of ``on_saved``, each with the values that it asked for, and watchers."""
 
     def __init__(self) -> None:
         self._handlers: list[tuple[SaveHandler, Wanted]] = []
+        self._watchers: list[Watcher] = []
 
     def add(self, handler: SaveHandler, *, values: bool, before: bool) -> None:
         """Add a handler. Handlers are called in the order in which they were added."""
         self._handlers.append((handler, Wanted(values, before)))
+
+    def watch(self, watcher: Watcher) -> None:
+        """Add a watcher. Watchers are called before the handlers."""
+        self._watchers.append(watcher)
 
     @property
     def has_listeners(self) -> bool:
@@ -191,13 +201,15 @@ class SaveHandlers:
 
         Saves by a handler reach no handler: the calls would never end.
         """
-        return bool(self._handlers) and not _is_emitting.get()
+        return bool(self._handlers or self._watchers) and not _is_emitting.get()
 
     async def emit(self, events: Iterable[WriteEvent]) -> None:
         """Call each handler with each event. Logs a handler that fails, and calls the others."""
         token = _is_emitting.set(True)
         try:
             for event in events:
+                for watcher in self._watchers:
+                    watcher(event)
                 for handler, wanted in self._handlers:
                     await _call(handler, event, wanted)
         finally:

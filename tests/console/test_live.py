@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from botstate_ext.console.changes import Change
 from botstate_ext.console.masking import Mask
 from botstate_ext.console.pages import live
 from botstate_ext.console.recorder import KEPT_SAVES, WAITING_SAVES, Recorder
 from botstate_ext.testing import ManualClock
-from botstate_ext.unit_of_work.save_events import SavedState
+from botstate_ext.unit_of_work.save_events import DocumentLocation, Origin, WriteEvent
 
 from .running_console import Site, new_states, remember, running
 
@@ -102,16 +103,15 @@ async def test_too_many_open_pages_are_refused(monkeypatch: pytest.MonkeyPatch) 
         second.close()
 
 
-def saved(number: int, **values: Any) -> SavedState:
-    return SavedState(
-        scope="user",
-        key=f"c/users/{number % 3}",
-        properties=tuple(sorted(values)),
+def written(number: int, **values: Any) -> WriteEvent:
+    return WriteEvent.of(
+        DocumentLocation("user", f"c/users/{number % 3}"),
+        {},
+        {name: json.dumps(value).encode() for name, value in values.items()},
         etag_before=None,
         etag=str(number),
         is_removed=False,
-        time=NOON,
-        values=values,
+        origin=Origin(NOON),
     )
 
 
@@ -119,12 +119,11 @@ async def test_a_page_that_does_not_read_costs_a_save_nothing_and_loses_the_olde
     recorder = Recorder(ManualClock(NOON), Mask())
     with recorder.subscribed() as queue:
         for number in range(3 * WAITING_SAVES):
-            # No handler that waits: what it returns is None, not something to await.
-            assert recorder.saved(saved(number, n=number)) is None  # type: ignore[func-returns-value]
+            recorder.watch(written(number, n=number))
         assert queue.qsize() == WAITING_SAVES
         assert queue.get_nowait().number == 2 * WAITING_SAVES + 1
     assert len(recorder.saves) == KEPT_SAVES
-    recorder.saved(saved(0))
+    recorder.watch(written(0))
     assert queue.qsize() == WAITING_SAVES - 1, "it is not told after it has gone"
 
 
@@ -141,13 +140,16 @@ async def test_a_save_is_not_delayed_by_a_page_that_reads_nothing() -> None:
         writer.close()
 
 
-async def test_what_large_values_changed_is_not_reckoned() -> None:
+def test_values_are_decoded_when_someone_looks_and_large_ones_not_at_all() -> None:
     recorder = Recorder(ManualClock(NOON), Mask())
-    for values in ({"a": "x" * 30_000}, {"a": list(range(30_000))}, {"a": {"b": ["y" * 21_000]}}):
-        recorder.saved(saved(1, **values))
-        assert recorder.saves[-1].changes is None
-    recorder.saved(saved(1, a=[{"b": 1}] * 1_000))
-    assert recorder.saves[-1].changes is not None
+    recorder.watch(written(1, a="x" * 31_000))
+    assert recorder.compared(recorder.saves[-1]).changes is not None
+    recorder.watch(written(1, a="x" * 32_000))
+    assert recorder.compared(recorder.saves[-1]).changes is None
+    recorder.watch(written(1, a=[[number] for number in range(500)]))
+    compared = recorder.compared(recorder.saves[-1])
+    assert compared.changes == (Change("a", None, "list, 500 items"),)
+    assert recorder.saves[-1].after == {"a": json.dumps([[n] for n in range(500)]).encode()}
 
 
 async def test_turns_are_kept_for_a_while() -> None:

@@ -77,7 +77,7 @@ async def _page(
     if stored is None:
         return console.problem(request, 404, "There is no document with this key (any more).")
     path, answer = request.query.get("path", "").strip(), None
-    builder = TreeBuilder()
+    builder, recorder = TreeBuilder(), console.recorder
     if path:
         try:
             answer = builder.build(JsonPath(path).run(stored.values()))
@@ -97,7 +97,7 @@ async def _page(
         answer=answer,
         problem=problem,
         lost=form,
-        saves=console.recorder.latest(_SAVES, key),
+        saves=[recorder.compared(save) for save in recorder.latest(_SAVES, key)],
         owner_query=_owner_query(stored),
     )
 

@@ -23,6 +23,7 @@ COUNTED: Final = 1_000
 """Documents of a scope that are counted. Of more, the page says "1,000+"."""
 
 _BUDGET: Final = 0.25
+_STEP: Final = 250
 _AT_A_TIME: Final = 4
 _SAVES: Final = 8
 
@@ -57,7 +58,7 @@ def routes(console: Console) -> list[web.RouteDef]:
             tiles=await _tiles(console),
             storage=type(console.states.storage).__name__,
             since=recorder.since,
-            totals=recorder.totals,
+            saved=recorder.saved,
             turns=len(turns),
             is_full=len(recorder.turns) == recorder.turns.maxlen,
             outcomes=Counter(report.outcome for report in reports).most_common(),
@@ -96,7 +97,7 @@ async def _count(console: Console, scope: StateScope, tile: Tile, ends: float) -
     listing = Listing(console.states.storage, console.clock, key_range)
     token: str | None = None
     while True:
-        page = await listing.step(COUNTED - tile.count, token)
+        page = await listing.step(min(_STEP, COUNTED - tile.count), token)
         for record in page.items:
             tile.count += 1
             tile.size += record.size
