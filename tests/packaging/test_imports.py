@@ -28,6 +28,14 @@ BlobStorage(connection_string="UseDevelopmentStorage=true", container_name="bot-
 """
 
 
+MOUNT_CONSOLE = """
+from aiohttp import web
+from botstate_ext import StateScopes, console
+from botstate_ext.storage import MemoryStorage
+console.setup(web.Application(), StateScopes(MemoryStorage()))
+"""
+
+
 def test_everything_public_imports_without_extras(core_python: CorePython, unpacked: Path) -> None:
     finished = core_python.run(LIST_MODULES)
     assert finished.returncode == 0, finished.stderr
@@ -66,6 +74,15 @@ def test_asking_for_blob_without_its_extra_says_what_to_install(core_python: Cor
     finished = core_python.run(BUILD_BLOB)
     assert finished.returncode == 1
     assert 'pip install "botstate-ext[azure]"' in finished.stderr.splitlines()[-1]
+
+
+def test_mounting_the_console_without_its_extra_says_what_to_install(
+    core_python: CorePython,
+) -> None:
+    assert core_python.run("from botstate_ext import console").returncode == 0
+    finished = core_python.run(MOUNT_CONSOLE)
+    assert finished.returncode == 1
+    assert 'pip install "botstate-ext[console]"' in finished.stderr.splitlines()[-1]
 
 
 def test_an_import_loads_optional_packages_only_when_used() -> None:

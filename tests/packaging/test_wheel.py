@@ -44,6 +44,8 @@ def test_it_holds_the_package_and_nothing_else(wheel: Path) -> None:
     assert folders == {"botstate_ext", f"botstate_ext-{version}.dist-info"}
     assert "botstate_ext/py.typed" in names
     assert "botstate_ext/__init__.py" in names
+    for file in (REPOSITORY / "botstate_ext" / "console").glob("*/*.*"):
+        assert file.suffix == ".pyc" or f"{file.relative_to(REPOSITORY)}" in names
     assert any(name.endswith("/licenses/LICENSE") for name in names)
 
 

@@ -23,6 +23,7 @@ COUNTED: Final = 1_000
 """Documents of a scope that are counted. Of more, the page says "1,000+"."""
 
 _BUDGET: Final = 0.25
+_GRACE: Final = 0.5
 _STEP: Final = 250
 _AT_A_TIME: Final = 4
 _SAVES: Final = 8
@@ -42,6 +43,8 @@ class Tile:
     @property
     def text(self) -> str:
         """Return the count as it is shown."""
+        if self.has_more and not self.count:
+            return "?"
         return f"{self.count:,}{'+' if self.has_more else ''}"
 
 
@@ -105,6 +108,8 @@ async def _count(console: Console, scope: StateScope, tile: Tile, ends: float) -
         token = page.continuation_token
         if token is None:
             return
-        if tile.count >= COUNTED or time.monotonic() >= ends:
+        # Each scope shows something, if there is something to be found soon.
+        over = time.monotonic() - ends
+        if tile.count >= COUNTED or over >= (0 if tile.count else _GRACE):
             tile.has_more = True
             return
