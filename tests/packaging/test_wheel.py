@@ -96,5 +96,5 @@ def test_each_lower_bound_is_a_constraint() -> None:
     bounds = lower_bounds((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
     assert bounds["msgspec"] == "msgspec==0.21"
     assert bounds["botbuilder-core"] == "botbuilder-core==4.17.*"
-    assert bounds["psycopg"] == "psycopg==3.2"
+    assert bounds["psycopg"] == "psycopg==3.2.1"
     assert "regex" not in bounds

@@ -15,32 +15,6 @@ from .process import PIZZA, SAMPLE, run_to_its_end, running_bot
 
 pytest.importorskip("botbuilder.integration.aiohttp", reason='pip install -e ".[sample]"')
 
-WELCOME = "Send Order and five digits, such as Order 12345, to open an order or to join a friend's."
-OPEN = "Order 12345 is open. Which pizza would you like?"
-
-
-async def test_friends_in_two_conversations_share_an_order_word_for_word() -> None:
-    async with (
-        running_bot(PIZZA) as bot,
-        Channel(bot.url, user="ann", conversation="a") as ann,
-        Channel(bot.url, user="bob", conversation="b") as bob,
-    ):
-        assert await ann.join() == [WELCOME]
-        assert await ann.say("Hi") == [WELCOME]
-        assert await ann.say("Order 12345") == [OPEN]
-        assert await ann.say("order") == ["There is no pizza in order 12345 yet."]
-        assert await ann.say("confirm") == ["There is no pizza in order 12345 yet."]
-        assert await ann.say("Funghi") == ["Funghi is in order 12345."]
-        assert await bob.say("order 12345") == [OPEN]
-        assert await bob.say("{@chat.x} Margherita") == [
-            "{@chat.x} Margherita is in order 12345."
-        ], "what a friend writes is never a template"
-        everything = "Order 12345:\nFunghi (ann)\n{@chat.x} Margherita (bob)"
-        assert await ann.say("order") == await bob.say("ORDER") == [everything]
-        assert await ann.say("confirm") == ["Confirmed: {@chat.x} Margherita for bob."]
-        assert await ann.say("Order 54321") == [OPEN.replace("12345", "54321")]
-        assert await ann.say("order") == ["There is no pizza in order 54321 yet."]
-
 
 @pytest.mark.parametrize("kind", ["memory", pytest.param("blob", marks=pytest.mark.blob)])
 async def test_three_friends_order_at_once_and_every_pizza_is_in_the_order_once(

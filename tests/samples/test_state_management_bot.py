@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 import subprocess
@@ -37,32 +36,6 @@ async def test_the_conversation_word_for_word() -> None:
         ]
         await introduce(channel)
         assert await channel.say("Hello") == ANN_SAYS_HELLO
-
-
-async def test_a_user_is_known_in_every_conversation_and_others_are_not() -> None:
-    async with running_bot() as bot:
-        async with Channel(bot.url) as channel:
-            await introduce(channel)
-        async with Channel(bot.url, conversation="talk-2") as channel:
-            assert (await channel.say("Hello"))[0] == "Ann sent: Hello"
-        async with Channel(bot.url, user="bob", conversation="talk-3") as channel:
-            assert await channel.say("Hello") == ["What is your name?"]
-
-
-async def test_two_quick_messages_are_both_answered() -> None:
-    """Each by a turn that has seen what the one before it saved."""
-    async with running_bot() as bot, Channel(bot.url) as channel:
-        answers = await asyncio.gather(channel.say("Ann"), channel.say("Ann"))
-        assert sorted(answers) == [
-            ["Thanks Ann. To see conversation data, type anything."],
-            ["What is your name?"],
-        ]
-        one, two = await asyncio.gather(
-            channel.say("one", timestamp="2024-05-06T07:08:09Z"),
-            channel.say("two", timestamp="2024-05-06T07:08:10Z"),
-        )
-    assert (one[0], len(one)) == ("Ann sent: one", 3)
-    assert (two[0], len(two)) == ("Ann sent: two", 3)
 
 
 async def test_an_error_is_told_and_the_bot_goes_on() -> None:
