@@ -20,6 +20,7 @@ AXE_DIR := .axe
 SUITE_DIR := .jsonpath-suite
 SAMPLE := samples/state_management_bot
 PIZZA := samples/pizza_orders
+AGENTS := samples/agents_name_prompt
 
 export PORT
 # Nothing is asked, and no notice of a newer pip hides what matters.
@@ -33,12 +34,13 @@ DRIVER_TESTS := tests/storage tests/turn/test_blob_lease_lock.py tests/turn/test
 # One process of tests for each processor; PYTEST_OPTIONS= runs them in one.
 PYTEST_OPTIONS ?= -n auto
 
-.PHONY: help run pizza chat azurite quick test slow environments lint types unit blob-latest histories bench soak concurrency successor agents-if-installed docs verifytypes coverage sdist pythons lowest clean
+.PHONY: help run pizza agents chat azurite quick test slow environments lint types unit blob-latest histories bench soak concurrency successor agents-if-installed docs verifytypes coverage sdist pythons lowest clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make run      the sample bot on http://localhost:$(PORT)/api/messages"
 	@echo "make pizza    another: friends in several chats order pizza together"
+	@echo "make agents   the first one on the Microsoft 365 Agents SDK, with what it remembers"
 	@echo "make chat     talk to it, in another terminal; WHO=bob make chat is someone else"
 	@echo "make azurite  Blob storage on this machine, for STATE_STORAGE=blob make run"
 	@echo "make quick    lint, type check and the tests that need a minute, without Blob storage"
@@ -100,6 +102,7 @@ $(SUCCESSOR)/.installed: Makefile pyproject.toml
 		'iregexp-check>=0.1.4' 'pytest>=8.3.3,<8.4' 'pytest-asyncio>=1.0,<2' 'hypothesis>=6.100' \
 		'pytest-xdist>=3.6,<4' 'microsoft-agents-hosting-core==1.9.*' \
 		'microsoft-agents-hosting-aiohttp==1.9.*' 'microsoft-agents-hosting-dialogs==1.9.*' \
+		'microsoft-agents-authentication-msal==1.9.*' \
 		'microsoft-agents-storage-blob==1.9.*' || { rm -rf $(SUCCESSOR); exit 1; }
 	$(SUCCESSOR)/bin/pip install -q --no-deps -e .
 	@touch $@
@@ -134,6 +137,9 @@ run: $(VENV)/.sample
 
 pizza: $(VENV)/.sample
 	@$(VENV)/bin/python $(PIZZA)/app.py
+
+agents: $(SUCCESSOR)/.installed
+	@$(SUCCESSOR)/bin/python $(AGENTS)/app.py
 
 chat: $(VENV)/.sample
 	@$(VENV)/bin/python $(SAMPLE)/chat.py --user '$(WHO)'

@@ -16,6 +16,7 @@ REPOSITORY = Path(__file__).parents[2]
 SAMPLE = REPOSITORY / "samples" / "state_management_bot"
 PATIENCE = REPOSITORY / "tests" / "patience.py"
 PIZZA = REPOSITORY / "samples" / "pizza_orders"
+AGENTS = REPOSITORY / "samples" / "agents_name_prompt"
 SETTINGS = (
     "PORT",
     "STATE_FILE",
@@ -61,11 +62,13 @@ async def run_to_its_end(script: Path, *arguments: str, typed: str = "", **env: 
 
 
 @asynccontextmanager
-async def running_bot(sample: Path = SAMPLE, /, **env: str) -> AsyncIterator[RunningBot]:
+async def running_bot(
+    sample: Path = SAMPLE, python: str = sys.executable, /, **env: str
+) -> AsyncIterator[RunningBot]:
     """A sample, from its greeting until it has stopped cleanly."""
     port = free_port()
     folder = tempfile.TemporaryDirectory()
-    process = await _start(folder.name, sample / "app.py", PORT=str(port), **env)
+    process = await _start(folder.name, sample / "app.py", python=python, PORT=str(port), **env)
     assert process.stdout is not None
     try:
         greeting: list[str] = []
@@ -86,14 +89,14 @@ async def running_bot(sample: Path = SAMPLE, /, **env: str) -> AsyncIterator[Run
 
 
 async def _start(
-    folder: str, script: Path, *arguments: str, **env: str
+    folder: str, script: Path, *arguments: str, python: str = sys.executable, **env: str
 ) -> asyncio.subprocess.Process:
     """Start it in a folder of its own: the file that it keeps state in by default is there."""
     # On memory as its user runs it; on Blob with a deadline that a busy machine does not reach.
     programs = [PATIENCE, script] if env.get("STATE_STORAGE") == "blob" else [script]
     inherited = {name: value for name, value in os.environ.items() if name not in SETTINGS}
     return await asyncio.create_subprocess_exec(
-        sys.executable,
+        python,
         *map(str, programs),
         *arguments,
         stdin=asyncio.subprocess.PIPE,

@@ -21,5 +21,6 @@ def require_agents_sdk() -> None:
     if missing:
         raise ImportError(
             "botstate_ext.agents needs the Microsoft 365 Agents SDK, which is not installed: "
-            'pip install "botstate-ext[agents]"'
+            'pip install "microsoft-agents-hosting-core==1.9.*" '
+            '"microsoft-agents-hosting-aiohttp==1.9.*"'
         )
