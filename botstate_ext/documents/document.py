@@ -767,8 +767,9 @@ class Document:
         if name in self._plain_forms:
             self._leave_plain_form(name)
         elif hint is not None and hint.hinted_type is not None and before is None:
+            is_touched = name in self._base or name in self._live
             is_one = isinstance(self._live.get(name, ABSENT), hint.hinted_type)
-            if not is_one and not self.has_changed(name):
+            if is_touched and not is_one and not self.has_changed(name):
                 self._detach(name)
 
     def _leave_plain_form(self, name: str) -> None:

@@ -108,9 +108,17 @@ class _Converter(ExactCompiler):
     # Plain JSON
 
     def expression(self, node: Any, v: str) -> str:
+        if self._is_hint and isinstance(node, _SCALARS):
+            return _is_scalar(v)
         # What an annotation demands of a value, beyond its class, has no part in tagged JSON.
         check = Compiler.expression(self, node, v)
         return f"({_is_scalar(v)} or {check})" if self._is_hint else check
+
+    def all(self, node: Any, v: str) -> str:
+        check = super().all(node, v)
+        if self._is_hint and isinstance(node, _SCALARS):
+            return f"(json_scalars.issuperset(map(type, {v})) or {check})"
+        return check
 
     def dictionary(self, node: Any, v: str) -> str:
         return f"({super().dictionary(node, v)} and not any(map(is_tag, {v})))"
@@ -379,9 +387,8 @@ def _nodes_in(node: Any) -> Iterator[Any]:
 
 _is_tag: Final = methodcaller("startswith", PREFIX)
 _is_private: Final = methodcaller("startswith", "__")
-_JSON: Final = (
-    mi.StrType, mi.IntType, mi.FloatType, mi.BoolType, mi.NoneType, mi.AnyType, mi.LiteralType,
-)  # fmt: skip
+_SCALARS: Final = (mi.StrType, mi.IntType, mi.FloatType, mi.BoolType, mi.NoneType)
+_JSON: Final = (*_SCALARS, mi.AnyType, mi.LiteralType)
 _STANDARD: Final = (
     mi.DateTimeType, mi.DateType, mi.TimeType, mi.TimeDeltaType, mi.DecimalType, mi.UUIDType,
     mi.BytesType, mi.EnumType, mi.SetType, mi.FrozenSetType, mi.VarTupleType, mi.TupleType,

@@ -150,8 +150,10 @@ class TypedCodec:
         tree = self._form_flattened(value) if unknown is None else UNSURE
         if tree is not UNSURE:
             texts = self._tagged_texts(value, tree, json_text.dumps_finite)
+            if base in texts:
+                return base
             self._known.add(texts[0])
-            return base if base in texts else texts[0]
+            return texts[0]
         texts = self._tagged(value, unknown, problem)
         if base in texts:
             return base

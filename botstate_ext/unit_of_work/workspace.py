@@ -175,6 +175,9 @@ class Workspace:
         lambda or a dialog manager passes the class. A class that cannot be a property's type needs
         none either: it is only called as a factory.
         """
+        found = self._codecs.get((cls, tagged, True))
+        if found is not None:
+            return found
         if _SDK_CLASSES.allows(cls):
             return None
         try:
