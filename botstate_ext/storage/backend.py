@@ -18,6 +18,7 @@ from typing import Final, Generic, TypeVar
 from .base import ItemInfo, ItemPage
 from .etags import check_condition, conflict, new_etag
 from .keycheck import check_etag, check_key, check_put
+from .waiting import whole
 from .wrapper import StorageWrapper
 from .writes import check_conditions, check_writes, conflict_of
 
@@ -47,6 +48,7 @@ PAGE_SIZE: Final = 5000
 
 NO_METADATA: Final[Mapping[str, str]] = MappingProxyType({})
 
+_CLOSE_SECONDS: Final = 5.0
 _LAST_BEFORE_SURROGATES: Final = "\ud7ff"
 _FIRST_AFTER_SURROGATES: Final = "\ue000"
 _LAST_CHARACTER: Final = "\U0010ffff"
@@ -141,10 +143,16 @@ class OpenOnce(Generic[T]):
             return self._opened[0]
 
     async def aclose(self) -> None:
-        """Close what is open. Without anything open, do nothing."""
+        """Close what is open. Without anything open, do nothing.
+
+        If it is cancelled, it closes all the same, within 5 s.
+        """
         async with self._lock:
             while self._opened:
-                await self._close(self._opened.pop())
+                await whole(self._close_one(self._opened.pop()), _CLOSE_SECONDS)
+
+    async def _close_one(self, opened: T) -> None:
+        await self._close(opened)
 
     async def _try_open(self) -> T:
         try:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
 from hashlib import sha256
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import psycopg
 from psycopg.rows import tuple_row
@@ -13,8 +12,7 @@ from psycopg.rows import tuple_row
 from .postgres_errors import CannotConnect, failure_of
 from .retry import Retries
 from .server_calls import ServerCalls
-
-T = TypeVar("T")
+from .waiting import whole
 
 _ACQUIRE: Final = "SELECT pg_try_advisory_lock(%s)"
 _RELEASE: Final = "SELECT pg_advisory_unlock(%s)"
@@ -26,7 +24,6 @@ _SETTINGS: Final = (
     "SET tcp_keepalives_interval = 5",
     "SET tcp_keepalives_count = 3",
 )
-_LONGEST_END: Final = 1.0  # seconds
 
 
 class PostgresLocks:
@@ -60,7 +57,7 @@ class PostgresLocks:
             self._held[holder] = connection
             return True
 
-        return await self._calls.run("lock", name, lambda: _whole(acquire()))
+        return await self._calls.run("lock", name, lambda: whole(acquire()))
 
     async def is_held(self, name: str, holder: str) -> bool:
         """Ask the server. Return False if the connection that acquired the lock has ended.
@@ -74,7 +71,7 @@ class PostgresLocks:
                 return False
             return await _fetch(connection, _IS_THERE)
 
-        return await self._calls.run("lock", name, lambda: _whole(is_held()))
+        return await self._calls.run("lock", name, lambda: whole(is_held()))
 
     async def release(self, name: str, holder: str) -> None:
         """Release a lock. Without it, or after `aclose`, do nothing.
@@ -88,7 +85,7 @@ class PostgresLocks:
                 await _fetch(connection, _RELEASE, self._number(name))
             self._held.pop(holder, None)
 
-        await self._calls.run("unlock", name, lambda: _whole(release()))
+        await self._calls.run("unlock", name, lambda: whole(release()))
 
     async def aclose(self) -> None:
         """Close the connection, and with it all locks."""
@@ -133,16 +130,3 @@ async def _fetch(connection: psycopg.AsyncConnection[Any], statement: Any, *valu
     cursor = await connection.cursor(row_factory=tuple_row).execute(statement, values)
     row = await cursor.fetchone()
     return bool(row and row[0])
-
-
-async def _whole(operation: Coroutine[Any, Any, T]) -> T:
-    """Run an operation. Who is cancelled waits until it has ended, for a second at most: cut off in
-    the middle, a statement may be done or not, and the connection is that of other turns too."""
-    running = asyncio.ensure_future(operation)
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        await asyncio.wait((running,), timeout=_LONGEST_END)
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-        raise

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import inspect
 import random as _random
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, TypeVar
 
 from msgspec import Struct
+
+T = TypeVar("T")
 
 
 async def maybe_await(result: Any) -> Any:
@@ -46,6 +48,19 @@ async def handler_result(result: Any) -> Any:
     if running.cancelled():
         raise RuntimeError("The handler was cancelled from within.")
     return running.result()
+
+
+async def whole(operation: Coroutine[Any, Any, T], seconds: float = 1.0) -> T:
+    """Run an operation that must not be cut off in the middle. Who is cancelled waits until it has
+    ended, for so many seconds at most."""
+    running = asyncio.ensure_future(operation)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait((running,), timeout=seconds)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        raise
 
 
 class BackOff(Struct, frozen=True):

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from random import Random
 
-from aiohttp import ClientSession, DummyCookieJar, web
+from aiohttp import ClientConnectionError, ClientSession, DummyCookieJar, web
 from yarl import URL
 
 from tests.azurite import connection_string
@@ -310,6 +310,8 @@ async def front_of(behind: str) -> AsyncIterator[Front]:
             front.busiest = max(front.busiest, front.running)
             try:
                 return await (forward() if rule is None else rule.act(request, forward))
+            except ClientConnectionError:  # the front is closing, or the server behind is gone
+                return _abort(request)
             finally:
                 front.running -= 1
 
