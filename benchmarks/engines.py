@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -25,15 +25,22 @@ LOCKS: Final[dict[str, Callable[..., TurnLock]]] = {
 """The kinds of storage that have a lock of their own, and how it is made of such a storage."""
 
 
-def opened(kind: str, address: str, name: str, deadline: timedelta = DEADLINE) -> StateStorage:
+def opened(
+    kind: str,
+    address: str,
+    name: str,
+    deadline: timedelta = DEADLINE,
+    types: Iterable[type] = (),
+) -> StateStorage:
     """Return a storage with the items that are under this name at this address."""
     if kind == "sqlite":
-        return storages.SQLiteStorage(Path(address) / f"{name}.db", busy_timeout=deadline)
+        path = Path(address) / f"{name}.db"
+        return storages.SQLiteStorage(path, busy_timeout=deadline, types=types)
     if kind == "postgres":
         table = name.replace("-", "_")
-        return storages.PostgresStorage(address, table=table, deadline=deadline)
+        return storages.PostgresStorage(address, table=table, deadline=deadline, types=types)
     if kind == "redis":
-        return storages.RedisStorage(address, prefix=name, deadline=deadline)
+        return storages.RedisStorage(address, prefix=name, deadline=deadline, types=types)
     if kind == "cosmos":
         return storages.CosmosStorage(
             address,
@@ -41,9 +48,12 @@ def opened(kind: str, address: str, name: str, deadline: timedelta = DEADLINE) -
             database="bots",
             container=name,
             timeout=deadline,
+            types=types,
             client_options={"enable_endpoint_discovery": False},
         )
-    return storages.BlobStorage(connection_string=address, container_name=name, deadline=deadline)
+    return storages.BlobStorage(
+        connection_string=address, container_name=name, deadline=deadline, types=types
+    )
 
 
 @contextmanager

@@ -44,8 +44,8 @@ AT_ONCE: Final = 64
 ROUNDS: Final = 3
 FEW, MANY, DUE = 2_000, 20_000, 200
 ERASED_AMONG: Final = 10_000
-# The emulator takes some 30 documents a second, and forgets nothing.
-MOST: Final = {"cosmos": FEW}
+# The emulator takes some 30 documents a second.
+MOST: Final = {"cosmos": 400}
 HOUR: Final = timedelta(hours=1)
 NOON: Final = datetime(2024, 1, 1, 12, tzinfo=timezone.utc)
 VALUE: Final = {"items": ["pizza"] * 20, "name": "Ann"}
@@ -89,7 +89,12 @@ async def _measure(kind: str, address: Any, rows: dict[str, list[list[object]]])
     print(NAMES[kind], file=sys.stderr)
     async with _opened(kind, address, "bench-turns") as storage:
         mine = await _turns_of(_ours(storage))
-    theirs = await _turns_of(_sdks(_sdk_storage(kind, address))) if kind in SDKS else None
+    theirs = None
+    if kind in SDKS:
+        of_sdk = _sdk_storage(kind, address)
+        theirs = await _turns_of(_sdks(of_sdk))
+        if kind == "blob":  # it has no way to close its client
+            await of_sdk._BlobStorage__container_client._pipeline._transport._transport.close()
     rows["turns"].append([NAMES[kind], *_columns(mine, theirs)])
     async with _opened(kind, address, "bench-whole") as storage:
         rows["whole"].append([NAMES[kind], *await _whole(storage, MOST.get(kind, MANY))])
@@ -174,7 +179,7 @@ def _bot(states: list[Any], middleware: Any) -> Turn:
     return run
 
 
-def _sdk_storage(kind: str, address: Any) -> Storage:
+def _sdk_storage(kind: str, address: Any) -> Any:
     if kind == "memory":
         return sdk.MemoryStorage()
     from botbuilder import azure
@@ -199,11 +204,12 @@ async def _whole(storage: StateStorage, most: int) -> list[object]:
     states = StateScopes(storage, clock=clock)
     until = due.metadata[NEXT_EXPIRY]
     await _fill(storage, "test/conversations/", range(DUE), due)
-    await _fill(storage, "test/conversations/", range(DUE, FEW // 2), later)
-    await _fill(storage, "test/users/", range(FEW // 2), of_user)
-    few = await _milliseconds(lambda: _found(storage, until))
-    await _fill(storage, "test/conversations/", range(FEW // 2, most // 2), later)
-    await _fill(storage, "test/users/", range(FEW // 2, most // 2), of_user)
+    few = min(FEW, most) // 2
+    await _fill(storage, "test/conversations/", range(DUE, few), later)
+    await _fill(storage, "test/users/", range(few), of_user)
+    found_among_few = await _milliseconds(lambda: _found(storage, until))
+    await _fill(storage, "test/conversations/", range(few, most // 2), later)
+    await _fill(storage, "test/users/", range(few, most // 2), of_user)
     many = await _milliseconds(lambda: _found(storage, until))
     page = await _milliseconds(lambda: storage.list_page("test/users/1", limit=100))
     async with states.unit_of_work(channel_id="test", user_id="ann") as work:
@@ -219,7 +225,7 @@ async def _whole(storage: StateStorage, most: int) -> list[object]:
     note = "" if most == MANY else f" (of {most:,})"
     return [
         f"{page:.1f}{note}",
-        f"{few:.1f}",
+        f"{found_among_few:.1f}{note}",
         f"{many:.1f}{note}",
         f"{sweep:.0f}{note}",
         f"{erasure:.0f}{note and f' ({most // 2:,})'}",
@@ -227,9 +233,9 @@ async def _whole(storage: StateStorage, most: int) -> list[object]:
 
 
 async def _milliseconds(call: Callable[[], Awaitable[Any]]) -> float:
-    """Return how long a call takes, the median of seven."""
-    seconds = []
-    for _ in range(7):
+    """Return how long a call takes: the median of seven, or of as many as ten seconds hold."""
+    seconds: list[float] = []
+    while len(seconds) < 7 and sum(seconds) < 10:
         begun = time.perf_counter()
         await call()
         seconds.append(time.perf_counter() - begun)
