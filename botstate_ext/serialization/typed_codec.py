@@ -329,6 +329,9 @@ class TypedCodec:
 
     def _decode_tagged(self, text: bytes, unknown: UnknownFields | None) -> Any:
         allowed, stored = self._extend(), json_text.loads(text)
+        keep = None if unknown is None else unknown.keep
+        if self.is_hint and _is_of_another_class(stored, self.type):
+            return jsonpickle.restore(stored, self._allowed(), keep)  # as without the hint
         if self._form is not None:
             whole, tags = self._whole(stored), jsonpickle.count_tags(text)
             if tags is not None and whole is not stored:
@@ -337,7 +340,6 @@ class TypedCodec:
             if value is not UNSURE:
                 return value
             stored = json_text.loads(text)  # the form has used it up
-        keep = None if unknown is None else unknown.keep
         whole = self._whole(stored)
         is_bare = whole is not stored
         try:
@@ -450,6 +452,13 @@ def _class_of(type_: Any) -> Any:
     if origin is None or origin is UnionType or not is_plain_class(origin):
         return type_
     return origin
+
+
+def _is_of_another_class(stored: Any, cls: type) -> bool:
+    """Return True if a stored value names a class with another name. Its module may be another:
+    a class that moved is read all the same."""
+    name = stored.get(jsonpickle.OBJECT) if isinstance(stored, dict) else None
+    return isinstance(name, str) and name.rpartition(".")[2] != cls.__name__
 
 
 def _has_tag(stored: dict[str, Any]) -> bool:

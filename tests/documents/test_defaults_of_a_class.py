@@ -121,6 +121,36 @@ async def test_data_of_another_class_is_refused(default: Any, problem: str) -> N
     assert await body(memory, KEY) == theirs
 
 
+class Member(Profile):
+    """Another class that the property may hold."""
+
+
+@pytest.mark.parametrize("default", DEFAULTS.values(), ids=DEFAULTS)
+async def test_a_value_of_another_class_stays_what_it_is(default: Any) -> None:
+    """It does not become one of the default's class, which only an absent value is."""
+    memory = MemoryStorage()
+    for turns in range(4):
+        states, turn = StateScopes(memory, types=[Member, Address]), context()
+        value = states.user.create_property("who")
+        if turns == 0:
+            assert type(await value.get(turn, default)) is Profile
+            await value.set(turn, Member("Ann"))
+        read = await value.get(turn, default)
+        assert (type(read), read.name) == (Member, "Ann" + turns * "x")
+        read.name += "x"
+        await states.user.save_changes(turn)
+    with pytest.raises(StateDecodeError, match="Member"):
+        await StateScopes(memory).user.create_property("who").get(context(), default)
+
+
+@pytest.mark.parametrize("default", DEFAULTS.values(), ids=DEFAULTS)
+async def test_a_class_that_moved_is_read(default: Any) -> None:
+    memory = MemoryStorage()
+    await plant(memory, KEY, b'{"profile":{"py/object":"old.models.Profile","name":"Ann"}}')
+    read = await StateScopes(memory).user.create_property("profile").get(context(), default)
+    assert (type(read), read.name) == (Profile, "Ann")
+
+
 async def test_what_a_function_makes_allows_no_other_class() -> None:
     states, turn = StateScopes(MemoryStorage()), context()
     profile = await states.user.create_property("profile").get(turn, lambda: Profile())
