@@ -103,6 +103,14 @@ async def test_too_many_open_pages_are_refused(monkeypatch: pytest.MonkeyPatch) 
         second.close()
 
 
+async def test_a_head_request_opens_no_stream() -> None:
+    async with running(new_states()) as site:
+        async with site.visitor.session.head("/state/events") as response:
+            assert response.status == 405
+        async with site.visitor.session.head("/state/") as response:
+            assert response.status == 200
+
+
 def written(number: int, **values: Any) -> WriteEvent:
     return WriteEvent.of(
         DocumentLocation("user", f"c/users/{number % 3}"),

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
-from botstate_ext import StateMiddleware
+from botstate_ext import StateMiddleware, StateScopes
 from botstate_ext.console import chart
 from botstate_ext.console.pages import overview
 from botstate_ext.errors import StateStorageError
 from botstate_ext.states.turn_report import TurnReport
+from botstate_ext.storage import MemoryStorage
+from botstate_ext.storage.wrapper import StorageWrapper
 from botstate_ext.testing import ManualClock
 from tests.turns import Bot, message
 
@@ -145,3 +147,58 @@ async def test_a_document_shows_what_the_last_saves_changed() -> None:
             ("cart.items[1]", ' <ins><code>"b"</code></ins>'),
             ("name", ' <ins><code>"Ann"</code></ins>'),
         ]
+
+
+async def test_a_storage_that_cannot_list_is_read_by_key() -> None:
+    class Unlisted(StorageWrapper):
+        async def list_page(self, *args: Any, **kwargs: Any) -> Any:
+            raise StateStorageError("list", None, "it cannot list")
+
+    storage = Unlisted(MemoryStorage())
+    storage.lists = False
+    states = StateScopes(storage)
+    key = await remember(states, name="Ann")
+    async with running(states, read_only=False) as site:
+        page = await site.visitor.get()
+        assert (page.status, "it cannot list" in page.seen) == (200, True)
+        listed = await site.visitor.get("/documents", scope="user")
+        assert "A document opens by its key" in listed.seen
+        document = await site.visitor.get("/document", key=key)
+        assert '"Ann"' in document.seen
+        assert ">msteams</code>" in document.text
+
+
+async def test_a_page_changes_nothing() -> None:
+    """Not even what a turn would: expired properties stay, and sliding ones are not renewed."""
+    clock = ManualClock(NOON)
+    states = new_states(clock)
+    hour = timedelta(hours=1)
+    states.user.create_property("gone", expires_after=hour)
+    states.user.create_property("sliding", expires_after=4 * hour, sliding=True)
+    states.user.create_property("odd", int, on_undecodable="quarantine")
+    key = await remember(states, gone=1, sliding=2, name="Ann")
+    item = await states.storage.get(key)
+    assert item is not None
+    odd = item.data.replace(b'"Ann"', b'"Ann","odd":"x"')
+    await states.storage.put_if(key, odd, etag=item.etag, metadata=item.metadata)
+    clock.advance(2 * hour)
+    before = await states.storage.get(key)
+    async with running(states, read_only=False) as site:
+        turn = {"channel": "msteams", "user": "ann", "conversation": "friday"}
+        for page, asked in (
+            ("/", {}),
+            ("/documents", {"scope": "user", "path": "$..*"}),
+            ("/document", {"key": key, "path": "$.sliding"}),
+            ("/query", {**turn, "text": "$"}),
+            ("/query", {**turn, "kind": "template", "text": "{@user} {@user.sliding}"}),
+            ("/users", {}),
+        ):
+            assert (await site.visitor.get(page, **asked)).status == 200
+        for action in ("look", "export"):
+            form = {"channel": "msteams", "user": "ann", "conversations": ""}
+            assert (await site.visitor.post("/users", action=action, **form)).status == 200
+        shown = (await site.visitor.get("/document", key=key)).seen
+        assert "sliding" in shown
+        assert "gone" not in shown
+    assert await states.storage.get(key) == before
+    assert [found.key async for found in states.storage.list_items()] == [key]

@@ -34,7 +34,7 @@ class LiveReaders:
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes of the page and of its stream."""
-        return [web.get("/live", self.page), web.get("/events", self.events)]
+        return [web.get("/live", self.page), web.get("/events", self.events, allow_head=False)]
 
     async def page(self, request: web.Request) -> web.StreamResponse:
         """Return the page with the last saves."""
