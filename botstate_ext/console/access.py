@@ -1,4 +1,4 @@
-"""Access: who may open the console's pages, and who may change something with them.
+"""Access: decides which requests may see the console's pages, and which may change something.
 
 Without a token only a browser on this machine may: the peer is a loopback address, no proxy passed
 the request on, and the Host header names this machine, so that another site's name that was pointed

@@ -25,7 +25,7 @@ ABSENT: Final = _Absent()
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A value that was added, replaced or removed.
+    """Describes a value that was added, replaced or removed.
 
     - ``path``: the JSONPath, without the ``$``.
     - ``before``, ``after``: the beginnings of the JSON; None: there was no value, or is none.

@@ -1,4 +1,4 @@
-"""Charts: the turns of the last minutes as bars, reckoned here and drawn as SVG. Pure."""
+"""Charts: the turns of the last minutes as bars, to be drawn as SVG. Pure."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ STEPS: Final = ("logic", "load", "save", "wait")
 """The parts of a bar of times, from the bottom."""
 
 GOOD: Final = ("saved", "skipped")
-"""Outcomes of turns that went as they should."""
+"""Outcomes that do not count as failures."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A part of a bar. ``kind``: the name of its colour."""
+    """Describes a part of a bar. ``kind``: the name of its colour."""
 
     kind: str
     x: float
@@ -37,7 +37,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A chart. ``top``: the value of its full height. ``text``: says the same in words."""
+    """Holds a chart. ``top``: the value of its full height. ``text``: the chart in words."""
 
     bars: tuple[Bar, ...]
     top: float
@@ -48,7 +48,7 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Percentiles:
-    """The times of one step of all turns, in seconds."""
+    """Holds the times in seconds that 50%, 95% and 99% of the turns did not exceed in a step."""
 
     name: str
     half: float
@@ -89,7 +89,7 @@ def time_chart(turns: Sequence[Sample], now: datetime) -> Chart:
 
 
 def percentiles(turns: Sequence[Sample]) -> list[Percentiles]:
-    """Return the times that half, 95% and 99% of the turns did not exceed, for each step."""
+    """Return the percentiles of each step, and of whole turns."""
     found = []
     for name in ("wait", "load", "logic", "save", "seconds"):
         values = sorted(getattr(report, name) for _, report in turns)

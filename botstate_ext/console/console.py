@@ -1,4 +1,4 @@
-"""Console: what all pages share: the states, the settings, and how a page is rendered."""
+"""Console: holds the states and the settings of all pages, and renders them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _log: Final = logging.getLogger("botstate_ext.console")
 
 
 class Console:
-    """Holds what the pages need, and lets in who may see them."""
+    """Holds the states and the settings of all pages, and lets in who may see them."""
 
     def __init__(
         self,
@@ -153,7 +153,6 @@ def _environment(console: Console) -> Environment:
         shortened=display.shortened,
         size=display.size,
         stamp=display.stamp,
-        visible=display.visible,
     )
     environment.globals.update(
         url=console.url,
@@ -161,15 +160,4 @@ def _environment(console: Console) -> Environment:
         needs_token=console.access.needs_token,
         masks=bool(console.mask),
     )
-    environment.globals["scopes"] = _Scopes(console)
     return environment
-
-
-class _Scopes:
-    """Iterates over the names of the scopes: an app may add one while the console runs."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-
-    def __iter__(self) -> Any:
-        return iter([scope.scope_name for scope in self._console.states])

@@ -1,4 +1,4 @@
-"""How texts, sizes and times are shown. Pure."""
+"""Makes texts, sizes and times ready to be shown. Pure."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from ..documents.quarantine import MARK
 
 
 class Hidden(str):
-    """The text in place of a hidden value. A string, so that queries and templates may read it."""
+    """Takes the place of a hidden value. A string, so that queries and templates can read it."""
 
     __slots__ = ()
 
@@ -21,9 +21,9 @@ class Mask:
     """Hides the values of these properties, and of members of these names at any depth.
 
     Case and leading underscores of a name do not matter, and what is quarantined of a property is
-    hidden as the property is. With the value goes all that is in it. Everything that the console
-    reads goes through here first, so that a query or a template finds the replacement, and a filter
-    cannot tell one hidden value from another.
+    hidden as the property is. Everything in a hidden value is hidden. All that the console reads
+    goes through here first. So a query or a template finds the replacement, and a filter cannot
+    tell one hidden value from another.
     """
 
     def __init__(self, names: Iterable[str] = ()) -> None:

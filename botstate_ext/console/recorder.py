@@ -27,17 +27,17 @@ WAITING_SAVES: Final = 100
 """Saves that wait for one slow reader. The oldest are dropped, since no save may wait."""
 
 MAX_BYTES: Final = 32_000
-"""Of the texts of one save that are kept."""
+"""The texts of a save are kept if they are at most so large together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Save:
-    """One save.
+    """Describes one save.
 
     - ``number``: counts the saves of this process.
     - ``activity_id``: of the activity whose turn wrote it; None outside a turn.
-    - ``after``, ``before``: the texts of what it changed; None if they are too large to be kept, or
-      if what was there before is not known.
+    - ``after``, ``before``: the texts of the changed properties; None if they are too large to be
+      kept, or if the replaced texts are not known.
     """
 
     number: int
@@ -53,7 +53,7 @@ class Save:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A save, and what it changed, without what is hidden.
+    """Holds a save and its changes, without hidden values.
 
     ``changes``: None if it is too large to be compared. ``omitted``: how many changes more there
     are.

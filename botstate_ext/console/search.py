@@ -1,4 +1,4 @@
-"""Search: documents of a scope that pass some filters, found within a time."""
+"""Search: finds documents of a scope that pass some filters, within a time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BUDGET: Final = 0.3
 _CHOOSING: Final = 500
 _WITH_DATA: Final = 100
 _BREATH: Final = 0.01
-"""Seconds after which other tasks, such as turns, get their turn."""
+"""Seconds after which a search lets other tasks run, such as turns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a search goes on: the token of a listing, and the last key that was looked at since."""
+    """Marks where a search goes on: a listing's token, and the last key looked at since."""
 
     token: str | None = None
     after: str = ""
@@ -72,7 +72,7 @@ class Position:
 
 @dataclass(slots=True)
 class Result:
-    """What a search found.
+    """Holds the documents that a search found.
 
     - ``rows``: records, each with the answer of the path, or None without a path.
     - ``next``: where to go on; None at the end. ``is_cut``: True if the time was over.

@@ -1,4 +1,4 @@
-"""StoredDocument: one document as the console shows it, read once, with its ETag."""
+"""StoredDocument: a document as the console shows it, read once, with its ETag."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ MAX_BYTES: Final = 2_000_000
 
 @dataclass(frozen=True, slots=True)
 class ShownProperty:
-    """A property of a document.
+    """Describes a property of a document.
 
     - ``value``: plain JSON, without what is hidden; None if there is a ``problem``.
     - ``type_name``: of the class that the app declared, or that is stored with the value.
     - ``size``: of its text, in bytes; None if it is hidden.
-    - ``is_aside``: True if it holds a value that could not be read, moved here.
-    - ``hides``: True if it, or something in it, is hidden.
+    - ``is_aside``: True if it holds an unreadable value that was moved aside.
+    - ``hides``: True if the property or a part of its value is hidden.
     """
 
     name: str
@@ -51,7 +51,7 @@ class ShownProperty:
 
 @dataclass(frozen=True, slots=True)
 class StoredDocument:
-    """A document as it was read.
+    """Holds a document as it was read.
 
     - ``problem``: the reason why its text is no document; then it has no properties.
     - ``metadata``: the content of ``$state``.

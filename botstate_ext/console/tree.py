@@ -26,7 +26,7 @@ _ESCAPED: Final = re.compile(r"['\\\x00-\x1f]")
 
 @dataclass(slots=True)
 class Node:
-    """A value in a tree.
+    """Describes a value in a tree.
 
     - ``name``: of the member or the index; None for an unnamed root.
     - ``kind``: ``"object"``, ``"list"``, ``"text"``, ``"time"``, ``"number"``, ``"boolean"``,

@@ -33,7 +33,7 @@ READ_ONLY: Final = "This console is read-only: setup(..., read_only=False) allow
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A property with its tree and, if it can be edited, its JSON for the form."""
+    """Holds a property with its tree. ``form``: its JSON; None if it cannot be edited."""
 
     shown: ShownProperty
     tree: Node | None
@@ -72,7 +72,7 @@ async def _page(
     form: Mapping[str, str] | None = None,
     status: int = 200,
 ) -> web.Response:
-    """``form``: what was sent and not stored, to be shown again."""
+    """Return the page. ``form``: a form that was sent and not stored, to be shown again."""
     stored = await read_stored(console, key) if key else None
     if stored is None:
         return console.problem(request, 404, "There is no document with this key (any more).")

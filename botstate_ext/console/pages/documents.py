@@ -33,7 +33,7 @@ _FOUND: Final = 160
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A document in the list. ``found``: the beginning of what the path found; None: no path."""
+    """Describes a row. ``found``: the beginning of the path's answer; None without a path."""
 
     record: DocumentRecord
     tags: Mapping[str, str]
@@ -62,6 +62,7 @@ def routes(console: Console) -> list[web.RouteDef]:
             "documents.html",
             status=200 if problem is None else 400,
             scope=scope.scope_name,
+            scopes=[each.scope_name for each in console.states],
             fields=fields,
             ages=AGES,
             problem=problem,

@@ -26,7 +26,7 @@ _SHOWN: Final = 50
 
 
 class LiveReaders:
-    """The streams of the open pages. They end with the app, and make no save wait."""
+    """Sends saves to the open pages. The streams end with the app, and make no save wait."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

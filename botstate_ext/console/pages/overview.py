@@ -31,7 +31,7 @@ _SAVES: Final = 8
 
 @dataclass(slots=True)
 class Tile:
-    """A scope: how many documents it has, at least if ``has_more``, and their bytes."""
+    """Holds the count and the bytes of a scope's documents; of a part of them if ``has_more``."""
 
     scope: str
     count: int = 0

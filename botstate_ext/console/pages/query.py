@@ -1,4 +1,4 @@
-"""A JSONPath or a template, tried on what a turn of a user and a conversation would see."""
+"""A JSONPath or a template, tried on the scopes of a user and a conversation."""
 
 from __future__ import annotations
 

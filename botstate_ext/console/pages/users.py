@@ -1,4 +1,4 @@
-"""A user's documents: what an export or an erasure would do, and then doing it."""
+"""The documents of a user: a look at them, the export, the erasure."""
 
 from __future__ import annotations
 
