@@ -182,7 +182,8 @@ slow: $(VENV)/.dev $(EMULATORS)
 
 # The tests of agents, where botbuilder is not installed.
 successor: $(SUCCESSOR)/.installed $(EMULATORS)
-	$(SUCCESSOR)/bin/pytest $(PYTEST_OPTIONS) -m "not slow" tests/agents
+	$(SUCCESSOR)/bin/pytest $(PYTEST_OPTIONS) -m "not slow" tests/agents \
+		tests/host/test_either_host.py
 
 # Where its packages cannot be installed it is skipped, unless it is required.
 agents-if-installed:

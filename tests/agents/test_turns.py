@@ -347,7 +347,10 @@ async def test_a_replayed_turn_begins_as_it_began(start: Any) -> None:
     assert attempts == [("hi", False, False), ("hi", True, False)]
 
 
-async def test_a_turn_that_always_loses_reaches_the_app(start: Any) -> None:
+async def test_a_turn_that_always_loses_reaches_the_app(
+    start: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("botstate_ext.turn.replay.MAX_ATTEMPTS", 3)
     states = StateScopes(MemoryStorage())
     numbers = iter(range(1000))
 
@@ -365,6 +368,61 @@ async def test_a_turn_that_always_loses_reaches_the_app(start: Any) -> None:
         await context.send_activity(type(error).__name__)
 
     assert await agent.say("hi") == ["StateConflictError"]
+
+
+# Without the middleware
+
+
+async def test_the_turn_state_alone_loads_and_saves_as_the_sdks_does(storage: Any) -> None:
+    states = StateScopes(storage)
+    app = application(storage=AgentsStorage(storage), turn_state_factory=states.turn_state)
+    setup(app, states)
+    app.activity("message")(count)
+
+    @app.error
+    async def on_error(context: Any, error: Exception) -> None:
+        await context.send_activity("sorry")
+
+    async with Agent(app, adapter()) as agent:
+        assert await agent.say("hi") == ["ann 1"]
+        assert await agent.say("fail") == ["ann 2", "sorry"]
+        assert await agent.say("hi") == ["ann 2"]
+
+
+# What an app's own handlers around a turn do
+
+
+async def test_a_handler_before_the_turn_may_end_it(start: Any) -> None:
+    states = StateScopes(MemoryStorage())
+    agent = await start(states, count, replies="after_save")
+
+    @agent.app.before_turn
+    async def stop(context: Any, state: TurnState) -> bool:
+        state.conversation.set_value("count", state.conversation.get_value("count", lambda: 0) + 10)
+        if context.activity.text == "stop":
+            await context.send_activity("stopped")
+            return False
+        return True
+
+    assert await agent.say("stop") == ["stopped"]
+    assert await agent.say("hi") == ["ann 21"]
+
+
+async def test_what_the_app_saves_itself_stays_if_the_turn_fails(storage: Any, start: Any) -> None:
+    async def on_message(context: Any, state: TurnState) -> None:
+        await context.send_activity(str(state.conversation.get_value("count", lambda: 0)))
+        state.conversation.set_value("count", 1)
+        await state.save(context)
+        state.conversation.set_value("count", 2)
+        raise RuntimeError
+
+    agent = await start(StateScopes(storage), on_message)
+
+    @agent.app.error
+    async def on_error(context: Any, error: Exception) -> None:
+        pass
+
+    assert [*await agent.say("hi"), *await agent.say("hi")] == ["0", "1"]
 
 
 # What is refused when the agent is made

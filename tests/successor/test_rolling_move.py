@@ -110,19 +110,30 @@ async def new_agent(python: Path, *place: str, connection: str = "") -> AsyncIte
 
 
 @pytest.fixture(params=["sqlite", "blob"])
-async def hosts(
-    request: pytest.FixtureRequest, successor: Path, tmp_path: Path
-) -> AsyncIterator[tuple[OldBot, NewAgent]]:
-    storage: Any
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str, str]:
+    """The kind of a storage, where it is, and how to connect to it."""
     if request.param == "sqlite":
-        connection, place = "", str(tmp_path / "state.db")
-        storage = SQLiteStorage(place)
-    else:
-        connection = request.getfixturevalue("azurite")
-        place = request.getfixturevalue("container_name")
-        storage = BlobStorage(connection_string=connection, container_name=place)
-    async with storage, new_agent(successor, request.param, place, connection=connection) as agent:
-        yield OldBot(storage), agent
+        return "sqlite", str(tmp_path / "state.db"), ""
+    container = request.getfixturevalue("container_name")
+    return "blob", container, request.getfixturevalue("azurite")
+
+
+@pytest.fixture
+async def old(place: tuple[str, str, str]) -> AsyncIterator[OldBot]:
+    kind, where, connection = place
+    storage: Any = SQLiteStorage(where)
+    if kind == "blob":
+        storage = BlobStorage(connection_string=connection, container_name=where)
+    async with storage:
+        yield OldBot(storage)
+
+
+@pytest.fixture
+async def hosts(
+    place: tuple[str, str, str], old: OldBot, successor: Path
+) -> AsyncIterator[tuple[OldBot, NewAgent]]:
+    async with new_agent(successor, *place[:2], connection=place[2]) as agent:
+        yield old, agent
 
 
 async def test_200_turns_between_them(hosts: tuple[OldBot, NewAgent]) -> None:
@@ -134,15 +145,28 @@ async def test_200_turns_between_them(hosts: tuple[OldBot, NewAgent]) -> None:
     assert await old.log() == [f"note {number}" for number in range(200)]
 
 
+async def talk(host: OldBot | NewAgent, name: str) -> list[str]:
+    """Let a host note 20 texts, one after another."""
+    texts = [f"note {name} {number}" for number in range(20)]
+    for text in texts:
+        await host.say(text)
+    return texts
+
+
+async def test_agents_in_two_processes(
+    place: tuple[str, str, str], old: OldBot, successor: Path
+) -> None:
+    async with (
+        new_agent(successor, *place[:2], connection=place[2]) as one,
+        new_agent(successor, *place[:2], connection=place[2]) as other,
+    ):
+        first, second = await asyncio.gather(talk(one, "one"), talk(other, "other"))
+        assert sorted(await old.log()) == sorted([*first, *second])
+        assert await one.say("note the last") == ["41"]
+
+
 async def test_turns_at_once(hosts: tuple[OldBot, NewAgent]) -> None:
     old, new = hosts
-
-    async def talk(host: OldBot | NewAgent, name: str) -> list[str]:
-        texts = [f"note {name} {number}" for number in range(20)]
-        for text in texts:
-            await host.say(text)
-        return texts
-
     first, second = await asyncio.gather(talk(old, "old"), talk(new, "new"))
     assert sorted(await old.log()) == sorted([*first, *second])
     assert await new.say("note the last") == ["41"]
