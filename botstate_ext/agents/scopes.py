@@ -44,6 +44,9 @@ class AgentProperty(StateProperty[T]):
         cls = type_from_default(default)
         return None if cls is None else _hint(self._scope, self._name, cls)
 
+    def _hint_of_made(self, policy: PropertyPolicy, value: Any) -> None:
+        """Return None: a function names no class, and without tags the value would not either."""
+
 
 class ScopeOfTurn:
     """One scope in one turn, as ``state.user``, ``state.conversation``, ``state.private`` and

@@ -469,3 +469,18 @@ async def test_an_app_subclass_of_the_turn_state() -> None:
     )
     async with prepared(states, on_message, app) as agent:
         assert await agent.say("hi") == ["nobody"]
+
+
+async def test_what_a_function_makes_is_written_without_tags() -> None:
+    """The SDK's accessor is given the class beside the function that makes the default."""
+    storage = MemoryStorage()
+    for items in ([], ["tea"]):
+        states = StateScopes(storage)
+        value: Any = states.user.create_property("cart")
+        async with states.unit_of_work(channel_id="test", user_id="user") as work:
+            cart = await value.get(work, lambda: Cart(), target_cls=Cart)
+            assert cart == Cart(items)
+            cart.items = ["tea"]
+    item = await storage.get("test/users/user")
+    assert item is not None
+    assert item.data.startswith(b'{"cart":{"items":["tea"]}')
