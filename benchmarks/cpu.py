@@ -5,8 +5,9 @@ This package runs on that storage and on its own. The bare codec is the work tha
 split two documents, decode two values, encode them again, compare.
 
 CPU seconds of the process. All that one table row compares takes turns in one round; a figure is
-the median of the rounds, a ratio the median of the rounds' ratios, with its lowest and highest. The
-garbage collector runs as always, but not over what was there before, and none is handed another's.
+the median of the rounds, a ratio the median of the rounds' ratios, with its lowest and highest. On
+a machine that does other work at the same time, the best rounds of each tell more. The garbage
+collector runs as always, but not over what was there before, and none is handed another's.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ from botstate_ext.storage import MemoryStorage
 
 from . import report, turns
 
-ROUNDS: Final = 5
-SECONDS_A_ROUND: Final = 0.02
+ROUNDS: Final = 7
+SECONDS_A_ROUND: Final = 0.015
 
 Run = Callable[[], Awaitable[Any]]
 
@@ -256,6 +257,10 @@ def ratio(theirs: list[float], mine: list[float]) -> str:
     return f"{statistics.median(each):.1f} ({each[0]:.1f}-{each[-1]:.1f})"
 
 
+def best(theirs: list[float], mine: list[float]) -> str:
+    return f"{min(theirs) / min(mine):.1f}"
+
+
 def micros(seconds: list[float]) -> str:
     return f"{statistics.median(seconds) * 1e6:.0f} µs"
 
@@ -281,6 +286,7 @@ async def rows_of(kind: Kind, what: str, size: int) -> list[list[str]]:
                 ratio(upstream, mine),
                 micros(own_storage),
                 ratio(upstream, own_storage),
+                best(upstream, own_storage),
                 "" if bare is None else ratio(own_storage, bare),
                 limit(kind, way, what, size),
             ]
@@ -346,7 +352,7 @@ async def replying_run(bot: turns.Bot) -> Run:
 
 HEADS: Final = (
     "turn", "upstream", "ours, SDK's storage", "times faster", "ours, own storage",
-    "times faster", "times bare codec", "limit",
+    "times faster", "by best rounds", "times bare codec", "limit",
 )  # fmt: skip
 
 
