@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 project = "botstate_ext"
@@ -16,6 +17,7 @@ source_suffix = {".md": "markdown"}
 root_doc = "index"
 html_theme = "furo"
 html_copy_source = False
+html_search_scorer = str(Path(__file__).parent / "search.js")
 html_title = f"botstate_ext {release}"
 
 # Links to headings, as Git hosts make them.
