@@ -14,7 +14,8 @@ from config import Config
 
 
 async def messages(request: web.Request) -> web.StreamResponse:
-    return await start_agent_process(request, AGENT_APP, ADAPTER) or web.Response(status=202)
+    answer = await start_agent_process(request, AGENT_APP, ADAPTER)
+    return web.Response(status=202) if answer is None else answer
 
 
 APP = web.Application()

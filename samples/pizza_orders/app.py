@@ -80,7 +80,8 @@ ADAPTER.on_turn_error = on_error
 
 async def messages(request: web.Request) -> web.Response:
     # A turn that is no invoke has no body to answer with.
-    return await ADAPTER.process(request, BOT) or web.Response(status=201)
+    answer = await ADAPTER.process(request, BOT)
+    return web.Response(status=201) if answer is None else answer
 
 
 APP = web.Application(middlewares=[aiohttp_error_middleware])

@@ -69,6 +69,7 @@ def test_six_comes_with_botbuilder_azure_which_forgets_it(requires: list[str]) -
     assert "six" not in upstream_requires("botbuilder-azure")
     assert "six" not in upstream_requires("azure-storage-queue")
     assert "six" in by_name(requires, "botbuilder-azure")
+    assert "six" in by_name(requires, "azure"), "its driver at 12.7.0 forgets it too"
 
 
 def test_blob_works_with_the_driver_that_botbuilder_azure_pins(requires: list[str]) -> None:

@@ -81,7 +81,8 @@ async def talk(middleware: StateMiddleware, bot: Any) -> AsyncIterator[Talk]:
         await turn.send_activity(f"sorry: {type(error).__name__}")
 
     async def messages(request: web.Request) -> web.Response:
-        return await adapter.process(request, bot) or web.Response(status=201)
+        answer = await adapter.process(request, bot)
+        return web.Response(status=201) if answer is None else answer
 
     adapter.on_turn_error = on_error
     app = web.Application()
