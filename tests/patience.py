@@ -15,6 +15,9 @@ from botstate_ext import storage as storages
 # Far more than anything takes. A test that waits for an event gives up after it.
 LIMIT = timedelta(minutes=5)
 
+USUAL: dict[str, timedelta] = {}
+"""The defaults of users, by the name of the storage, once they are extended."""
+
 _DEADLINES = {
     "BlobStorage": "deadline",
     "SQLiteStorage": "busy_timeout",
@@ -22,6 +25,9 @@ _DEADLINES = {
     "RedisStorage": "deadline",
     "CosmosStorage": "timeout",
 }
+
+
+STORAGES = tuple(_DEADLINES)
 
 
 def extend_default_deadlines(*names: str) -> None:
@@ -34,6 +40,7 @@ def extend_default_deadlines(*names: str) -> None:
         deadline = _DEADLINES[name]
         defaults = storage.__init__.__kwdefaults__
         assert deadline in defaults
+        USUAL.setdefault(name, defaults[deadline])
         defaults[deadline] = LIMIT
 
 

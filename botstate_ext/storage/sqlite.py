@@ -72,7 +72,8 @@ class SQLiteStorage(StateStorage):
         self,
         path: str | os.PathLike[str],
         *,
-        busy_timeout: timedelta = timedelta(seconds=30),
+        # A turn that cannot be saved, and its error handler, end before Teams sends again: 15 s.
+        busy_timeout: timedelta = timedelta(seconds=7),
         types: Iterable[type] = (),
         clock: Clock = system_clock,
     ) -> None:
