@@ -14,6 +14,7 @@ from ..scopes.kinds import KeyFunction
 from ..serialization.allow_list import Types
 from ..states import state_scopes
 from .scopes import KINDS, OwnScope
+from .sign_in import erase_sign_in
 from .storage import as_state_storage
 from .turn_state import TurnState
 
@@ -76,6 +77,10 @@ class StateScopes(state_scopes.StateScopes):
             aliases=aliases,
             clock=clock,
             write_type_tags=write_type_tags,
+        )
+        # With the handlers of the app's own: if it fails, the report says so.
+        self.user._policies.erasers.append(
+            ("sign-in", lambda work, user: erase_sign_in(self.storage, user))
         )
 
     def turn_state(self) -> TurnState:

@@ -236,6 +236,28 @@ async def test_the_sdks_own_state_loses_no_update_on_it(storage: Any) -> None:
     await first.save(Context())
 
 
+async def test_erasing_a_user_erases_what_sign_in_kept(storage: Any) -> None:
+    states = StateScopes(storage)
+    mine = [
+        "auth/msteams/ann/graph",
+        "auth/msteams:COPILOT/ann/graph",
+        "auth:_SignInState:msteams:ann",
+        "auth:_SignInState:msteams:COPILOT:ann",
+    ]
+    others = [
+        "auth/msteams/ann/b/graph",
+        "auth/msteams/bob/graph",
+        "auth/msteams2/ann/graph",
+        "auth:_SignInState:msteams:29:ann",
+        "auth:_SignInState:webchat:ann",
+    ]
+    await AgentsStorage(storage).write({key: Item("x") for key in (*mine, *others)})
+    await states.erase_user("msteams", "ann", dry_run=True)
+    assert len([item async for item in storage.list_items()]) == 9
+    assert (await states.erase_user("msteams", "ann")).complete
+    assert sorted([item.key async for item in storage.list_items()]) == sorted(others)
+
+
 async def test_stored_conversations_are_no_documents(storage: Any) -> None:
     """Their key looks like a conversation's of a channel called "proactive"."""
     states = StateScopes(storage)
