@@ -133,7 +133,7 @@ class _HandledError(Exception):
 
 
 def _quieten(adapter: Any) -> None:
-    handler = adapter.on_turn_error
+    handler = getattr(adapter, "on_turn_error", None)
     if getattr(handler, "__qualname__", None) == _SDK_HANDLER:
         adapter.on_turn_error = _apologize
 

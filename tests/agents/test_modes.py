@@ -7,7 +7,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from microsoft_agents.activity import ChannelAccount, ConversationParameters
+from microsoft_agents.activity import (
+    Activity,
+    ChannelAccount,
+    ConversationParameters,
+    InvokeResponse,
+)
 from microsoft_agents.hosting.core import AuthHandler, ClaimsIdentity
 from microsoft_agents.hosting.core.app.proactive import (
     CreateConversationOptions,
@@ -196,6 +201,24 @@ async def test_a_new_conversation(mode: dict[str, Any]) -> None:
         await app.proactive.create_conversation(agent.adapter, options, welcome)
         assert agent.channel.said == ["welcome"]
     assert await saved_count(states, "new") == 7
+
+
+async def test_expected_replies_and_invokes(mode: dict[str, Any]) -> None:
+    """They are answered in the answer of the request."""
+    states = StateScopes(MemoryStorage())
+
+    async def on_invoke(context: Any, state: TurnState) -> None:
+        state.conversation.set_value("count", 5)
+        value = InvokeResponse(status=200, body={"answer": 1})
+        await context.send_activity(Activity(type="invokeResponse", value=value))
+
+    async with prepared(states, count, **mode) as agent:
+        agent.app.activity("invoke")(on_invoke)
+        answer = await agent.post(agent.activity("hi", deliveryMode="expectReplies"))
+        assert [each["text"] for each in answer["activities"]] == ["ann 1"]
+        assert agent.channel.activities == []
+        assert await agent.post(agent.activity(type="invoke", name="n")) == {"answer": 1}
+        assert await agent.say("hi") == ["ann 6"]
 
 
 async def test_auto_sign_in(mode: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
