@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ...storage import PostgresStorage
 
 _LOOK: Final = timedelta(seconds=15)
-_BACK_OFF: Final = BackOff(first=0.01, longest=0.2, steady=0.5)
+_BACK_OFF: Final = BackOff(first=0.01, longest=0.05, steady=0.5)
 
 
 class PostgresAdvisoryLock(LeaseLock):

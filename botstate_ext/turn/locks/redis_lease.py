@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _SHORTEST_LEASE: Final = timedelta(seconds=1)
 _PARALLEL: Final = 16
-_BACK_OFF: Final = BackOff(first=0.01, longest=0.2, steady=0.5)
+_BACK_OFF: Final = BackOff(first=0.01, longest=0.05, steady=0.5)
 
 
 class RedisLeaseLock(LeaseLock):
