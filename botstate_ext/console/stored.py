@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .console import Console
 
 MAX_BYTES: Final = 2_000_000
-"""The largest value that is taken apart to be shown."""
+"""The values of a document that are taken apart to be shown have at most so much text together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +89,13 @@ async def read_stored(console: Console, key: str) -> StoredDocument | None:
         names = document.names()
     except StateDecodeError as error:
         return StoredDocument(record, item.etag, (), metadata.NO_METADATA, error.reason)
-    shown = tuple(_property(console, document, name) for name in names)
-    return StoredDocument(record, item.etag, shown, document.metadata)
+    left = MAX_BYTES
+    shown = []
+    for name in names:
+        is_large = len(document.stored[name]) > left
+        left -= 0 if is_large else len(document.stored[name])
+        shown.append(_property(console, document, name, is_large=is_large))
+    return StoredDocument(record, item.etag, tuple(shown), document.metadata)
 
 
 async def _info(console: Console, key: str, item: StoredItem) -> ItemInfo:
@@ -109,12 +114,12 @@ async def _info(console: Console, key: str, item: StoredItem) -> ItemInfo:
     return ItemInfo(key, item.etag, len(item.data), console.clock(), entries)
 
 
-def _property(console: Console, document: Document, name: str) -> ShownProperty:
+def _property(console: Console, document: Document, name: str, *, is_large: bool) -> ShownProperty:
     mask, text = console.mask, document.stored[name]
     value: Any = None
     problem: str | None = None
     hides = mask.hides(name)
-    if len(text) > MAX_BYTES:
+    if is_large:
         problem = "too large to be shown here: python -m botstate_ext show prints it"
     else:
         try:
@@ -127,7 +132,7 @@ def _property(console: Console, document: Document, name: str) -> ShownProperty:
         name=name,
         value=mask.properties({name: value})[name],
         problem=problem,
-        type_name=_type_name(document, name, text),
+        type_name=None if is_large else _type_name(document, name, text),
         size=None if mask.hides(name) else len(text),
         version=document.stored_version(name),
         updated=None if times is None else times.updated,
@@ -142,7 +147,7 @@ def _type_name(document: Document, name: str, text: bytes) -> str | None:
     type_ = getattr(policy.codec, "type", None)
     if policy.declared_type and type_ is not None:
         return getattr(type_, "__name__", None) or repr(type_).replace("typing.", "")
-    if len(text) > MAX_BYTES or not jsonpickle.has_tags(text):
+    if not jsonpickle.has_tags(text):
         return None
     stored = json_text.loads(text)
     named = stored.get(jsonpickle.OBJECT) if isinstance(stored, dict) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import itertools
 import re
+import threading
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -164,6 +165,22 @@ async def test_a_path_over_its_limit_is_counted_and_ends_nothing() -> None:
     (result,) = await search_all(states, Filters(path=path), Seconds(0))
     assert [record.id for record, _ in result.rows] == ["b"]
     assert result.too_much == 1
+
+
+async def test_a_path_runs_beside_the_event_loop() -> None:
+    """Else a slow one would hold up every turn of the bot."""
+    states = await filled(ManualClock(NOON), 3)
+    threads = set()
+
+    class Slow:
+        def find(self, value: Any) -> list[Any]:
+            threads.add(threading.get_ident())
+            return [value]
+
+    path: Any = Slow()
+    (result,) = await search_all(states, Filters(path=path), Seconds(0))
+    assert len(result.rows) == 3
+    assert threading.get_ident() not in threads
 
 
 async def test_a_page_reads_no_more_than_it_shows() -> None:

@@ -188,6 +188,16 @@ async def test_a_large_document_makes_no_large_page() -> None:
         assert saves.status == 200
 
 
+async def test_a_document_of_many_large_values_is_shown_in_part() -> None:
+    states = new_states()
+    async with running(states) as site:
+        key = await remember(states, **{f"p{number}": "x" * 900_000 for number in range(4)}, n=7)
+        page = await site.visitor.get("/document", key=key)
+        assert page.text.count("too large to be shown here") == 2
+        assert page.text.count("900,000 characters") == 2
+        assert ">7</code>" in page.text
+
+
 async def test_a_deep_document_is_shown_as_far_as_it_goes() -> None:
     deep: Any = "bottom"
     for _ in range(400):

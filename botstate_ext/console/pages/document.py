@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -80,7 +81,8 @@ async def _page(
     builder, recorder = TreeBuilder(), console.recorder
     if path:
         try:
-            answer = builder.build(JsonPath(path).run(stored.values()))
+            # In a thread: a slow path does not hold up the turns of the bot.
+            answer = builder.build(await asyncio.to_thread(JsonPath(path).run, stored.values()))
         except StateQueryError as error:
             problem, status = str(error), 400
     is_editable = not console.read_only and _place(console, stored) is not None

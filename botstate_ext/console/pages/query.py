@@ -72,8 +72,9 @@ async def _answer(console: Console, fields: Mapping[str, str]) -> dict[str, Any]
     )
     if fields["kind"] == "path":
         path = JsonPath(fields["text"])
-        tree = await read_tree(path, states, turn)
-        return {"tree": TreeBuilder().build(path.run(console.mask.applied(_plain(tree))))}
+        tree = console.mask.applied(_plain(await read_tree(path, states, turn)))
+        # In a thread: a slow path does not hold up the turns of the bot.
+        return {"tree": TreeBuilder().build(await asyncio.to_thread(path.run, tree))}
     template, names = Template.parse(fields["text"]), states._names()
     problems: list[TemplateProblem] = template.check(names)
     if problems:
