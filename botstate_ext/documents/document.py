@@ -328,7 +328,10 @@ class Document:
         """
         if name in self._live:
             self._watch(name, self._encoded(name, self._base.get(name)))
+        plain_form = self._plain_forms.get(name)
         self.set(name, value, is_change=True)
+        if plain_form is not None and type(value) is dict:
+            self._plain_forms[name] = plain_form  # it was patched as plain JSON
 
     def delete(self, name: str) -> None:
         """Remove a property; no error if it is absent."""
@@ -345,17 +348,24 @@ class Document:
 
         :raises StateDecodeError: a property cannot be decoded for another reason.
         """
-        for name, text in list(self.stored.items()):
-            if name not in self._plain_forms:
-                self._expose_one(name, text)
+        for name in list(self.stored):
+            self.get_or_plain(name)
         return self._live
 
-    def _expose_one(self, name: str, text: bytes) -> None:
-        try:
-            self.get(name)
-        except StateDecodeError as error:
-            if isinstance(error, NewerVersionError) or not self._takes_plain_form(name, text):
-                raise
+    def get_or_plain(self, name: str) -> Any:
+        """Return the live value of a property as `get`; as plain JSON if nothing names its class.
+
+        :raises StateDecodeError: it cannot be decoded for another reason.
+        """
+        if name not in self._plain_forms:
+            try:
+                return self.get(name)
+            except StateDecodeError as error:
+                text = self.stored.get(name)
+                is_newer = isinstance(error, NewerVersionError)
+                if text is None or is_newer or not self._takes_plain_form(name, text):
+                    raise
+        return self._live.get(name, ABSENT)
 
     def _takes_plain_form(self, name: str, text: bytes) -> bool:
         """Make a stored value that cannot be decoded a live one as plain JSON, if it has tags."""
@@ -611,7 +621,7 @@ class Document:
         :raises StateDecodeError: what is stored, or the result, does not fit the property.
         :raises StateEncodeError: the patch brings in tags, or names that the type does not know.
         """
-        policy, text = self.policy(name), self.text(name)
+        policy, text = self._plain_forms.get(name) or self.policy(name), self.text(name)
         unknown = self._unknown.setdefault(name, UnknownFields())
         try:
             refuse_tags(patch)

@@ -388,12 +388,12 @@ class StateScope(BotState):
     # Named states: the scope's properties by name alone
 
     async def get_state(self, turn: Any, name: str) -> StateRecord:
-        """Return the state of this name.
+        """Return the state of this name; as plain JSON if nothing names the class of its value.
 
         :raises StateNotFoundError: there is none, or it has expired.
         """
         document = await self._document(turn)
-        value = document.get(name)
+        value = document.get_or_plain(name)
         if value is ABSENT:
             raise StateNotFoundError(scope=self.scope_name, key=document.key, name=name)
         return self._record(turn, document, name, value)
@@ -404,7 +404,7 @@ class StateScope(BotState):
         :raises StateEncodeError: the payload is nested too deeply to be copied.
         """
         document = await self._document(turn)
-        value = document.get(name)
+        value = document.get_or_plain(name)
         if value is ABSENT:
             value = _not_too_deep(document, name, copy.deepcopy, payload)
             document.set_default(name, value)
@@ -433,7 +433,7 @@ class StateScope(BotState):
         :raises StateEncodeError: the patch is nested too deeply.
         """
         document = await self._document(turn)
-        document.get(name)  # what cannot be read is moved aside, or raises, as everywhere
+        document.get_or_plain(name)  # what cannot be read is moved aside, or raises
         value = document.patched(name, patch, merge_patch)
         document.replace(name, value)
         return self._record(turn, document, name, value)
@@ -445,7 +445,7 @@ class StateScope(BotState):
     async def list_states(self, turn: Any) -> list[StateRecord]:
         """Return all states of the scope's document, in no particular order."""
         document = await self._document(turn)
-        values = ((name, document.get(name)) for name in document.names())
+        values = ((name, document.get_or_plain(name)) for name in document.names())
         return [
             self._record(turn, document, name, value)
             for name, value in values

@@ -187,3 +187,32 @@ async def test_the_states_of_a_turn_show_it_as_well(storage: MemoryStorage) -> N
     await Bot(StateMiddleware(states)).turn(logic)
     assert shown == [{"name": "Ann", "tags": ["new"]}]
     assert (await stored_profile(storage)).name == "Bea"
+
+
+async def test_named_states_show_it_and_a_patch_keeps_its_class(storage: MemoryStorage) -> None:
+    states = StateScopes(storage)
+    plain = {"name": "Ann", "tags": ["new"]}
+    assert (await states.user.get_state(context(), "profile")).payload == plain
+    assert (await states.user.get_or_set_state(context(), "profile", 7)).payload == plain
+    listed = await states.user.list_states(context())
+    assert {record.name: record.payload for record in listed} == {"profile": plain, "n": 1}
+
+    turn = context()
+    for name in ("Bea", "Cem"):
+        patched = await states.user.patch_state(turn, "profile", {"name": name})
+        assert patched.payload == {"name": name, "tags": ["new"]}
+    await states.user.save_changes(turn)
+    read = await stored_profile(storage)
+    assert (type(read), read.name, read.tags) == (Profile, "Cem", {"new"})
+    with pytest.raises(StateEncodeError):
+        await states.user.patch_state(turn, "profile", {"name": {"py/object": "os.system"}})
+
+
+async def test_a_patch_and_the_class_in_one_turn(storage: MemoryStorage) -> None:
+    states, turn = StateScopes(storage), context()
+    record = await states.user.patch_state(turn, "profile", {"name": "Bea"})
+    profile = await states.user.create_property("profile").get(turn, Profile)
+    assert (type(profile), profile.name) == (Profile, "Bea")
+    record.payload["name"] = "lost"
+    with pytest.raises(StateEncodeError, match="would be lost"):
+        await states.user.save_changes(turn)
