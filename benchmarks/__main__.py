@@ -8,7 +8,7 @@ from importlib import import_module
 from . import report
 
 QUICK = ("cpu", "round_trips", "startup", "jsonpath", "telemetry")
-LONG = ("picture", "blob", "drivers", "soak", "sweep", "concurrency", "storages", "console")
+LONG = ("picture", "blob", "drivers", "soak", "sweep", "concurrency", "storages", "console", "scale")
 
 
 def main(names: list[str]) -> None:
