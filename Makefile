@@ -200,8 +200,8 @@ SEED ?= 0
 histories: $(VENV)/.dev
 	$(VENV)/bin/python -m tests.histories --count $(COUNT) --seed $(SEED)
 
-bench: $(VENV)/.bench
-	$(VENV)/bin/python -m benchmarks
+bench: $(VENV)/.bench $(EMULATORS)
+	$(VENV)/bin/python -m benchmarks all
 
 soak: $(VENV)/.bench $(AZURITE_DIR)/$(AZURITE_VERSION)
 	$(VENV)/bin/python -m benchmarks soak

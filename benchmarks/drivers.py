@@ -216,5 +216,6 @@ HEADS: Final = (
 
 
 def main() -> None:
+    rows = asyncio.run(compare())
     title = f"{CONVERSATIONS} conversations beside the bare driver, medians of {ROUNDS} rounds"
-    print(report.table(title, HEADS, asyncio.run(compare())))
+    print(report.table(f"{title}, {report.load()}", HEADS, rows))

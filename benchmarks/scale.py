@@ -1,8 +1,8 @@
 """Many conversations on each storage: `python -m benchmarks scale`, for docs/scaling.md.
 
 Fills a storage with conversations, each a document of its own, and measures what they take, turns
-in random ones among them, and a sweep that finds 1,000 due. SCALE_CONVERSATIONS=1000000 takes
-minutes, and some GB of memory.
+in random ones among them, and a sweep that finds 1,000 due. SCALE_CONVERSATIONS=1000000 takes half
+an hour, and some GB of memory.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
@@ -99,7 +100,7 @@ async def measure(name: str, storage: StateStorage, size: SizeOf) -> list[str]:
     clock = ManualClock(datetime.now(timezone.utc) + timedelta(hours=2))
     swept = await StateScopes(storage, clock=clock).sweep(per_second=1_000_000)
     assert swept.removed == DUE, swept
-    return [
+    row = [
         name,
         f"{CONVERSATIONS:,}",
         f"{filled:.0f} s",
@@ -108,6 +109,8 @@ async def measure(name: str, storage: StateStorage, size: SizeOf) -> list[str]:
         f"{1000 * median(seconds):.0f} ms",
         f"{swept.seconds:.1f} s",
     ]
+    print("scale:", *row, file=sys.stderr, flush=True)
+    return row
 
 
 async def compare() -> list[list[str]]:
