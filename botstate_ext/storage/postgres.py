@@ -84,7 +84,9 @@ class PostgresStorage(StateStorage):
             raise ValueError("parallel must be at least 1.")
         self._table, self._sql = table, Statements(table)
         self._retries = Retries(deadline, sleep, random)
-        self._calls = ServerCalls(self._retries, failure_of)
+        # A pool would wait within the deadline.
+        most = parallel if isinstance(conninfo, str) else conninfo.max_size
+        self._calls = ServerCalls(self._retries, failure_of, parallel=most)
         self._parallel = parallel
         self._conninfo = _checked(conninfo) if isinstance(conninfo, str) else ""
         self._app_pool = None if isinstance(conninfo, str) else conninfo

@@ -44,7 +44,9 @@ class RedisServer:
         elif self._app_client.connection_pool.connection_kwargs.get("decode_responses"):
             raise ValueError("the client must not have decode_responses: items are bytes.")
         self._client = OpenOnce(self._open, self._close)
-        self._calls = ServerCalls(retries, _failure_of)
+        # An own pool would wait within the deadline.
+        own = parallel if self._app_client is None else None
+        self._calls = ServerCalls(retries, _failure_of, parallel=own)
 
     async def run(
         self,

@@ -11,6 +11,7 @@ from ..errors import StateConflictError, StateError, StateStorageError
 from .breaker import CircuitBreaker
 from .in_flight import Closed, InFlight, wait_within
 from .retry import Retries
+from .slots import Slots, take_while_answered
 
 T = TypeVar("T")
 
@@ -37,6 +38,8 @@ class ServerCalls:
     """Runs calls, each of which must be safe to repeat: a write recognises its own ETag.
 
     ``failure_of`` says what a driver's error means, or None if it does not know the error.
+    ``parallel``: the most calls at once; others wait, for as long as the server answers. None: the
+    driver bounds them.
     ``answers``: the driver's errors that are answers of the server; they are raised as they are.
     After the server answered nobody for a whole deadline, calls fail at once for a moment.
     """
@@ -46,6 +49,7 @@ class ServerCalls:
         retries: Retries,
         failure_of: Callable[[Exception], CallFailure | None],
         *,
+        parallel: int | None = None,
         answers: tuple[type[Exception], ...] = (),
         close_within: float = _CLOSE_WITHIN,
     ) -> None:
@@ -53,6 +57,7 @@ class ServerCalls:
         self._answers, self._close_within = answers, close_within
         self._breaker = CircuitBreaker(_BREAKER_PAUSE, retries.clock)
         self._in_flight = InFlight()
+        self._slots = None if parallel is None else Slots(parallel)
 
     async def run(
         self, operation: str, key: str | None, call: Callable[[], Coroutine[Any, Any, T]]
@@ -72,6 +77,7 @@ class ServerCalls:
             with self._breaker.admit() as admitted:
                 if admitted is None:
                     raise running.error(_REFUSED)
+                await self._take_slot(running, closed)
                 try:
                     return await running.until_done(call)
                 finally:
@@ -79,6 +85,20 @@ class ServerCalls:
                         self._breaker.failed(admitted)
                     elif running.is_answered:
                         self._breaker.answered()
+                    if self._slots is not None:
+                        self._slots.release()
+
+    async def _take_slot(self, running: _Call, closed: asyncio.Future[None]) -> None:
+        if self._slots is None:
+            return
+        try:
+            running.end = await take_while_answered(
+                self._slots, self._breaker, self._retries, closed
+            )
+        except asyncio.TimeoutError:
+            raise running.error(_NOBODY_ANSWERED) from None
+        except Closed:
+            raise running.error(_CLOSED) from None
 
     async def aclose(self, close: Callable[[], Awaitable[object]]) -> None:
         """Wait for the calls on their way, at most 5 s; cut off the others; then ``close``.
@@ -96,6 +116,7 @@ class ServerCalls:
 class _Call:
     """One call with its attempts.
 
+    - ``end``: its deadline, by the clock of ``retries``.
     - ``is_answered``: True once the server gave its result. ``is_unanswered``: True once the
       deadline has passed without one.
     """
@@ -112,13 +133,13 @@ class _Call:
         self._operation, self._key = operation, key
         self._retries, self._failure_of, self._closed = retries, failure_of, closed
         self._answers = answers
-        self._end = retries.clock() + retries.seconds
+        self.end = retries.clock() + retries.seconds
         self._maybe_done = self.is_answered = self.is_unanswered = False
 
     @property
     def left(self) -> float:
         """The seconds until the deadline; a moment if there are none."""
-        return max(self._end - self._retries.clock(), 0.001)
+        return max(self.end - self._retries.clock(), 0.001)
 
     async def until_done(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Try until the call succeeds, fails for good, or is late.
@@ -164,7 +185,7 @@ class _Call:
         """Remember a failure that may pass; raise any other, and one that comes too late."""
         failure = self._meaning(error)
         self._maybe_done = self._maybe_done or failure.may_be_done
-        self.is_unanswered = failure.is_transient and self._retries.clock() >= self._end
+        self.is_unanswered = failure.is_transient and self._retries.clock() >= self.end
         if self.is_unanswered or not failure.is_transient:
             raise self.error(failure.reason, failure.status) from error
 
@@ -179,6 +200,7 @@ class _Call:
 
 
 _CLOSED: Final = "the storage was closed."
+_NOBODY_ANSWERED: Final = "the server answered nobody while this waited for a connection."
 _REFUSED: Final = (
     "not tried, since the server did not answer a moment ago. It is tried again within "
     f"{_BREAKER_PAUSE:g} s."

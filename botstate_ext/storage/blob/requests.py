@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from ..breaker import CircuitBreaker
 from ..in_flight import Closed, InFlight, wait_within
 from ..retry import Retries
-from ..slots import Slots
+from ..slots import Slots, take_while_answered
 from .errors import Answer, Failure, FailureKind, InvalidAnswer, RequestFailed
 from .source import BlobSource
 
@@ -138,37 +138,17 @@ class _Operation:
         with self.breaker.admit() as admitted:
             if admitted is None:
                 raise self._failed(FailureKind.TRANSIENT, _REFUSED)
-            await self._take_slot()
+            slots = self.connection.slots
+            try:
+                self.end = await take_while_answered(slots, self.breaker, self.retries, self.closed)
+            except asyncio.TimeoutError:
+                raise self._too_late() from None
             # A request keeps its slot while it waits for its next attempt: a storage that
             # throttles wants fewer requests, not other ones.
             try:
                 return await self._until_done(request, admitted)
             finally:
-                self.connection.slots.release()
-
-    async def _take_slot(self) -> None:
-        """Wait for a slot, for as long as the storage answers others.
-
-        In a queue that moves, an operation has all its time when its turn comes: failing it would
-        only have it sent again. Of many that wait for a dead storage, the last fails in time.
-        """
-        place = self.connection.slots.take()
-        try:
-            while not place.done():
-                await asyncio.wait(
-                    (place, self.closed),
-                    timeout=self._left,
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-                self.end = max(self.end, self.breaker.answered_at + self.retries.seconds)
-                if self.closed.done():
-                    raise Closed
-                if not place.done() and self._left <= 0:
-                    raise self._too_late()
-        except BaseException:
-            if not place.cancel():
-                self.connection.slots.release()
-            raise
+                slots.release()
 
     async def _until_done(self, request: Request[T], admitted: int) -> T:
         pauses = self.retries.pauses()
