@@ -50,10 +50,15 @@ class PendingWrite(NamedTuple):
         is_known = self.is_repeatable or (etag is not None and self._would_be_in(writes))
         return Outcome.NOT_STORED if is_known else Outcome.UNKNOWN
 
-    def may_hold_again(self, etag: str | None) -> bool:
+    def may_hold_again(self, etag: str | None, *, is_alone: bool) -> bool:
         """Return True if the condition of this write holds for the document as it was read later,
-        or may hold some day: an ETag does not come back, but absence does."""
-        return self.etag in (None, etag) or (self.removes and etag is None)
+        or may hold some day: an ETag does not come back, but absence does, and then there is
+        nothing left to remove. ``is_alone``: no other write is in its step, so that a removal which
+        finds nothing changes nothing.
+        """
+        if self.etag in (None, etag):
+            return True
+        return self.removes and (etag is None or not is_alone)
 
     def _would_be_in(self, writes: Collection[str]) -> bool:
         """Return True if these ids would name this write, had it been made.

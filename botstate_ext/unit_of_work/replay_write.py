@@ -93,7 +93,8 @@ async def _etags_if_stored(
     if outcome is Outcome.STORED:
         return {write: _etag_if_last(write, now.get(write.key)) for write in writes}
     pending = ((_pending(write), etag_of(now.get(write.key))) for write in writes)
-    may_hold = all(write.may_hold_again(etag) for write, etag in pending)
+    is_alone = len(writes) == 1
+    may_hold = all(write.may_hold_again(etag, is_alone=is_alone) for write, etag in pending)
     check_cannot_arrive(failed, outcome, writes[0].key, may_hold_again=may_hold)
     keys = failed.keys if isinstance(failed, StateConflictError) else ()
     raise Overtaken(OVERTAKEN, key=keys[0] if keys else writes[0].key, keys=keys) from failed

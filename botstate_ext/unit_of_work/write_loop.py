@@ -242,7 +242,10 @@ async def reconcile_lost_answer(work: UnitOfWork, lost: LostStep, *, fill: Fill 
         confirm_pending_writes(work, each.document)
     if outcome is Outcome.STORED:
         return True
-    may_hold = all(each.write.may_hold_again(each.document.etag) for each in seen)
+    is_alone = len(lost.sent) == 1
+    may_hold = all(
+        each.write.may_hold_again(each.document.etag, is_alone=is_alone) for each in seen
+    )
     check_cannot_arrive(lost.error, outcome, seen[0].document.key, may_hold_again=may_hold)
     return False
 

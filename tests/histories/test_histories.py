@@ -28,6 +28,11 @@ def test_histories(seed: int) -> None:
     assert {number: lines for number, lines in found.items() if lines} == {}
 
 
+def test_a_history_that_was_wrong_once() -> None:
+    """A late step that removes a document arrived after its turn had run again."""
+    assert problems(history_of(119_500)) == []
+
+
 def test_the_same_seed_gives_the_same_history() -> None:
     one, two = history_of(7), history_of(7)
     assert one.versions == two.versions

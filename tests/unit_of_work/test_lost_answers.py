@@ -3,7 +3,7 @@ more if it was made, the call says so."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from botstate_ext import StateConflictError, StateData, StateMiddleware, StateScopes, turn_is_replay
 from botstate_ext import StateStorageError as StorageError
 from botstate_ext.documents.metadata import WRITES_KEPT
-from botstate_ext.storage import MemoryStorage
+from botstate_ext.storage import ANY, ItemWrite, MemoryStorage, StoredItem
 from tests.backends import OneByOne
 from tests.turns import Bot, context
 
@@ -126,7 +126,7 @@ async def test_a_lost_answer_is_looked_for_before_others_write() -> None:
     async def pause(attempt: int) -> None:
         await world.theirs(3 * WRITES_KEPT)
 
-    world.states.user.work_of(turn).pause = pause
+    world.states.user._work_of(turn).pause = pause
     world.lose_the_next_answer(0)
     await world.log.update(turn, lambda items: [*items, "mine"])
     assert await world.stored() == ["theirs", "mine"]
@@ -210,3 +210,49 @@ async def test_a_replay_that_cannot_be_taken_back_for_sure_says_so() -> None:
     assert raised.value.maybe_written
     assert runs == 1
     assert (await a.get(context()) or []).count("mine") == 1
+
+
+class LateStep(MemoryStorage):
+    """The first step of several writes is late: it is made once its sender has looked for it, and
+    somebody has changed, and then removed, the document that it removes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_slow = False
+        self._late: Sequence[ItemWrite] = ()
+
+    async def write_many(self, writes: Sequence[ItemWrite]) -> dict[str, str]:
+        if not self.is_slow:
+            return await super().write_many(writes)
+        self.is_slow, self._late = False, writes
+        await super().put_if("shared/1", b"{}", etag=ANY)
+        raise StorageError("put", None, "no answer", maybe_written=True)
+
+    async def get_many(self, keys: Collection[str]) -> dict[str, StoredItem]:
+        found = await super().get_many(keys)
+        late, self._late = self._late, ()
+        if late:
+            await super().delete_if("shared/1")
+            await super().write_many(late)
+        return found
+
+
+async def test_a_step_that_removes_a_document_may_arrive_when_that_is_gone() -> None:
+    """An ETag does not come back, but a removal also succeeds where nothing is left to remove."""
+    storage = LateStep()
+    states = StateScopes(storage)
+    log = states.user.create_property("log", list[str])
+    await log.set(turn := context(), ["theirs"])
+    await states.user.save_changes(turn)
+    await states.shared.create_property("a").at("1").set(turn, 1)
+    await states.shared.at("1").save_changes(turn)
+
+    async def logic(turn: Any) -> None:
+        (await log.get(turn, list)).append("mine")
+        await states.shared.at("1").delete(turn)
+        storage.is_slow = not turn_is_replay(turn)
+
+    with pytest.raises(StorageError) as raised:
+        await Bot(StateMiddleware(states, on_conflict="replay")).turn(logic)
+    assert raised.value.maybe_written
+    assert await log.get(context()) == ["theirs", "mine"]
