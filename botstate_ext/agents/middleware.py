@@ -13,7 +13,6 @@ from ..host.agents.sdk import MessageFactory, TurnContext
 from ..states.turn_session import TurnSession
 from ..turn import middleware
 from ..turn.deduplication import Delivery
-from ..turn.held_replies import HeldReplies
 from ..turn.locks import TurnLock
 from ..turn.middleware import OnError, Replies
 from .agent_turn import AgentTurn, turn_of
@@ -68,11 +67,6 @@ class StateMiddleware(middleware.StateMiddleware):
             )
         self._agent_states = states
 
-    @property
-    def holds_replies(self) -> bool:
-        """Return True if replies are sent after the save."""
-        return self._replies is HeldReplies
-
     async def on_turn(  # type: ignore[override]  # this SDK gives the next step the context
         self, context: TurnContext, logic: Callable[[TurnContext], Awaitable[Any]]
     ) -> None:
@@ -105,7 +99,7 @@ class StateMiddleware(middleware.StateMiddleware):
             with suppress(_HandledError):
                 await super().on_turn(turn.context, run)
         except Exception as error:
-            if error in raised:
+            if any(error is each for each in raised):
                 raise
             await self._pass_on(turn, error)
 

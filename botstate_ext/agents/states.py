@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from ..clock import Clock
 from ..host.agents.host import AgentsHost
@@ -17,9 +17,6 @@ from .scopes import KINDS, OwnScope
 from .sign_in import erase_sign_in
 from .storage import as_state_storage
 from .turn_state import TurnState
-
-if TYPE_CHECKING:
-    from .middleware import StateMiddleware
 
 S = TypeVar("S", bound="StateScopes")
 
@@ -62,7 +59,6 @@ class StateScopes(state_scopes.StateScopes):
     ) -> None:
         self._sub_channels = sub_channels
         self._apps: list[Any] = []
-        self._middleware: StateMiddleware | None = None
         super().__init__(
             as_state_storage(storage),
             bot_id=bot_id,
