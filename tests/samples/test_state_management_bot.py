@@ -9,6 +9,7 @@ import sys
 import uuid
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from .channel import Channel
@@ -113,6 +114,15 @@ async def test_on_blob_a_restart_remembers(azurite: str, container_name: str) ->
         await introduce(channel)
     async with running_bot(TZ=TWO_HOURS_EAST, **storage) as bot, Channel(bot.url) as channel:
         assert await channel.say("Hello") == ANN_SAYS_HELLO
+
+
+async def test_its_console_is_where_the_greeting_says() -> None:
+    async with running_bot() as bot, Channel(bot.url) as channel:
+        await introduce(channel)
+        (line,) = [line for line in bot.greeting if "console" in line]
+        async with aiohttp.ClientSession() as session, session.get(line.split()[-1]) as page:
+            assert page.status == 200
+            assert "emulator/users/" in await page.text()
 
 
 async def test_the_greeting_says_what_to_do_next() -> None:
