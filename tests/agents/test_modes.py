@@ -182,6 +182,29 @@ async def test_a_proactive_turn_within_a_turn(mode: dict[str, Any]) -> None:
         assert await saved_count(states, "other") == 1
 
 
+async def test_a_turn_in_a_task_that_a_turn_started_is_a_turn_of_its_own(
+    mode: dict[str, Any],
+) -> None:
+    """So the SDK goes on after a sign-in. That the first turn fails undoes nothing of it."""
+    states = StateScopes(MemoryStorage())
+    app = made(states, proactive=ProactiveOptions())
+
+    async def on_message(context: Any, state: TurnState) -> None:
+        await app.proactive.store_conversation(context)
+        news = app.proactive.continue_conversation(agent.adapter, "talk", count)
+        await asyncio.wait([asyncio.create_task(news)])
+        raise RuntimeError
+
+    async with prepared(states, on_message, app, serialize_turns=False, **mode) as agent:
+
+        @app.error
+        async def on_error(context: Any, error: Exception) -> None:
+            await context.send_activity("sorry")
+
+        assert await agent.say("hi") == ["ann 1", "sorry"]
+        assert await saved_count(states) == 1
+
+
 async def test_a_new_conversation(mode: dict[str, Any]) -> None:
     states = StateScopes(MemoryStorage())
     app = made(states, proactive=ProactiveOptions())
