@@ -45,7 +45,7 @@ ROUNDS: Final = 3
 FEW, MANY, DUE = 2_000, 20_000, 200
 ERASED_AMONG: Final = 10_000
 # The emulators take some 30 documents a second, and answer ever more slowly the more they hold.
-MOST: Final = {"blob": 2_000, "cosmos": 400}
+MOST: Final = {"blob": FEW, "cosmos": 400}
 HOUR: Final = timedelta(hours=1)
 NOON: Final = datetime(2024, 1, 1, 12, tzinfo=timezone.utc)
 VALUE: Final = {"items": ["pizza"] * 20, "name": "Ann"}
@@ -189,12 +189,16 @@ def _sdk_storage(kind: str, address: Any) -> Any:
     if kind == "blob":
         settings = azure.BlobStorageSettings("bench-sdk", connection_string=address)
         return azure.BlobStorage(settings)
+    from azure.cosmos import documents
+
+    policy = documents.ConnectionPolicy()
+    policy.EnableEndpointDiscovery = False
     config = azure.CosmosDbPartitionedConfig(
         cosmos_db_endpoint=address,
         auth_key=cosmos.KEY,
         database_id="sdk",
         container_id="sdk",
-        cosmos_client_options={"enable_endpoint_discovery": False},
+        cosmos_client_options={"connection_policy": policy},
     )
     return azure.CosmosDbPartitionedStorage(config)
 
