@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -42,7 +43,11 @@ def problems(symbol: dict[str, Any]) -> list[str]:
 def main(pyright: str) -> int:
     command = [pyright, "--pythonpath", sys.executable, "--ignoreexternal", "--outputjson"]
     done = subprocess.run(
-        [*command, "--verifytypes", "botstate_ext"], cwd=ROOT, capture_output=True, check=False
+        [*command, "--verifytypes", "botstate_ext"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        check=False,
     )
     symbols = json.loads(done.stdout)["typeCompleteness"]["symbols"]
     public, wrong, seen = owners(), 0, 0
