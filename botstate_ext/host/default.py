@@ -25,5 +25,6 @@ def require_bot_framework(name: str) -> None:
     if not HAS_BOT_FRAMEWORK:
         raise ImportError(
             f"{name} needs the Bot Framework SDK, which is not installed: "
-            'pip install "botbuilder-core>=4.17,<5" aiohttp'
+            'pip install "botbuilder-core>=4.17,<5" aiohttp. '
+            "On the Microsoft 365 Agents SDK, import from botstate_ext.agents."
         )

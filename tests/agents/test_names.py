@@ -70,6 +70,11 @@ def test_what_works_on_either_host_is_imported_from_the_package() -> None:
         assert getattr(botstate_ext, name) is not None
 
 
+def test_a_name_of_the_other_host_says_where_this_ones_is() -> None:
+    with pytest.raises(ImportError, match=r"import from botstate_ext\.agents"):
+        _ = botstate_ext.StateScopes
+
+
 def test_nothing_of_the_other_sdk_is_imported() -> None:
     code = (
         "import sys, botstate_ext.agents, botstate_ext.aiohttp\n"
