@@ -51,10 +51,9 @@ class PendingWrite(NamedTuple):
         return Outcome.NOT_STORED if is_known else Outcome.UNKNOWN
 
     def may_hold_again(self, etag: str | None, *, is_alone: bool) -> bool:
-        """Return True if the condition of this write holds for the document as it was read later,
-        or may hold some day: an ETag does not come back, but absence does, and then there is
-        nothing left to remove. ``is_alone``: no other write is in its step, so that a removal which
-        finds nothing changes nothing.
+        """Return True if the condition of this write holds now, or may hold later. ``etag``: of
+        the document as it was read after the write. An ETag does not come back; absence does.
+        ``is_alone``: no other write is in its step. Then a removal that finds no document is done.
         """
         if self.etag in (None, etag):
             return True

@@ -30,8 +30,8 @@ class SweepReport:
     """Counts the results of one sweep.
 
     - ``seen``: documents that the sweep looked at. Where the storage has an index of what is due
-      (all but Blob), these are the documents that are due or have no metadata of ours; elsewhere,
-      and of a storage that routes to such a one, all documents.
+      (all but Blob), these are the documents that are due or have no metadata of ours; elsewhere
+      all documents. A storage that routes adds up those of its parts.
     - ``expired``: expired properties, with those whose handlers are due again.
     - ``removed``: expired properties that are deleted now.
     - ``handlers_run``: deleted properties whose handlers ran.

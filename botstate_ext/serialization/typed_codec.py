@@ -184,9 +184,10 @@ class TypedCodec:
             raise self._refusal(value, problem or "") from None
 
     def _tagged_texts(self, value: object, flat: Any, dumps: Callable[[Any], bytes]) -> list[bytes]:
-        """Return the texts of a value that was flattened, the best first: where the property names
-        the class of the whole value, the text need not, so that it is read where this class is not
-        allowed.
+        """Return the texts that may stand for a flattened value, the best first.
+
+        The property names the class of the whole value, so the best text leaves that name out. Code
+        that does not allow the class can read it then.
         """
         text = dumps(flat)
         if self.keeps_tags or type(flat) is not dict or type(value) is not self.type:

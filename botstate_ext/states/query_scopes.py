@@ -10,6 +10,7 @@ from ..errors import StateKeyError, StateQueryError
 from ..jsonpath import JsonPath
 from ..jsonpath.state_query import StateQuery
 from ..templates.template import DocumentName
+from .outside_turn import OutsideTurn
 
 if TYPE_CHECKING:
     from ..documents.document import Document
@@ -71,7 +72,8 @@ def document_of(scope: StateScope, turn: Any, document_id: str | None = None) ->
     """Return a scope's document in this turn, perhaps not loaded yet; None if it has no key."""
     try:
         chosen = scope if document_id is None else scope.at(document_id)
-        chosen._is_used = True
+        if not isinstance(turn, OutsideTurn):  # a look from outside makes no turn read more
+            chosen._is_used = True
         return chosen._unloaded_document(turn)
     except StateKeyError:
         return None

@@ -141,7 +141,7 @@ class StagedStorage(StateStorage):
 
         :raises Overtaken: someone else was faster; what had been written is taken back.
         :raises StateConflictError: the same, but it could not be taken back; ``saved`` names it.
-        :raises StateStorageError: the storage failed; so too.
+        :raises StateStorageError: the storage failed; ``saved`` names what could not be taken back.
         """
         writes = [
             StagedWrite(key, self._read[key], item)

@@ -258,8 +258,8 @@ def check_cannot_arrive(
     may_hold_again: bool,
 ) -> None:
     """Return if a step that lost a race, or got no answer, can no longer arrive: it may be tried
-    again. ``outcome``: not that it is stored. ``may_hold_again``: whether each of its conditions
-    holds, or may some day.
+    again. ``outcome``: as the documents show it; the step is not known to be stored.
+    ``may_hold_again``: True if the storage would take the step now, or later.
 
     :raises StateStorageError: it may be stored, or may still arrive.
     """

@@ -97,3 +97,13 @@ async def test_documents_by_id_are_read_when_they_are_asked_for(storage: Countin
     reads = await reads_of_a_turn(storage, bot, logic)
     assert reads == {USER: 1, CONVERSATION: 1, "shared/12": 1}
     assert await reads_of_a_turn(storage, bot) == {USER: 1, CONVERSATION: 1}
+
+
+async def test_a_query_from_outside_makes_no_turn_read_more(storage: CountingStorage) -> None:
+    states = StateScopes(storage)
+    bot = Bot(StateMiddleware(states))
+    async with states.unit_of_work(
+        channel_id="test", user_id="user", conversation_id="conv"
+    ) as work:
+        await states.query(work, "$..name")
+    assert await reads_of_a_turn(storage, bot) == {USER: 1, CONVERSATION: 1}

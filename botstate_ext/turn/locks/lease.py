@@ -96,6 +96,10 @@ class LeaseLock(TurnLock):
             finally:
                 await self._give_back(claim, _RELEASE_SECONDS)
 
+    def _own_end(self) -> str:
+        """Return when a lease ends that could not be released."""
+        return f"by itself within {self._lease.total_seconds():g} s"
+
     async def _take_within(self, claim: Claim, seconds: float) -> bool:
         taking = asyncio.ensure_future(self._take(claim))
         try:
@@ -152,11 +156,7 @@ class LeaseLock(TurnLock):
         try:
             await asyncio.wait_for(self._release(claim), seconds)
         except (StateStorageError, asyncio.TimeoutError) as error:
-            _log.warning(
-                "A lease was not released; it ends by itself in %g s: %s",
-                self._lease.total_seconds(),
-                error,
-            )
+            _log.warning("A lock was not released. It ends %s: %s", self._own_end(), error)
         finally:
             self._queue.pass_on(claim.key)
 

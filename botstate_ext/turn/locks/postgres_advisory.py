@@ -74,6 +74,9 @@ class PostgresAdvisoryLock(LeaseLock):
     async def aclose(self) -> None:
         await self._locks.aclose()
 
+    def _own_end(self) -> str:
+        return "with the connection of this lock, at the latest when the process ends"
+
     async def _ask(self, claim: Claim) -> bool:
         return await self._locks.acquire(claim.key, claim.id)
 
