@@ -14,6 +14,7 @@ from .base import ANY, ItemPage, StateStorage, StoredItem
 from .etags import check_condition
 from .keycheck import check_etag, check_key, check_put
 from .upstream_items import to_bytes, to_item
+from .verbatim import with_verbatim_tags
 
 _CONFLICT_STATUS = (409, 412)
 
@@ -114,7 +115,7 @@ class BestEffortStorage(StateStorage):
 
     async def _write(self, key: str, item: dict[str, Any]) -> None:
         try:
-            await self._storage.write({key: item})
+            await self._storage.write({key: with_verbatim_tags(item)})
         except Exception as error:
             raise _failure("put", key, error) from error
 

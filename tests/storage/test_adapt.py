@@ -14,7 +14,12 @@ from botbuilder.core import Storage
 
 from botstate_ext.errors import StateConflictError, StateStorageError
 from botstate_ext.storage import ANY, BlobStorage, MemoryStorage, as_state_storage
-from tests.storage.upstream_kinds import ETagStorage, PlainStorage
+from tests.storage.upstream_kinds import (
+    CopyingStorage,
+    ETagStorage,
+    PicklingStorage,
+    PlainStorage,
+)
 
 
 def test_ours_is_itself() -> None:
@@ -169,3 +174,18 @@ class TestBestEffort:
         item = await storage.get("key")
         assert item is not None
         assert json.loads(item.data) == {"a": {"py/set": [1, 2]}}
+
+    @pytest.mark.parametrize("make", [PicklingStorage, CopyingStorage])
+    async def test_a_storage_that_encodes_by_jsonpickle_keeps_the_classes(
+        self, make: type[PlainStorage]
+    ) -> None:
+        """jsonpickle alone drops tags from a dictionary, and the SDK fails on what is left."""
+        upstream = make()
+        storage = as_state_storage(upstream)
+        day = "datetime.timedelta"
+        body = {"a": {"py/set": [1, 2]}, "b": [{"c": {"py/type": day}}], "d": {"e": 1}}
+        etag = await storage.put_if("key", json.dumps(body).encode(), etag=None)
+        assert json.loads(upstream.items["key"]) == body
+        item = await storage.get("key")
+        assert item is not None
+        assert (json.loads(item.data), item.etag) == (body, etag)

@@ -19,7 +19,11 @@ from botstate_ext.storage import (
     as_state_storage,
 )
 from botstate_ext.testing import CountingStorage, FaultyStorage, StorageContract
-from tests.storage.upstream_kinds import ETagStorage, PlainStorage
+from tests.storage.upstream_kinds import (
+    ETagStorage,
+    PicklingStorage,
+    PlainStorage,
+)
 
 
 class TestMemory(StorageContract):
@@ -74,7 +78,7 @@ class TestUpstreamBlob(StorageContract):
             yield storage
 
 
-@pytest.mark.parametrize("kind", [PlainStorage, ETagStorage])
+@pytest.mark.parametrize("kind", [PlainStorage, ETagStorage, PicklingStorage])
 class TestBestEffort(StorageContract):
     @pytest.fixture
     def storage(self, kind: type[Storage]) -> StateStorage:
