@@ -11,9 +11,9 @@ import click
 
 from ..errors import StateError
 from ..maintenance.storage_copy import CopyOptions, CopyReport, StorageCopy
-from ..storage import StateStorage
+from ..storage import MemoryStorage, StateStorage
 from .progress import progress
-from .storage_url import HELP, open_storage
+from .storage_url import HELP, MissingFileError, open_storage
 from .target import as_json_option
 
 
@@ -56,9 +56,16 @@ def copy(
 async def _run(source: str, target: str, options: CopyOptions) -> CopyReport:
     async with (
         open_storage(source, must_exist=True) as copied,
-        open_storage(target, must_exist=options.dry_run) as to,
+        _open_target(target, dry_run=options.dry_run) as to,
     ):
         return await _copied(copied, to, options)
+
+
+def _open_target(url: str, *, dry_run: bool) -> StateStorage:
+    try:
+        return open_storage(url, must_exist=dry_run)
+    except MissingFileError:
+        return MemoryStorage()  # as empty as the file will be, which a dry run does not make
 
 
 async def _copied(source: StateStorage, target: StateStorage, options: CopyOptions) -> CopyReport:

@@ -26,12 +26,17 @@ Open: TypeAlias = Callable[[str, bool], StateStorage]
 """``(url, must_exist)`` -> the storage, which opens nothing before it is used."""
 
 
+class MissingFileError(click.UsageError):
+    """Raised for a URL of a file that must exist, and does not."""
+
+
 def open_storage(url: str, *, must_exist: bool) -> StateStorage:
     """Return the storage of a URL. ``must_exist``: do not make it if it is missing, where that can
     be told.
 
     :raises click.UsageError: the URL names none. Its text does not show the URL, which may hold a
         password.
+    :raises MissingFileError: the file must exist, and does not.
     """
     if url.startswith("env:"):
         url = _variable(url.removeprefix("env:"))
@@ -59,7 +64,7 @@ def _sqlite(url: str, must_exist: bool) -> StateStorage:
     if parts.netloc or not path.name:
         raise click.UsageError("A file is sqlite:///state/bot.db, or sqlite:////srv/state/bot.db.")
     if must_exist and not path.is_file():
-        raise click.UsageError(f"There is no file {str(path)!r}.")
+        raise MissingFileError(f"There is no file {str(path)!r}.")
     return storages.SQLiteStorage(path)
 
 

@@ -122,6 +122,14 @@ async def test_a_dry_run_and_what_is_there_otherwise(tmp_path: Path) -> None:
     assert "There already: 2" in out
 
 
+async def test_a_dry_run_to_a_file_that_is_not_there_makes_none(tmp_path: Path) -> None:
+    await fill(SQLiteStorage(tmp_path / "bot.db"))
+    both = ("--from", "sqlite:///bot.db", "--to", "sqlite:///to.db")
+    code, out, err = await run(*both, "--dry-run", cwd=tmp_path)
+    assert (code, "To be copied: 3" in out) == (0, True), err
+    assert not (tmp_path / "to.db").exists()
+
+
 @pytest.mark.parametrize(
     ("source", "to", "told"),
     [
