@@ -149,7 +149,7 @@ class _Converter(ExactCompiler):
         hint = [f"if {_is_scalar('v')}: return v"] if self._is_hint else []
         if isinstance(node, mi.UnionType):
             return hint + self._union(node)
-        if isinstance(node, (mi.ListType, mi.CollectionType)):
+        if isinstance(node, mi.ListType):
             convert = self.converter(node.item_type)
             return [*hint, _require("type(v) is list"), f"return [{convert}(i) for i in v]"]
         if isinstance(node, mi.DictType) and isinstance(node.key_type, mi.StrType):
@@ -359,7 +359,7 @@ def _is_json(node: Any) -> bool:
     """Return True if values of a node are stored as the JSON that they are."""
     if isinstance(node, mi.Metadata):
         return _is_json(node.type)
-    if isinstance(node, (mi.ListType, mi.CollectionType)):
+    if isinstance(node, mi.ListType):
         return _is_json(node.item_type)
     if isinstance(node, mi.DictType):
         return isinstance(node.key_type, mi.StrType) and _is_json(node.value_type)

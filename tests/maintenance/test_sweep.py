@@ -69,7 +69,9 @@ async def test_a_sweep_removes_what_expired_and_nothing_else(world: World) -> No
     await world.write(order.at("2"), 2)
     world.clock.advance(HOUR / 2)
     report = await world.states.sweep()
-    assert (report.seen, report.expired, report.removed) == (2, 2, 2), "one is not due"
+    assert (report.expired, report.removed) == (2, 2)
+    # Blob has no index, so the sweep looks also at the one that is not due.
+    assert report.seen == (3 if isinstance(world.memory, BlobStorage) else 2)
     assert (report.failed, report.skipped, report.handlers_run) == (0, 0, 0)
     assert report.seconds > 0
     body = await world.body()

@@ -367,3 +367,21 @@ def test_a_value_that_does_not_fit_is_kept_by_nobody() -> None:
     del odd
     gc.collect()
     assert alive() is None
+
+
+@dataclass
+class Collections:
+    several: set[str] = field(default_factory=set)
+    fixed: frozenset[int] = frozenset()
+    row: tuple[int, ...] = ()
+    pair: tuple[str, int] = ("a", 1)
+    inside: dict[str, set[str]] = field(default_factory=dict)
+
+
+def test_collections_of_plain_values_keep_their_classes() -> None:
+    value = Collections({"a"}, frozenset({1}), (1, 2), ("b", 2), {"c": {"d"}})
+    allowed = AllowList((Collections,))
+    codec = TypedCodec(Collections, lambda: allowed, tagged=True)
+    text = codec.encode(value)
+    assert jsonpickle.decode(text.decode()) == value  # noqa: S301 - as the SDK reads it
+    assert codec.decode(text) == value
