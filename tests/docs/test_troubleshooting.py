@@ -12,7 +12,8 @@ import pytest
 from botstate_ext import errors
 
 ROOT = Path(__file__).parents[2]
-PACKAGE = ROOT / "botstate_ext"
+# As installed: the tests from the source archive run against the wheel.
+PACKAGE = Path(errors.__file__).parent
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 LEVELS = ("debug", "info", "warning", "error", "exception", "critical")
 PLACEHOLDER = re.compile(r"%[rsdgf]")
