@@ -65,7 +65,9 @@ class PendingWrite(NamedTuple):
         The ids stand in order and the oldest go first: where the anchor is left, so is each write
         after it. A list that is not full has lost none.
         """
-        return len(writes) < WRITES_KEPT if self.anchor is None else self.anchor in writes
+        if self.anchor is None and not self.removes:  # a removal takes the ids with it
+            return len(writes) < WRITES_KEPT
+        return self.anchor in writes
 
 
 class Trace(NamedTuple):

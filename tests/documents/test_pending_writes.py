@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from botstate_ext.documents.metadata import WRITES_KEPT
@@ -99,6 +99,7 @@ def test_what_may_still_arrive_or_is_unknown_stays_pending() -> None:
     ),
     is_made=st.booleans(),
 )
+@example(documents=[(0, 1, True, False)], is_made=True)
 def test_a_step_is_said_to_be_stored_or_not_only_where_that_is_so(
     documents: list[tuple[int, int, bool, bool]], is_made: bool
 ) -> None:
