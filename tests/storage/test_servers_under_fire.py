@@ -13,6 +13,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from botbuilder.core import TurnContext
 
+pytest.importorskip("psycopg", reason="the extra postgres")
+pytest.importorskip("redis", reason="the extra redis")
+
 from botstate_ext import StateConflictError, StateMiddleware, StateScopes, StateStorageError
 from botstate_ext.storage import PostgresStorage, RedisStorage, StateStorage
 from tests.storage.tcp_front import FAULTS, TcpFront, tcp_front
