@@ -95,7 +95,8 @@ async def emulator() -> AsyncIterator[tuple[str, list[dict[str, Any]]]]:
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
-    yield site.name, received
+    host, port = runner.addresses[0][:2]  # older aiohttp names the port that was asked for: 0
+    yield f"http://{host}:{port}", received
     await runner.cleanup()
 
 
