@@ -262,7 +262,7 @@ async def test_no_more_requests_at_once_than_asked_for(front: Front, container_n
     ) as storage:
         await storage.put_if("a", b"{}", etag=None)
         await storage.get_many([f"{number}" for number in range(20)])
-    assert front.busiest == 3
+    assert front.busiest <= 3
 
 
 async def test_a_lease_is_no_conflict(blob: BlobStorage, azurite: str, container_name: str) -> None:
