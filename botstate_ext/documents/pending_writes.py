@@ -96,8 +96,10 @@ def joint_outcome(traces: Collection[Trace]) -> Outcome:
 
 
 class PendingWrites(dict[str, PendingWrite]):
-    """Holds the unanswered writes of one document, by id: those that are about to be sent, and
-    those of which another document tells the outcome."""
+    """Holds the unanswered writes of one document, by id.
+
+    A write is added before it is sent. It is added again when another document tells its outcome.
+    """
 
     def confirm(
         self, etag: str | None, writes: Collection[str]

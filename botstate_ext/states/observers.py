@@ -1,4 +1,4 @@
-"""Observers: whoever watches what a `StateScopes` does: handlers of reports, and a tracer."""
+"""Observers: the handlers of a `StateScopes` for reports, and its tracer."""
 
 from __future__ import annotations
 

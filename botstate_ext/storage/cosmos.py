@@ -55,8 +55,8 @@ _ANSWERS: Final = (
 
 
 class CosmosStorage(StateStorage):
-    """Items in one container, in the format of the SDK's ``CosmosDbPartitionedStorage``: what that
-    stored is found, and what this stores it reads.
+    """Items in one container, in the format of the SDK's ``CosmosDbPartitionedStorage``. Each of
+    the two classes reads the items of the other.
 
     - ``endpoint``, ``credential``: the account's URI, and its key or a credential of
       ``azure.identity.aio``.

@@ -53,8 +53,8 @@ class PostgresStorage(StateStorage):
 
     ``conninfo``: psycopg's connection string or URL, for a pool that this storage opens and closes;
     or an open ``psycopg_pool.AsyncConnectionPool`` of the app's, which stays the app's.
-    ``table``: its name, or ``schema.table``. It is created at the first use; a user who may not is
-    told the statements, which `schema_sql` returns too.
+    ``table``: its name, or ``schema.table``. It is created at the first use. If the
+    user has no right to create it, the error holds the statements of `schema_sql`.
     ``parallel``: the most connections of the own pool. ``deadline``: for one operation with all its
     attempts; a lost connection, a server that restarts and a deadlock are tried again until then.
     ``types``: see StateStorage. ``sleep`` and ``random`` are asyncio's and random's, for tests.

@@ -32,7 +32,7 @@ async def call_handler(handler: Callable[..., Any], *arguments: Any) -> Any:
 
 
 async def handler_result(result: Any) -> Any:
-    """Return what a handler of the app returned, or what that gives when it is awaited. See
+    """Return the result of an app's handler; await it first if it is awaitable. See
     `call_handler`."""
     if not inspect.isawaitable(result):
         return result

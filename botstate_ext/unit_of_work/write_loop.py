@@ -140,7 +140,7 @@ async def write_until_stored(
 async def _decide(
     decisions: Mapping[Document, Decide], documents: Collection[Document], *, attempt: int
 ) -> dict[Document, Plan]:
-    """Return the plans for these documents, without those of which nothing is to be written.
+    """Return the plan of each document that has something to write.
 
     :raises StateConflictError: a decision refused; ``keys`` names all documents of which one did.
     """

@@ -418,7 +418,7 @@ def _raises(work: Any, user: StateUser) -> Any:
 
 
 async def _is_cancelled(work: Any, user: StateUser) -> Any:
-    inner = asyncio.ensure_future(asyncio.sleep(60))
+    inner = asyncio.ensure_future(asyncio.Event().wait())
     inner.cancel()
     await inner
 

@@ -17,6 +17,7 @@ from botstate_ext import storage as storages
 from botstate_ext.storage import MemoryStorage
 from botstate_ext.turn import locks
 from botstate_ext.turn.locks.lease import Claim, LeaseLock
+from tests.turn.sleeps import Sleeps
 
 KEY = "test/conversations/conv"
 LONG = timedelta(minutes=5)
@@ -89,31 +90,6 @@ async def instance(place: Place) -> AsyncIterator[Instance]:
             return lock
 
         yield make
-
-
-class Sleeps:
-    """Instead of sleeping: goes on when it is told to."""
-
-    def __init__(self) -> None:
-        self.seconds: list[float] = []
-        self.asleep, self.go_on = asyncio.Event(), asyncio.Event()
-
-    async def __call__(self, seconds: float) -> None:
-        self.seconds.append(seconds)
-        self.asleep.set()
-        await self.go_on.wait()
-        self.go_on.clear()
-
-    async def wake(self) -> None:
-        await self.asleep.wait()
-        self.asleep.clear()
-        self.go_on.set()
-
-    async def is_late(self, place: asyncio.Future[None], seconds: float | None) -> None:
-        """A time-out that comes when the lock was refused for the first time."""
-        asleep = asyncio.ensure_future(self.asleep.wait())
-        await asyncio.wait((place, asleep), return_when=asyncio.FIRST_COMPLETED)
-        asleep.cancel()
 
 
 async def test_instances_take_turns(instance: Instance) -> None:

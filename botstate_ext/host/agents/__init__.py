@@ -1,8 +1,8 @@
 """The Microsoft 365 Agents SDK (``microsoft-agents-hosting-core``) as a host.
 
-``host`` answers what the package asks, ``channel`` holds what an agent sends, ``snapshot`` puts a
-turn's context back for a replay, ``dialog_memory`` is what the SDK's dialogs see of a scope.
-``sdk`` has the SDK's classes that ours are made of. Imports nothing of ``botbuilder``.
+``host`` answers the questions of ``host.protocol``. ``channel`` holds an agent's replies.
+``snapshot`` restores a turn's context for a replay. ``dialog_memory`` shows a scope to the SDK's
+dialogs. ``sdk`` has the base classes. Imports nothing of ``botbuilder``.
 """
 
 from __future__ import annotations

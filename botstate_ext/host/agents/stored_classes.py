@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from enum import Enum
-from importlib import import_module
 from typing import Any, Final
 
 from pydantic import BaseModel
+
+from ..class_names import class_in
 
 _MODULES: Final = (
     ("botbuilder.schema.teams.", ("microsoft_agents.activity.teams",)),
@@ -39,18 +40,7 @@ def find(name: str) -> type | None:
     """Return this SDK's class for a stored name of the other's; None if there is none."""
     for prefix, modules in _MODULES:
         if name.startswith(prefix):
-            return _class_in(modules, name.rpartition(".")[2])
-    return None
-
-
-def _class_in(modules: tuple[str, ...], name: str) -> type | None:
-    for module in modules:
-        try:
-            found = getattr(import_module(module), name, None)
-        except ModuleNotFoundError:  # an agent without dialogs need not have the package
-            return None
-        if isinstance(found, type):
-            return found
+            return class_in(modules, name.rpartition(".")[2])
     return None
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from enum import Enum
-from importlib import import_module
 from typing import Any, Final
 
 from msrest.serialization import Model
+
+from ..class_names import class_in
 
 _MODULES: Final = (
     ("microsoft_agents.activity.teams.", ("botbuilder.schema.teams",)),
@@ -42,20 +43,9 @@ def find(name: str) -> type | None:
         return str
     for prefix, modules in _MODULES:
         if name.startswith(prefix):
-            found = _class_in(modules, simple)
+            found = class_in(modules, simple)
             if found is None and name.startswith(_ENTITY):
-                return _class_in(modules, "Entity")
-            return found
-    return None
-
-
-def _class_in(modules: tuple[str, ...], name: str) -> type | None:
-    for module in modules:
-        try:
-            found = getattr(import_module(module), name, None)
-        except ModuleNotFoundError:  # a bot without dialogs need not have the package
-            return None
-        if isinstance(found, type):
+                return class_in(modules, "Entity")
             return found
     return None
 

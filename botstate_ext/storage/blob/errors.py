@@ -196,7 +196,7 @@ class Failure:
 
     @property
     def reason(self) -> str:
-        """Say what failed, and what to do, without the driver's words: they may hold addresses."""
+        """Name the failure and its mend. The driver's text is left out: it may hold addresses."""
         if self.status is not None:
             return self._refusal(self.status)
         setting = self._setting()
