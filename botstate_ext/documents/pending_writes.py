@@ -28,6 +28,7 @@ class PendingWrite(NamedTuple):
     - ``anchor``: the id of the last write before it; None if the document names none.
     - ``is_repeatable``: it carries nothing that must not be stored twice.
     - ``known``: its outcome, as the storage or another document of the step told; None: unknown.
+      ``ON_ITS_WAY``: its step may still arrive, even if this document has changed.
     """
 
     write_id: str
@@ -43,12 +44,14 @@ class PendingWrite(NamedTuple):
         last writes, are those of the document as it was read later."""
         if self.write_id in writes or (self.removes and etag is None):
             return Outcome.STORED
-        if self.known is not None:
+        if self.known in (Outcome.STORED, Outcome.NOT_STORED):
             return self.known
         if etag == self.etag:
             return Outcome.ON_ITS_WAY
         is_known = self.is_repeatable or (etag is not None and self._would_be_in(writes))
-        return Outcome.NOT_STORED if is_known else Outcome.UNKNOWN
+        if not is_known:
+            return Outcome.UNKNOWN
+        return self.known or Outcome.NOT_STORED
 
     def may_hold_again(self, etag: str | None, *, is_alone: bool) -> bool:
         """Return True if the condition of this write holds now, or may hold later. ``etag``: of

@@ -236,16 +236,19 @@ async def reconcile_lost_answer(work: UnitOfWork, lost: LostStep, *, fill: Fill 
         seen = lost.sent
         await refresh(work, *(each.document for each in seen), after=lost.error, fill=fill)
     outcome = _outcome_of(seen)
-    if outcome in (Outcome.STORED, Outcome.NOT_STORED):
+    is_alone = len(lost.sent) == 1
+    may_hold = all(
+        each.write.may_hold_again(each.document.etag, is_alone=is_alone) for each in seen
+    )
+    if outcome is Outcome.NOT_STORED and may_hold and isinstance(lost.error, StateStorageError):
+        # A later save of this unit of work still has to look for it.
+        _settle(seen, Outcome.ON_ITS_WAY)
+    elif outcome in (Outcome.STORED, Outcome.NOT_STORED):
         _settle(seen, outcome)
     for each in seen:
         confirm_pending_writes(work, each.document)
     if outcome is Outcome.STORED:
         return True
-    is_alone = len(lost.sent) == 1
-    may_hold = all(
-        each.write.may_hold_again(each.document.etag, is_alone=is_alone) for each in seen
-    )
     check_cannot_arrive(lost.error, outcome, seen[0].document.key, may_hold_again=may_hold)
     return False
 

@@ -13,7 +13,7 @@ from botstate_ext import StateStorageError as StorageError
 from botstate_ext.documents.metadata import WRITES_KEPT
 from botstate_ext.storage import ANY, ItemWrite, MemoryStorage, StoredItem
 from tests.backends import OneByOne
-from tests.turns import Bot, context
+from tests.turns import Bot, context, save_all
 
 KEY = "test/users/user"
 FEW = [0, 1, WRITES_KEPT - 1]
@@ -256,3 +256,58 @@ async def test_a_step_that_removes_a_document_may_arrive_when_that_is_gone() -> 
         await Bot(StateMiddleware(states, on_conflict="replay")).turn(logic)
     assert raised.value.maybe_written
     assert await log.get(context()) == ["theirs", "mine"]
+
+
+class LateCreation(MemoryStorage):
+    """The first step is late, and somebody creates the document before it. Just before the second
+    step that document is deleted again, and the first one is made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_slow = False
+        self._late: Sequence[ItemWrite] = ()
+
+    async def write_many(self, writes: Sequence[ItemWrite]) -> dict[str, str]:
+        await self._late_ones()
+        if not self.is_slow:
+            return await super().write_many(writes)
+        self.is_slow, self._late = False, writes
+        created = next(write for write in writes if write.etag is None)
+        await super().put_if(created.key, b"{}", etag=None)
+        raise StorageError("put", None, "no answer", maybe_written=True)
+
+    async def put_if(self, key: str, data: bytes, **options: Any) -> str:
+        await self._late_ones()
+        if not self.is_slow:
+            return await super().put_if(key, data, **options)
+        await self.write_many([ItemWrite(key, data, **options)])
+        raise AssertionError
+
+    async def _late_ones(self) -> None:
+        late, self._late = self._late, ()
+        if late:
+            await super().delete_if(next(write.key for write in late if write.etag is None))
+            await super().write_many(late)
+
+
+@pytest.mark.parametrize("documents", [1, 2])
+async def test_a_save_after_one_that_may_still_arrive_makes_nothing_twice(
+    documents: int,
+) -> None:
+    storage = LateCreation()
+    states = StateScopes(storage)
+    scopes = [states.user, states.conversation][:documents]
+    logs = [scope.create_property("log", list[str], merge="append") for scope in scopes]
+    if documents > 1:
+        await logs[1].set(turn := context(), ["theirs"])
+        await save_all(states, turn)
+    turn = context()
+    for log in logs:
+        (await log.get(turn, list)).append("mine")
+    storage.is_slow = True
+    with pytest.raises(StorageError) as raised:
+        await save_all(states, turn)
+    assert raised.value.maybe_written
+    await save_all(states, turn)
+    for log in logs:
+        assert (await log.get(context()) or []).count("mine") == 1
