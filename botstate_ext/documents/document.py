@@ -16,70 +16,31 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from msgspec.structs import replace
 
 from ..errors import StateDecodeError, StateEncodeError
-from ..serialization import json_text, jsonpickle
+from ..serialization import jsonpickle
 from ..serialization.plain_form_codec import PlainFormCodec
-from ..serialization.stored_changes import refuse_tags, with_changes
-from ..serialization.unknown_fields import UnknownFields
 from . import document_tags
+from .detached_values import DetachedValues
 from .lifetimes import ExpiredProperty, PropertyLifetimes
+from .live_properties import LiveProperties
 from .merge import differ
 from .metadata import NO_METADATA, Metadata, check_name, is_reserved, parse_document
 from .ownership import Owner, nobody
 from .pending_expiry import Expiring
 from .pending_writes import Changes, Outcome, PendingWrite, PendingWrites
 from .policy import Policies, PropertyPolicy
+from .property_codecs import PropertyCodecs
 from .quarantine import quarantined, quarantined_name
 from .schema_versions import FIRST, NewerVersionError
 
 ABSENT: Final[Any] = type("Absent", (), {"__repr__": lambda self: "ABSENT", "__slots__": ()})()
 """Returned by :meth:`Document.get` for a property that is absent."""
 
-MAX_DETACHED: Final = 64
-"""The number of detached values that a document watches until it is saved. The oldest are checked
-and let go when there are more, so that a loop of updates does not keep every value it saw."""
-
-_UNCHANGEABLE: Final = (str, bytes, int, float, datetime, type(None))
-
 _log: Final = logging.getLogger("botstate_ext")
-
-
-class LiveProperties(dict[str, Any]):
-    """Holds the live values of a document's properties by name. Refuses names that are not strings.
-
-    :raises TypeError: a name is not a string.
-    """
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        if not isinstance(name, str):
-            check_name(name)
-        dict.__setitem__(self, name, value)
-
-    def setdefault(self, name: str, default: Any = None) -> Any:
-        check_name(name)
-        return dict.setdefault(self, name, default)
-
-    def update(self, *args: Any, **values: Any) -> None:
-        for name, value in dict(*args, **values).items():
-            self[name] = value
-
-    def __ior__(self, other: Any) -> LiveProperties:  # type: ignore[override, misc]  # one form only
-        self.update(other)
-        return self
-
-
-class _Detached(NamedTuple):
-    """Holds a value that was handed out and then replaced, and its text at that time."""
-
-    name: str
-    value: Any
-    text: bytes
-    unknown: UnknownFields | None
-    policy: PropertyPolicy | None
 
 
 class Document:
@@ -87,6 +48,7 @@ class Document:
 
     - ``key``, ``scope``, ``policies``: its storage key, its scope's name, the scope's policies.
     - ``id``: the id that it was chosen by, if it was: the key may hold only a hash of that.
+    - ``codecs``: turns the texts of its properties into values and back.
     - ``owner``: returns the document's owner, for its metadata. Called when it is written.
     - ``etag``: the ETag of the stored document; None if nothing is stored.
     - ``now``: the time of the last read.
@@ -108,9 +70,9 @@ class Document:
         self.marks: dict[str, timedelta] = {}
         self.tag_changes: dict[str, str | None] = {}
         self.undecodable: dict[str | None, str] = {}
+        self.codecs = PropertyCodecs(key, scope, policies)
         self.lifetimes = PropertyLifetimes(policies)
         self._pending_writes = PendingWrites()
-        self._hints: dict[str, PropertyPolicy] = {}
         # Of the properties of which the live value is plain JSON, as nothing names the class.
         self._plain_forms: dict[str, PropertyPolicy] = {}
         # Stored: either a text that nobody has looked into yet, or its parts.
@@ -121,11 +83,9 @@ class Document:
         self._live: dict[str, Any] = LiveProperties()
         self._base: dict[str, bytes | None] = {}
         self._base_versions: dict[str, int] = {}
-        self._unknown: dict[str, UnknownFields] = {}
         self._defaults: dict[str, bytes] = {}
         self._assigned: set[str] = set()
-        self._detached: list[_Detached] = []
-        self._lost_changes: list[str] = []
+        self._detached: DetachedValues | None = None
 
     def unloaded_copy(self) -> Document:
         """Return a document for the same key of which nothing is loaded."""
@@ -136,6 +96,7 @@ class Document:
     def assign_scope(self, scope: str, policies: Policies) -> None:
         """Set the scope of a document that was found by its key alone."""
         self.scope, self.policies = scope, policies
+        self.codecs.scope, self.codecs.policies = scope, policies
         self.lifetimes.policies = policies
 
     # What is stored
@@ -241,9 +202,9 @@ class Document:
         times = self._metadata.props.get(name)
         version = FIRST if times is None else times.version
         try:
-            value = self.decode(name, text, version)
+            value = self.codecs.decode(name, text, version)
         except StateDecodeError as error:
-            if not self.quarantines(name, error):
+            if not self.codecs.quarantines(name, error):
                 self.undecodable[name] = error.reason
                 raise
             self._set_aside(name, text, version, error.reason)
@@ -264,7 +225,7 @@ class Document:
         touched = name in self._base or name in self._live
         if touched and not self._is_overtaken(name):
             return self._encoded(name, self._base.get(name))
-        return self._current_text(name, self.stored.get(name), self.stored_version(name))
+        return self.codecs.current_text(name, self.stored.get(name), self.stored_version(name))
 
     def names(self) -> list[str]:
         """Return the names of the properties that the bot sees."""
@@ -288,12 +249,12 @@ class Document:
         :raises StateDecodeError: the stored value has a newer version than this code knows.
         """
         if hint is not None:
-            self._hints[name] = hint
+            self.codecs.hints[name] = hint
         self._plain_forms.pop(name, None)
         if name in self.stored:
             times = self._metadata.props.get(name)
             if times is not None and times.version != FIRST:
-                self._check_version(name, times.version)
+                self.codecs.check_version(name, times.version)
         if not is_change:
             self.lifetimes.set_lifetime(name, lifetime)
             self._assigned.add(name)
@@ -369,7 +330,7 @@ class Document:
 
     def _takes_plain_form(self, name: str, text: bytes) -> bool:
         """Make a stored value that cannot be decoded a live one as plain JSON, if it has tags."""
-        policy = self.policy(name)
+        policy = self.codecs.policy(name)
         if policy.declared_type or not jsonpickle.has_tags(text):
             return False
         policy = replace(policy, codec=PlainFormCodec(policy.codec), hinted_type=None)
@@ -387,7 +348,7 @@ class Document:
         kept = {}
         for name, text in self.stored.items():
             reason, version = self.undecodable.get(name), self.stored_version(name)
-            if reason is not None and version > self.policy(name).versions.current:
+            if reason is not None and version > self.codecs.policy(name).versions.current:
                 continue  # newer code reads it where it is
             self._touch(name)
             if reason is not None:
@@ -404,7 +365,7 @@ class Document:
         for touched in [name] if name is not None else [*self._base, *self._live]:
             self._base.pop(touched, None)
             self._base_versions.pop(touched, None)
-            self._unknown.pop(touched, None)
+            self.codecs.forget(touched)
             self._live.pop(touched, None)
             self._defaults.pop(touched, None)
             self._assigned.discard(touched)
@@ -413,8 +374,7 @@ class Document:
         if name is None:
             self.tag_changes = {}
             self._pending_writes.clear()  # none of their changes is left to be stored twice
-            self._detached.clear()
-            self._lost_changes.clear()
+            self._detached = None
 
     @property
     def tags(self) -> dict[str, str]:
@@ -437,13 +397,13 @@ class Document:
             replaced was changed afterwards, so that the change would be lost.
         """
         changed: dict[str, bytes | None] = {}
-        if self._detached or self._lost_changes:
-            self._check_detached()
+        if self._detached is not None:
+            self._check_detached(self._detached)
         if not self._base and not self._live:
             return changed
         for name in {**self._base, **self._live}:
             if is_reserved(name):
-                raise self._cannot_store(name, "this name is reserved: choose another")
+                raise self.codecs.cannot_store(name, "this name is reserved: choose another")
             base = self._base.get(name)
             mine = self._encoded(name, base)
             if mine is not base:
@@ -506,8 +466,8 @@ class Document:
         if base is stored or not differ(base, stored):
             return base, stored
         return (
-            self._current_text(name, base, self._base_versions.get(name, FIRST)),
-            self._current_text(name, stored, self.stored_version(name)),
+            self.codecs.current_text(name, base, self._base_versions.get(name, FIRST)),
+            self.codecs.current_text(name, stored, self.stored_version(name)),
         )
 
     # What was written
@@ -557,7 +517,7 @@ class Document:
             # A property that was forgotten while the write was pending is not touched any more.
             if name in self._base or name in self._live:
                 self._base[name] = text
-                self._base_versions[name] = self.policy(name).versions.current
+                self._base_versions[name] = self.codecs.policy(name).versions.current
                 self._defaults.pop(name, None)
                 self._assigned.discard(name)
                 self.undecodable.pop(name, None)
@@ -591,78 +551,13 @@ class Document:
 
     # One property
 
-    def policy(self, name: str) -> PropertyPolicy:
-        """Return the policy of a property: the declared one, or the hint that a default gave."""
-        declared = self.policies.declared.get(name)
-        if declared is not None and declared.declared_type:
-            return declared
-        return self._hints.get(name) or declared or self.policies.of(name)
-
-    def decode(self, name: str, text: bytes, version: int) -> Any:
-        """Return the value of a text that is stored in this version.
-
-        :raises StateDecodeError: it does not fit the property, or newer code stored it.
-        """
-        # One for all values of the property: one that was handed out before is compared as well.
-        unknown = self._unknown.setdefault(name, UnknownFields())
-        unknown.start_reading()
-        try:
-            return self.policy(name).decode(text, version, unknown)
-        except StateDecodeError as error:
-            located = self._located(name, error)
-        # Outside of the handler: the cause may show the value, so nothing is chained.
-        raise located
-
     def patched(self, name: str, patch: Any, merge: Callable[[Any, Any], Any]) -> Any:
         """Return the value of a property as the turn sees it, changed by a patch from outside.
 
-        ``merge``: returns plain JSON changed by a patch. What it leaves as it was stays what it is.
-
-        :raises StateDecodeError: what is stored, or the result, does not fit the property.
-        :raises StateEncodeError: the patch brings in tags, or names that the type does not know.
+        See `PropertyCodecs.patched`, with its errors.
         """
-        policy, text = self._plain_forms.get(name) or self.policy(name), self.text(name)
-        unknown = self._unknown.setdefault(name, UnknownFields())
-        try:
-            refuse_tags(patch)
-            stored = None if text is None else json_text.loads(policy.codec.patchable(text))
-            plain = merge(None if text is None else jsonpickle.to_plain(stored), patch)
-            changed = json_text.dumps(with_changes(stored, plain))
-            unknown.start_reading()
-            return policy.codec.decode_patched(changed, patch, unknown)
-        except StateDecodeError as error:
-            problem: StateDecodeError | StateEncodeError = self._located(name, error)
-        except StateEncodeError as error:
-            problem = self._cannot_store(name, error.reason)
-        except RecursionError:
-            problem = self._cannot_store(name, "it is nested too deeply, or holds itself")
-        # Outside of the handler: the cause may show the value, so nothing is chained.
-        raise problem
-
-    def quarantines(self, name: str, error: StateDecodeError) -> bool:
-        """True if a value that gave this error is to be moved aside. A value that is only newer
-        than this code never is."""
-        if isinstance(error, NewerVersionError):
-            return False
-        return self.policy(name).on_undecodable == "quarantine"
-
-    def _current_text(self, name: str, text: bytes | None, version: int) -> bytes | None:
-        if text is None:
-            return None
-        try:
-            return self.policy(name).current_text(text, version)
-        except StateDecodeError as error:
-            located = self._located(name, error)
-        raise located
-
-    def _check_version(self, name: str, version: int) -> None:
-        try:
-            self.policy(name).versions.check(version)
-        except NewerVersionError as error:
-            located = self._located(name, error)
-        else:
-            return
-        raise located
+        text, plain_form = self.text(name), self._plain_forms.get(name)
+        return self.codecs.patched(name, text, patch, merge, plain_form)
 
     def _encoded(self, name: str, base: bytes | None) -> bytes | None:
         """Return the text of a live value, None if it is absent; ``base`` itself if the value says
@@ -670,51 +565,15 @@ class Document:
         value = self._live.get(name, ABSENT)
         if value is ABSENT:
             return None
-        unknown = self._unknown.get(name)
-        text = self._encode(name, value, base, unknown, self._plain_forms.get(name))
-        if text is base and name in self._assigned and self.policy(name).has_other_form(text):
-            again = self._encode(name, value, None, unknown)
+        codecs = self.codecs
+        unknown = codecs.unknown.get(name)
+        text = codecs.encode(name, value, base, unknown, self._plain_forms.get(name))
+        if text is base and name in self._assigned and codecs.policy(name).has_other_form(text):
+            again = codecs.encode(name, value, None, unknown)
             text = base if again == base else again
         if text is not base and unknown:
-            self._warn_of_lost_fields(name, unknown)
+            codecs.warn_of_lost_fields(name)
         return text
-
-    def _encode(
-        self,
-        name: str,
-        value: Any,
-        base: bytes | None,
-        unknown: UnknownFields | None,
-        policy: PropertyPolicy | None = None,
-    ) -> bytes:
-        policy = policy or self.policy(name)
-        # A class that only a default named binds its own instances and nothing else.
-        if policy.hinted_type is not None and not isinstance(value, policy.hinted_type):
-            policy = self.policies.of(name)
-        try:
-            mine = policy.codec.encode(value, base, unknown)
-        except StateEncodeError as error:
-            reason = error.reason
-        else:
-            if base is None or mine is base:
-                return mine
-            # Texts differ also by upstream's spaces and escapes, and by a field that a class
-            # gained, so the base is compared as this code would write it.
-            return base if _rewritten(policy, base) == mine else mine
-        raise self._cannot_store(name, reason)
-
-    def _warn_of_lost_fields(self, name: str, unknown: UnknownFields) -> None:
-        lost = unknown.newly_lost()
-        if lost is not None:
-            _log.warning(
-                "Newer code stored fields that this code does not know, and their object, of the "
-                "class %s, was replaced or removed: they are not stored any more (property %r, "
-                "scope %r, key %r). Change the object in place to keep them.",
-                lost.__name__,
-                name,
-                self.scope,
-                self.key,
-            )
 
     def _detach(self, name: str) -> None:
         """Forget a property that the bot did not change, and watch the value it was handed out."""
@@ -723,36 +582,20 @@ class Document:
 
     def _watch(self, name: str, text: bytes | None) -> None:
         value = self._live.get(name, ABSENT)
-        if text is None or value is ABSENT or isinstance(value, _UNCHANGEABLE):
+        if text is None or value is ABSENT:
             return
-        policy = self._plain_forms.get(name)
-        self._detached.append(_Detached(name, value, text, self._unknown.get(name), policy))
-        if len(self._detached) > MAX_DETACHED:
-            oldest = self._detached.pop(0)
-            if self._was_changed(oldest):
-                self._lost_changes.append(oldest.name)
+        if self._detached is None:
+            self._detached = DetachedValues(self.codecs)
+        self._detached.watch(name, value, text, self._plain_forms.get(name))
 
-    def _check_detached(self) -> None:
-        lost = [*self._lost_changes, *(d.name for d in self._detached if self._was_changed(d))]
-        if lost:
-            raise self._cannot_store(
-                lost[0],
+    def _check_detached(self, detached: DetachedValues) -> None:
+        for name in detached.changed():
+            raise self.codecs.cannot_store(
+                name,
                 "a value of it was changed that update(), patch_state() or another writer had "
                 "replaced before, so the change would be lost. Get the property again after that, "
                 "and change what it gives",
             )
-
-    def _was_changed(self, detached: _Detached) -> bool:
-        try:
-            return self._encode(*detached) is not detached.text
-        except StateEncodeError:
-            return True
-
-    def _cannot_store(self, name: str, reason: str) -> StateEncodeError:
-        return StateEncodeError(reason, scope=self.scope, key=self.key, property_name=name)
-
-    def _located(self, name: str, error: StateDecodeError) -> StateDecodeError:
-        return error.located(scope=self.scope, key=self.key, property_name=name)
 
     def _touch(self, name: str) -> None:
         if name not in self._base:
@@ -771,9 +614,9 @@ class Document:
 
         :raises StateDecodeError: nothing names the class of what was read as plain JSON.
         """
-        before = self._hints.get(name)
+        before = self.codecs.hints.get(name)
         if hint is not None:
-            self._hints[name] = hint
+            self.codecs.hints[name] = hint
         if name in self._plain_forms:
             self._leave_plain_form(name)
         elif hint is not None and hint.hinted_type is not None and before is None:
@@ -790,7 +633,7 @@ class Document:
         if text is None:
             return  # the bot removed it from the mapping
         try:
-            value = self.decode(name, text, self.policy(name).versions.current)
+            value = self.codecs.decode(name, text, self.codecs.policy(name).versions.current)
         except StateDecodeError as error:
             self.undecodable[name] = error.reason
             raise
@@ -815,11 +658,3 @@ class Document:
     def _drop_stored_tag_changes(self) -> None:
         stored = self.metadata.tags
         self.tag_changes = {n: t for n, t in self.tag_changes.items() if stored.get(n) != t}
-
-
-def _rewritten(policy: PropertyPolicy, text: bytes) -> bytes | None:
-    """Return a stored text as this code would write it; None if it cannot be read."""
-    try:
-        return policy.codec.reencode(text)
-    except (StateDecodeError, StateEncodeError):
-        return None

@@ -86,6 +86,6 @@ def _visible(document: Document, name: str) -> Any:
     try:
         return _plain(document, name)
     except StateDecodeError as error:
-        if not document.quarantines(name, error):
+        if not document.codecs.quarantines(name, error):
             raise
         return NOTHING

@@ -96,7 +96,7 @@ def check_limits(document: Document, stored: Mapping[str, bytes], changes: Chang
         return
     limits, before = document.policies.limits, document.stored
     for name in changes:
-        text, max_bytes = stored.get(name), document.policy(name).max_bytes
+        text, max_bytes = stored.get(name), document.codecs.policy(name).max_bytes
         if text is not None and (max_bytes is not None or limits.max_depth is not None):
             location = PropertyLocation(document.scope, document.key, name)
             check_property(before.get(name), text, max_bytes, limits.max_depth, location)
@@ -111,7 +111,7 @@ def warn_of_limits(before: Mapping[str, bytes], document: Document, changes: Cha
     if not document.policies.has_limits:
         return
     for name, text in changes.items():
-        limit = document.policy(name).max_bytes
+        limit = document.codecs.policy(name).max_bytes
         if text is not None and limit is not None:
             location = PropertyLocation(document.scope, document.key, name)
             warn_of_property(before.get(name), text, limit, location)
@@ -180,7 +180,7 @@ def _merge_one(
         return mine
     if theirs is None and document.expired_since_loaded(name):
         return mine  # nobody changed it: its time was over, and this is a new value
-    policy = document.policy(name)
+    policy = document.codecs.policy(name)
     # A merge rule runs even if both sides wrote equal values: two who add one mean two.
     if policy.merge is None and not differ(mine, theirs):
         return theirs

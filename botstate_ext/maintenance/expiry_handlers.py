@@ -87,7 +87,7 @@ def _expired_state(document: Document, claim: Expiring, host: Host) -> ExpiredSt
         scope=document.scope,
         key=document.key,
         name=claim.name,
-        value=document.decode(claim.name, bytes(claim.value), claim.version),
+        value=document.codecs.decode(claim.name, bytes(claim.value), claim.version),
         created=claim.created,
         updated=claim.updated,
         expired=claim.expired,

@@ -179,12 +179,12 @@ def _texts(document: Document) -> dict[str, bytes]:
     """
     texts = {}
     for name, text in document.stored.items():
-        policy, version = document.policy(name), document.stored_version(name)
+        policy, version = document.codecs.policy(name), document.stored_version(name)
         texts[name] = text
         if not policy.has_other_form(text):
             continue
         if version == policy.versions.current:
-            document.decode(name, text, version)
+            document.codecs.decode(name, text, version)
             texts[name] = policy.codec.reencode(text)
         elif not policy.codec.keeps_tags:
             texts[name] = json_text.dumps(policy.codec.plain(text))

@@ -191,7 +191,7 @@ def unread_properties(document: Document) -> dict[str, str]:
     for name, text in document.stored.items():
         times = document.metadata.props.get(name)
         try:
-            document.decode(name, text, FIRST if times is None else times.version)
+            document.codecs.decode(name, text, FIRST if times is None else times.version)
         except Exception as error:  # noqa: BLE001 - reported; the others are decoded
             unread[name] = reason_of(error)
     return unread

@@ -705,11 +705,11 @@ def _not_too_deep(document: Document, name: str, make: Callable[..., T], *args: 
 
 def _check_declared(document: Document, changes: Changes) -> None:
     for name, text in changes.items():
-        policy = document.policy(name)
+        policy = document.codecs.policy(name)
         if text is None or not policy.declared_type:
             continue
         try:
-            document.decode(name, text, policy.versions.current)
+            document.codecs.decode(name, text, policy.versions.current)
         except StateDecodeError as error:
             reason = f"it does not fit the property: {error.reason}"
         else:

@@ -137,7 +137,7 @@ class StateProperty(StatePropertyAccessor, Generic[T]):
         document = self._scope._unloaded_document(turn_context)
         policy = self._policy
         default = policy.default if default is None else default
-        policy = self._hint(policy, default) or document.policy(self._name)
+        policy = self._hint(policy, default) or document.codecs.policy(self._name)
         result: T = await update(work, document, self._name, fn, lambda: _make(default), policy)
         return result
 

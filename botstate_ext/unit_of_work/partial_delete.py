@@ -75,7 +75,7 @@ def _split(document: Document) -> tuple[dict[str, bytes], dict[str, str]]:
             continue
         version = document.stored_version(name)
         try:
-            document.decode(name, text, version)
+            document.codecs.decode(name, text, version)
             reason = document.undecodable.get(name)
         except NewerVersionError:
             kept[name] = text  # newer code reads it where it is

@@ -11,7 +11,7 @@ import pytest
 from botbuilder.core import TurnContext
 
 from botstate_ext import StateEncodeError, StateMiddleware, StateScopes
-from botstate_ext.documents.document import MAX_DETACHED
+from botstate_ext.documents.detached_values import MAX_DETACHED
 from botstate_ext.storage import MemoryStorage
 from tests.backends import read_all
 from tests.turns import Bot, context
@@ -109,6 +109,7 @@ async def test_many_updates_keep_few_values_and_forget_no_change(states: StateSc
     for number in range(MAX_DETACHED + 2):
         await x.update(turn, partial(numbered, number))
     document = await states.user._document(turn)
+    assert document._detached is not None
     assert len(document._detached) == MAX_DETACHED
     with pytest.raises(StateEncodeError, match="Get the property again"):
         await states.user.save_changes(turn)
