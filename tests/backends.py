@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botbuilder.core import MemoryStorage as UpstreamMemoryStorage
-from botbuilder.core import Storage
 
 from botstate_ext.scopes.scope import StateScope
 from botstate_ext.storage import (
@@ -17,10 +15,9 @@ from botstate_ext.storage import (
     MemoryStorage,
     SQLiteStorage,
     StateStorage,
-    as_state_storage,
 )
 from botstate_ext.storage.wrapper import StorageWrapper
-from tests.turns import context
+from tests.turns import Storage, UpstreamMemoryStorage, as_state_storage, context
 
 
 class OneByOne(StorageWrapper):

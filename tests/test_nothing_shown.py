@@ -16,22 +16,20 @@ from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
-from botbuilder.core import MemoryStorage as UpstreamMemoryStorage
-from botbuilder.core import TurnContext
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from botstate_ext import (
-    BlobLeaseLock,
-    ExpiredState,
-    SavedState,
-    StateData,
-    StateMiddleware,
-    StateScopes,
-)
+from botstate_ext import BlobLeaseLock, ExpiredState, SavedState, StateData
 from botstate_ext.storage import BlobStorage, MemoryStorage, RoutedStorage, as_state_storage
 from botstate_ext.testing import CountingStorage, FaultyStorage, ManualClock
-from tests.turns import Bot, context
+from tests.turns import (
+    Bot,
+    StateMiddleware,
+    StateScopes,
+    TurnContext,
+    UpstreamMemoryStorage,
+    context,
+)
 
 START = datetime(2024, 5, 6, tzinfo=timezone.utc)
 USER = "test/users/user"

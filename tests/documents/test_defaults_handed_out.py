@@ -6,14 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from botbuilder.core import TurnContext
 
-from botstate_ext import StateConflictError, StateMiddleware, StateScopes
+from botstate_ext import StateConflictError
 from botstate_ext.storage import MemoryStorage
 from botstate_ext.testing import CountingStorage
 from tests.backends import read_all
 from tests.maintenance.world import HOUR, START, World
-from tests.turns import Bot, context
+from tests.turns import Bot, StateMiddleware, StateScopes, TurnContext, context
 
 MODES = ["merge", "raise", "last_writer_wins", "replay"]
 

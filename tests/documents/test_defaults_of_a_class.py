@@ -11,11 +11,11 @@ import pytest
 from botbuilder.core import UserState as UpstreamUserState
 from botbuilder.dialogs import DialogState
 
-from botstate_ext import StateDecodeError, StateEncodeError, StateMiddleware, StateScopes
+from botstate_ext import StateDecodeError, StateEncodeError
 from botstate_ext.serialization import json_text
 from botstate_ext.storage import MemoryStorage
 from tests.backends import body, plant
-from tests.turns import Bot, context
+from tests.turns import Bot, StateMiddleware, StateScopes, context
 
 KEY = "test/users/user"
 

@@ -8,13 +8,12 @@ from functools import partial
 from typing import Any
 
 import pytest
-from botbuilder.core import TurnContext
 
-from botstate_ext import StateEncodeError, StateMiddleware, StateScopes
+from botstate_ext import StateEncodeError
 from botstate_ext.documents.detached_values import MAX_DETACHED
 from botstate_ext.storage import MemoryStorage
 from tests.backends import read_all
-from tests.turns import Bot, context
+from tests.turns import Bot, StateMiddleware, StateScopes, TurnContext, context
 
 
 @dataclass

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from botstate_ext import StateConflictError, StateDecodeError, StateEncodeError, StateScopes
+from botstate_ext import StateConflictError, StateDecodeError, StateEncodeError
 from botstate_ext.serialization import json_text
 from botstate_ext.storage import MemoryStorage
 from botstate_ext.testing import CountingStorage
 from tests.backends import body, plant, read_all
-from tests.turns import context
+from tests.turns import StateScopes, context
 
 KEY = "test/users/user"
 ABSENT = object()

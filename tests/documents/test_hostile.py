@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botbuilder.core import Storage, TurnContext
 
-from botstate_ext import StateDecodeError, StateMiddleware, StateScopes
+from botstate_ext import StateDecodeError
 from botstate_ext.serialization import json_text
 from botstate_ext.storage import as_state_storage
 from tests.backends import body, make, plant, storage  # noqa: F401 - a fixture
-from tests.turns import Bot, context
+from tests.turns import Bot, StateMiddleware, StateScopes, Storage, TurnContext, context
 
 KEY = "test/users/user"
 

@@ -8,14 +8,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from botbuilder.core import TurnContext
 
-from botstate_ext import StateDecodeError, StateMiddleware, StateScopes
+from botstate_ext import StateDecodeError
 from botstate_ext.storage import MemoryStorage
 from botstate_ext.storage.base import ANY
 from botstate_ext.testing import ManualClock
 from tests.maintenance.world import HOUR, KEY, START, TICK, World
-from tests.turns import Bot, context
+from tests.turns import Bot, StateMiddleware, StateScopes, TurnContext, context
 
 
 @pytest.fixture

@@ -7,12 +7,11 @@ import logging
 from typing import Any
 
 import pytest
-from botbuilder.core import TurnContext
 
-from botstate_ext import StateMiddleware, StateScopes, StateTooLargeError
+from botstate_ext import StateTooLargeError
 from botstate_ext.storage import MemoryStorage
 from botstate_ext.testing import CountingStorage
-from tests.turns import Bot, message
+from tests.turns import Bot, StateMiddleware, StateScopes, TurnContext, message
 
 KEY = "test/conversations/conv"
 

@@ -7,11 +7,10 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from botbuilder.core import TurnContext
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from botstate_ext import StateDecodeError, StateMiddleware, StateScopes, StateTooLargeError
+from botstate_ext import StateDecodeError, StateTooLargeError
 from botstate_ext.documents.document import Document
 from botstate_ext.documents.document_tags import MAX_BYTES, MAX_TAGS
 from botstate_ext.documents.metadata import RESERVED, parse_document, storage_metadata
@@ -21,7 +20,7 @@ from botstate_ext.serialization.json_codec import JsonCodec
 from botstate_ext.storage import MemoryStorage
 from botstate_ext.storage.keycheck import check_metadata
 from tests.backends import read_all
-from tests.turns import Bot, context
+from tests.turns import Bot, StateMiddleware, StateScopes, TurnContext, context
 
 KEY = "test/users/user"
 NOW = datetime(2024, 3, 1, tzinfo=timezone.utc)

@@ -10,10 +10,10 @@ from typing import Any
 import jsonpickle
 import pytest
 
-from botstate_ext import StateDecodeError, StateEncodeError, StateMiddleware, StateScopes
+from botstate_ext import StateDecodeError, StateEncodeError
 from botstate_ext.storage import MemoryStorage
 from tests.backends import body, plant
-from tests.turns import Bot, context
+from tests.turns import Bot, StateMiddleware, StateScopes, context
 
 KEY = "test/users/user"
 

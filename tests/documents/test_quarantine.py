@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from botbuilder.core import TurnContext
 
-from botstate_ext import StateDecodeError, StateMiddleware, StateScopes
+from botstate_ext import StateDecodeError
 from botstate_ext.storage import MemoryStorage
-from tests.turns import Bot
+from tests.turns import Bot, StateMiddleware, StateScopes, TurnContext
 
 KEY = "test/conversations/conv"
 

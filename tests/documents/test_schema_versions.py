@@ -9,12 +9,11 @@ from typing import Any
 
 import jsonpickle
 import pytest
-from botbuilder.core import TurnContext
 
-from botstate_ext import StateDecodeError, StateMiddleware, StateScopes
+from botstate_ext import StateDecodeError
 from botstate_ext.storage import MemoryStorage
 from tests.serialization.models import Order
-from tests.turns import Bot
+from tests.turns import Bot, StateMiddleware, StateScopes, TurnContext
 
 KEY = "test/users/user"
 DAY = datetime(2024, 1, 2, tzinfo=timezone.utc)

@@ -6,16 +6,14 @@ import json
 from typing import Any
 
 import pytest
-from botbuilder.core import TurnContext
 from hypothesis import given
 from hypothesis import strategies as st
 
-from botstate_ext import StateMiddleware, StateScopes
 from botstate_ext.serialization import json_text
 from botstate_ext.storage import MemoryStorage
 from botstate_ext.testing import CountingStorage
 from tests.backends import body, read_all
-from tests.turns import Bot, context
+from tests.turns import Bot, StateMiddleware, StateScopes, TurnContext, context
 
 KEY = "test/users/user"
 OTHERS = {

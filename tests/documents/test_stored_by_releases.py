@@ -11,15 +11,12 @@ from typing import Any
 import botbuilder.core as sdk
 import jsonpickle
 import pytest
-from botbuilder.core import TurnContext
-from botbuilder.core.adapters import TestAdapter
 from botbuilder.dialogs import DialogSet
 
-from botstate_ext import StateMiddleware, StateScopes
 from botstate_ext.storage import MemoryStorage
 from tests.fixtures import values
 from tests.fixtures.values import FILES, FOLDER
-from tests.turns import message
+from tests.turns import StateMiddleware, StateScopes, TestAdapter, TurnContext, message
 
 
 def stored(writer: str) -> dict[str, bytes]:

@@ -8,17 +8,20 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Final, Literal, TypeAlias
 
-from botbuilder.core import BotAdapter, TurnContext
-from botbuilder.schema import (
+from botbuilder.core import BotAdapter
+
+from botstate_ext import StateConflictError, StateStorageError
+from botstate_ext.storage import StateStorage
+from tests.turns import (
     Activity,
     ChannelAccount,
     ConversationAccount,
     ConversationReference,
     ResourceResponse,
+    StateMiddleware,
+    StateScopes,
+    TurnContext,
 )
-
-from botstate_ext import StateConflictError, StateMiddleware, StateScopes, StateStorageError
-from botstate_ext.storage import StateStorage
 
 from .history import PROPERTIES, History, Mark, Outcome, Read, running_turn
 

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from botbuilder.core import TurnContext
 
-from botstate_ext import StateError, StateMiddleware, StateScopes, StateStorageError
+from botstate_ext import StateError, StateStorageError
 from botstate_ext.storage import MemoryStorage
 from botstate_ext.testing import CountingStorage, FaultyStorage
 from tests.backends import OneByOne
-from tests.turns import Bot, context
+from tests.turns import Bot, StateMiddleware, StateScopes, TurnContext, context
 
 MODES: list[dict[str, Any]] = [
     {},

@@ -17,13 +17,12 @@ from botstate_ext import (
     PrivateConversationState,
     SharedState,
     StateKeyError,
-    StateScopes,
     UserState,
     WorkflowState,
 )
 from botstate_ext.keys.build import MAX_KEY_LENGTH, document_key
 from botstate_ext.storage.keycheck import check_key
-from tests.turns import context, message
+from tests.turns import StateScopes, context, message
 
 ids = st.text(min_size=1, max_size=40) | st.text("./\\%=~# é", min_size=1, max_size=8)
 scopes = st.sampled_from(["bot", "workflow", "shared", "scope.team", "user", "conversation"])

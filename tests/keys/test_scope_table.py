@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from botbuilder.core import MemoryStorage
 
-from botstate_ext import StateKeyError, StateScopes
+from botstate_ext import StateKeyError
 from botstate_ext.keys.scopes import SCOPES, own_scope, row_of_prefix
-from tests.turns import context, message
+from tests.turns import StateScopes, context, message
 
 TURN = context(message(user="u", conversation="c", channel="test"))
 

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from botbuilder.core import MemoryStorage as UpstreamMemoryStorage
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,9 +17,7 @@ from botstate_ext import (
     StateConflictError,
     StateEncodeError,
     StateKeyError,
-    StateMiddleware,
     StateQueryError,
-    StateScopes,
     StateStorageError,
     StateTooLargeError,
 )
@@ -31,7 +28,7 @@ from botstate_ext.storage import BlobStorage, MemoryStorage, StateStorage, as_st
 from botstate_ext.storage.base import ItemInfo
 from botstate_ext.testing import CountingStorage, FaultyStorage, ManualClock
 from tests.storage.upstream_kinds import PlainStorage
-from tests.turns import Bot, context, message
+from tests.turns import Bot, StateMiddleware, StateScopes, UpstreamMemoryStorage, context, message
 
 START = datetime(2024, 3, 1, 12, tzinfo=timezone.utc)
 HOUR = timedelta(hours=1)

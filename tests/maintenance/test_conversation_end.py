@@ -6,15 +6,22 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from botbuilder.core import ActivityHandler, TurnContext
-from botbuilder.schema import Activity
 
-from botstate_ext import ExpiredState, StateKeyError, StateMiddleware, StateScopes
+from botstate_ext import ExpiredState, StateKeyError
 from botstate_ext.storage import BlobStorage, as_state_storage
 from botstate_ext.storage.base import ANY
 from tests.maintenance.world import HOUR, KEY, World
 from tests.storage.upstream_kinds import PlainStorage
-from tests.turns import Bot, context, message
+from tests.turns import (
+    Activity,
+    ActivityHandler,
+    Bot,
+    StateMiddleware,
+    StateScopes,
+    TurnContext,
+    context,
+    message,
+)
 
 PRIVATE = "test/conversations/conv/users/user/"
 

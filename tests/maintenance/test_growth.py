@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 import botstate_ext
-from botstate_ext import StateScopes
 from botstate_ext.serialization import json_text
 from botstate_ext.storage import ItemWrite, MemoryStorage
 from botstate_ext.storage.wrapper import StorageWrapper
 from tests.maintenance.world import HOUR, World
+from tests.turns import StateScopes
 
 PACKAGE = str(Path(botstate_ext.__file__).parent)
 SIZES = (200, 400)

@@ -13,10 +13,11 @@ import jsonpickle
 import pytest
 from botbuilder.dialogs import DialogInstance, DialogState
 
-from botstate_ext import MigrationReport, StateScopes
+from botstate_ext import MigrationReport
 from botstate_ext.storage import ANY, MemoryStorage
 from botstate_ext.testing import CountingStorage, FaultyStorage
 from tests.serialization.older import as_1_4
+from tests.turns import StateScopes
 
 CORRUPT = b'{"profile": {"name": '
 

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from botstate_ext import StateScopes, StateStorageError
+from botstate_ext import StateStorageError
 from botstate_ext.maintenance.storage_check import StorageCheck, StoredClass
 from botstate_ext.storage import MemoryStorage
 from botstate_ext.testing import CountingStorage, FaultyStorage
+from tests.turns import StateScopes
 
 
 @dataclass

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from botstate_ext import StateScopes, StateStorageError, StateTooLargeError
+from botstate_ext import StateStorageError, StateTooLargeError
 from botstate_ext.maintenance import storage_copy
 from botstate_ext.maintenance.storage_copy import CopyOptions, CopyReport, StorageCopy
 from botstate_ext.storage import ANY, MemoryStorage, StateStorage, as_state_storage
@@ -18,6 +18,7 @@ from botstate_ext.storage.wrapper import StorageWrapper
 from botstate_ext.testing import FaultyStorage
 from tests.maintenance.world import World
 from tests.storage.upstream_kinds import PlainStorage
+from tests.turns import StateScopes
 
 HOUR = timedelta(hours=1)
 

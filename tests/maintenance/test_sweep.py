@@ -9,10 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from botbuilder.core import MemoryStorage as UpstreamMemoryStorage
-from botbuilder.core import TurnContext
 
-from botstate_ext import ExpiredState, StateMiddleware, StateScopes, StateStorageError, SweepReport
+from botstate_ext import ExpiredState, StateStorageError, SweepReport
 from botstate_ext.documents.metadata import NEXT_EXPIRY, expiry_text
 from botstate_ext.maintenance.expiry_handlers import Sleep
 from botstate_ext.maintenance.sweep import Sweep
@@ -21,7 +19,15 @@ from botstate_ext.storage.base import ANY
 from botstate_ext.storage.wrapper import StorageWrapper
 from botstate_ext.testing import CountingStorage
 from tests.maintenance.world import HOUR, KEY, START, World
-from tests.turns import Bot, context, message
+from tests.turns import (
+    Bot,
+    StateMiddleware,
+    StateScopes,
+    TurnContext,
+    UpstreamMemoryStorage,
+    context,
+    message,
+)
 
 
 @dataclass

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from botbuilder.core import MemoryStorage as UpstreamMemoryStorage
 
-from botstate_ext import ExpiredState, StateScopes, StateStorageError, SweepReport
+from botstate_ext import ExpiredState, StateStorageError, SweepReport
 from botstate_ext.aiohttp import setup
 from botstate_ext.storage import MemoryStorage
 from botstate_ext.sweeper import Sweeper
 from tests.maintenance.world import HOUR, World
 from tests.patience import LIMIT
+from tests.turns import StateScopes, UpstreamMemoryStorage
 
 EVERY = timedelta(minutes=5)
 

@@ -6,10 +6,9 @@ import json
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from botstate_ext import StateMiddleware, StateScopes
 from botstate_ext.storage import MemoryStorage, StateStorage
 from botstate_ext.testing import CountingStorage, FaultyStorage, ManualClock
-from tests.turns import Bot
+from tests.turns import Bot, StateMiddleware, StateScopes
 
 START = datetime(2024, 3, 1, 12, tzinfo=timezone.utc)
 HOUR = timedelta(hours=1)

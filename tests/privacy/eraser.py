@@ -10,10 +10,10 @@ import asyncio
 import os
 import sys
 
-from botstate_ext import StateScopes
 from botstate_ext.storage import BlobStorage
 from botstate_ext.testing import FaultyStorage
 from tests.patience import extend_default_deadlines
+from tests.turns import StateScopes
 
 
 async def main(container: str, user: str, number: int) -> None:

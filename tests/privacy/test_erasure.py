@@ -10,25 +10,23 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from botbuilder.core import MemoryStorage as UpstreamMemoryStorage
-from botbuilder.core import TurnContext
-from botbuilder.schema import Activity
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from botstate_ext import (
-    SavedState,
-    StateConflictError,
-    StateKeyError,
-    StateMiddleware,
-    StateScopes,
-    StateStorageError,
-    StateUser,
-)
+from botstate_ext import SavedState, StateConflictError, StateKeyError, StateStorageError, StateUser
 from botstate_ext.storage import BlobStorage, MemoryStorage, as_state_storage
 from botstate_ext.testing import CountingStorage, FaultyStorage
 from tests.storage.upstream_kinds import PlainStorage
-from tests.turns import Bot, context, message
+from tests.turns import (
+    Activity,
+    Bot,
+    StateMiddleware,
+    StateScopes,
+    TurnContext,
+    UpstreamMemoryStorage,
+    context,
+    message,
+)
 
 KINDS = ["memory", "upstream", "blob"]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from botstate_ext import StateScopes
 from botstate_ext.storage import BlobStorage
 from botstate_ext.testing import CountingStorage
+from tests.turns import StateScopes
 
 ROOT = Path(__file__).parents[2]
 ERASER = Path(__file__).with_name("eraser.py")

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import botbuilder.core as sdk
 import pytest
-from botbuilder.core import AutoSaveStateMiddleware, StoreItem, TurnContext
+from botbuilder.core import AutoSaveStateMiddleware, StoreItem
 
 import botstate_ext as ours
 from botstate_ext.storage import MemoryStorage
-from tests.turns import Bot, context, message
+from tests.turns import Bot, TurnContext, context, message
 
 KEY = "test/users/user"
 

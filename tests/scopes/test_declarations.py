@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from botbuilder.core import MemoryStorage
 
-from botstate_ext import StateKeyError, StateScopes
+from botstate_ext import StateKeyError
+from tests.turns import StateScopes
 
 
 class Profile:

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from botbuilder.core import TurnContext
 
 from botstate_ext import (
     StateConflictError,
@@ -15,13 +14,11 @@ from botstate_ext import (
     StateDecodeError,
     StateEncodeError,
     StateKeyError,
-    StateMiddleware,
     StateNotFoundError,
-    StateScopes,
 )
 from botstate_ext import storage as storages
 from botstate_ext.testing import ManualClock
-from tests.turns import Bot, context
+from tests.turns import Bot, StateMiddleware, StateScopes, TurnContext, context
 
 START = datetime(2024, 5, 6, tzinfo=timezone.utc)
 

@@ -7,15 +7,14 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from botbuilder.core import TurnContext
 
-from botstate_ext import StateMiddleware, StateScopes, StateUser
+from botstate_ext import StateUser
 from botstate_ext.keys.scopes import SCOPES, ScopeRow
 from botstate_ext.scopes.kinds import KINDS
 from botstate_ext.scopes.scope import StateScope
 from botstate_ext.storage import MemoryStorage
 from botstate_ext.testing import CountingStorage, ManualClock
-from tests.turns import Bot, context, load_all
+from tests.turns import Bot, StateMiddleware, StateScopes, TurnContext, context, load_all
 
 ROW = ScopeRow("branch", "branch/", "activity")
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from botbuilder.core import BotState
 
-from botstate_ext import StateScopes
 from botstate_ext.scopes.scope import StateScope
 from botstate_ext.storage import MemoryStorage
+from tests.turns import StateScopes
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference.md"
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from botstate_ext import JsonPath, StateDecodeError, StateQuery, StateQueryError, StateScopes
+from botstate_ext import JsonPath, StateDecodeError, StateQuery, StateQueryError
 from botstate_ext import storage as storages
 from botstate_ext.testing import CountingStorage, ManualClock
-from tests.turns import context, load_all, message
+from tests.turns import StateScopes, context, load_all, message
 
 
 @dataclass

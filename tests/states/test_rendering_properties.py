@@ -10,8 +10,8 @@ from botbuilder.core import MemoryStorage
 from hypothesis import given
 from hypothesis import strategies as st
 
-from botstate_ext import StateError, StateQueryError, StateScopes
-from tests.turns import context, message
+from botstate_ext import StateError, StateQueryError
+from tests.turns import StateScopes, context, message
 
 SECRET = "the secret"
 

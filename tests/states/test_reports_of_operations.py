@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from botbuilder.schema import ActivityTypes
 
-from botstate_ext import StateMiddleware, StateScopes, StateStorageError
+from botstate_ext import StateStorageError
 from botstate_ext.storage import MemoryStorage
 from botstate_ext.testing import FaultyStorage
-from tests.turns import Bot, message
+from tests.turns import Bot, StateMiddleware, StateScopes, message
 
 Run = Callable[[StateScopes, bool], Awaitable[Any]]
 

@@ -6,12 +6,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from botbuilder.core import TurnContext
 
-from botstate_ext import StateMiddleware, StateScopes
 from botstate_ext.testing import CountingStorage
 from tests.backends import OWN, make_own
-from tests.turns import Bot, message
+from tests.turns import Bot, StateMiddleware, StateScopes, TurnContext, message
 
 pytestmark = pytest.mark.blob
 

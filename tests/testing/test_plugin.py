@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botbuilder.core import ActivityHandler, TurnContext
 
-from botstate_ext import StateScopes
 from botstate_ext.testing import CountingStorage, ManualClock
 from botstate_ext.testing.chat import Chat
+from tests.turns import ActivityHandler, StateScopes, TurnContext
 
 pytest_plugins = ["botstate_ext.testing.plugin", "pytester"]
 

@@ -10,12 +10,9 @@ import asyncio
 import os
 import sys
 
-from botbuilder.core import TurnContext
-
-from botstate_ext import StateMiddleware, StateScopes
 from botstate_ext.storage import BlobStorage
 from tests.patience import extend_default_deadlines
-from tests.turns import Bot, message
+from tests.turns import Bot, StateMiddleware, StateScopes, TurnContext, message
 
 
 async def main(container: str, worker: str, turns: int) -> None:

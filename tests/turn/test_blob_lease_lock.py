@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from botbuilder.core import MemoryStorage
 
-from botstate_ext import BlobLeaseLock, StateScopes, StateStorageError
+from botstate_ext import BlobLeaseLock, StateStorageError
 from botstate_ext.storage import BlobStorage
 from botstate_ext.testing import ManualClock
 from tests.turn.sleeps import Sleeps
+from tests.turns import StateScopes
 
 KEY = "test/conversations/conv"
 LOCK = "lock/test%2Fconversations%2Fconv"

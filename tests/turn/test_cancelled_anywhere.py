@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botbuilder.core import TurnContext
 
-from botstate_ext import InProcessTurnLock, StateMiddleware, StateScopes
+from botstate_ext import InProcessTurnLock
 from botstate_ext.storage import StateStorage
 from botstate_ext.storage.wrapper import Operation, StorageWrapper, T
 from tests.backends import OWN, make_own
 from tests.cancellation import CancelledAt
 from tests.patience import LIMIT
-from tests.turns import Bot, context
+from tests.turns import Bot, StateMiddleware, StateScopes, TurnContext, context
 
 MODES: dict[str, dict[str, Any]] = {
     "merge": {},

@@ -8,14 +8,13 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from botbuilder.core import TurnContext
 
-from botstate_ext import StateConflictError, StateMiddleware, StateScopes, StateStorageError
+from botstate_ext import StateConflictError, StateStorageError
 from botstate_ext import storage as storages
 from botstate_ext.documents.metadata import HANDLED_KEPT
 from botstate_ext.testing import CountingStorage, FaultyStorage, ManualClock
 from tests.backends import OneByOne
-from tests.turns import Bot, Logic, context, message
+from tests.turns import Bot, Logic, StateMiddleware, StateScopes, TurnContext, context, message
 
 CONVERSATION = "test/conversations/conv"
 TEN_MINUTES = timedelta(minutes=10)

@@ -11,19 +11,21 @@ from typing import Any
 
 import botbuilder.core as sdk
 import pytest
-from botbuilder.core import Storage, TurnContext
-from botbuilder.core.adapters import TestAdapter
 
-from botstate_ext import (
-    StateDecodeError,
-    StateMiddleware,
-    StateScopes,
-)
+from botstate_ext import StateDecodeError
 from botstate_ext.storage import MemoryStorage, StateStorage, as_state_storage
 from botstate_ext.testing import FaultyStorage
 from tests.adoption.bots import ComplexDialogBot, Reviewer
 from tests.backends import make
-from tests.turns import Bot, message
+from tests.turns import (
+    Bot,
+    StateMiddleware,
+    StateScopes,
+    Storage,
+    TestAdapter,
+    TurnContext,
+    message,
+)
 
 KEY = "test/conversations/conv"
 STORED = b'{"cart": {"items": "pizza"}, "topic": "food"}'

@@ -8,20 +8,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from botbuilder.core import BotState, TurnContext
-from botbuilder.schema import Activity
+from botbuilder.core import BotState
 
-from botstate_ext import (
-    InProcessTurnLock,
-    StateConflictError,
-    StateMiddleware,
-    StateScopes,
-    StateStorageError,
-)
+from botstate_ext import InProcessTurnLock, StateConflictError, StateStorageError
 from botstate_ext.host.bot_framework.snapshot import deep_copy
 from botstate_ext.storage import MemoryStorage
 from botstate_ext.testing import FaultyStorage
-from tests.turns import Bot, context, message
+from tests.turns import Activity, Bot, StateMiddleware, StateScopes, TurnContext, context, message
 
 
 async def test_a_failed_save_does_not_hide_why_the_bot_failed(

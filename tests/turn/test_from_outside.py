@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from botstate_ext import StateConflictError, StateEncodeError, StateMiddleware, StateQueryError
+from botstate_ext import StateConflictError, StateEncodeError, StateQueryError
 from botstate_ext.keys import build as keys_module
 from botstate_ext.listing.continuation import _checksum
 from botstate_ext.storage import BlobStorage
 from tests.maintenance.world import HOUR, KEY, World
-from tests.turns import Bot, context, message
+from tests.turns import Bot, StateMiddleware, context, message
 
 NOT_IN_MSGSPEC = ["\ud800", float("inf"), {"\ud800": [float("-inf")]}]
 

@@ -7,29 +7,32 @@ from typing import Any
 
 import pytest
 from botbuilder.core import (
-    ActivityHandler,
     BotAdapter,
     ExtendedUserTokenProvider,
-    InvokeResponse,
     MemoryTranscriptStore,
-    MessageFactory,
     Middleware,
     TranscriptLoggerMiddleware,
-    TurnContext,
 )
-from botbuilder.core.adapters import TestAdapter
-from botbuilder.schema import (
-    Activity,
-    ActivityTypes,
-    DeliveryModes,
-    Entity,
-    ResourceResponse,
-)
+from botbuilder.schema import ActivityTypes, DeliveryModes
 
-from botstate_ext import StateMiddleware, StateScopes, StateStorageError
+from botstate_ext import StateStorageError
 from botstate_ext.storage import MemoryStorage
 from botstate_ext.testing import FaultyStorage
-from tests.turns import Bot, context, message
+from tests.turns import (
+    Activity,
+    ActivityHandler,
+    Bot,
+    Entity,
+    InvokeResponse,
+    MessageFactory,
+    ResourceResponse,
+    StateMiddleware,
+    StateScopes,
+    TestAdapter,
+    TurnContext,
+    context,
+    message,
+)
 
 INVOKE_RESPONSE = BotAdapter._INVOKE_RESPONSE_KEY
 

@@ -16,8 +16,7 @@ from typing import Any, Final
 import pytest
 
 from benchmarks import engines
-from botstate_ext import StateMiddleware, StateScopes
-from tests.turns import Bot, context
+from tests.turns import Bot, StateMiddleware, StateScopes, context
 
 pytestmark = [
     pytest.mark.slow,

@@ -11,21 +11,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from botbuilder.core import TurnContext
 
-from botstate_ext import (
-    BlobLeaseLock,
-    InProcessTurnLock,
-    StateConflictError,
-    StateMiddleware,
-    StateScopes,
-    TurnLock,
-)
+from botstate_ext import BlobLeaseLock, InProcessTurnLock, StateConflictError, TurnLock
 from botstate_ext.host.default import default_host
 from botstate_ext.storage import BlobStorage, MemoryStorage
 from botstate_ext.turn.deduplication import Deliveries
 from botstate_ext.turn.held_replies import HeldReplies
-from tests.turns import Bot, context, message
+from tests.turns import Bot, StateMiddleware, StateScopes, TurnContext, context, message
 
 
 class FailsToRelease(TurnLock):

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from botbuilder.core import MessageFactory, TurnContext
 from botbuilder.dialogs import (
     DialogSet,
     DialogTurnStatus,
@@ -15,21 +14,23 @@ from botbuilder.dialogs import (
     WaterfallStepContext,
 )
 from botbuilder.dialogs.prompts import PromptOptions, TextPrompt
-from botbuilder.schema import Activity
 
-from botstate_ext import (
-    StateConflictError,
-    StateMiddleware,
-    StateScopes,
-    StateStorageError,
-    turn_is_replay,
-)
+from botstate_ext import StateConflictError, StateStorageError, turn_is_replay
 from botstate_ext.storage import MemoryStorage, StateStorage
 from botstate_ext.storage.waiting import BackOff
 from botstate_ext.testing import CountingStorage, FaultyStorage
 from botstate_ext.turn.replay import MAX_ATTEMPTS
 from tests.backends import OneByOne
-from tests.turns import Bot, context, message
+from tests.turns import (
+    Activity,
+    Bot,
+    MessageFactory,
+    StateMiddleware,
+    StateScopes,
+    TurnContext,
+    context,
+    message,
+)
 
 KEY = "test/conversations/conv"
 

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from botstate_ext import StateScopes
 from botstate_ext.storage import BlobStorage
-from tests.turns import context
+from tests.turns import StateScopes, context
 
 APPENDER = Path(__file__).with_name("replay_appender.py")
 ROOT = Path(__file__).parents[2]

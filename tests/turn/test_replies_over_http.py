@@ -11,13 +11,19 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from botbuilder.core import ActivityHandler, InvokeResponse, TurnContext
-from botbuilder.schema import Activity, ActivityTypes
+from botbuilder.schema import ActivityTypes
 
-from botstate_ext import StateMiddleware, StateScopes
 from botstate_ext.storage import BlobStorage, MemoryStorage, StateStorage
 from botstate_ext.testing import FaultyStorage
 from tests.samples.channel import Channel
+from tests.turns import (
+    Activity,
+    ActivityHandler,
+    InvokeResponse,
+    StateMiddleware,
+    StateScopes,
+    TurnContext,
+)
 
 sdk = pytest.importorskip("botbuilder.integration.aiohttp", reason='pip install -e ".[sample]"')
 

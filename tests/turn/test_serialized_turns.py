@@ -10,11 +10,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from botbuilder.core import TurnContext
 
-from botstate_ext import InProcessTurnLock, StateMiddleware, StateScopes, TurnLock
+from botstate_ext import InProcessTurnLock, TurnLock
 from botstate_ext import storage as storages
-from tests.turns import Bot, Logic, context, message
+from tests.turns import Bot, Logic, StateMiddleware, StateScopes, TurnContext, context, message
 
 
 class Timer:

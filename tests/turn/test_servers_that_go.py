@@ -10,13 +10,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from botbuilder.core import TurnContext
 
-from botstate_ext import StateMiddleware, StateScopes, StateStorageError
+from botstate_ext import StateStorageError
 from botstate_ext import storage as storages
 from botstate_ext.storage import StateStorage
 from tests import servers
-from tests.turns import Bot, context
+from tests.turns import Bot, StateMiddleware, StateScopes, TurnContext, context
 
 KINDS = ("postgres", "redis")
 LONG, SHORT = timedelta(minutes=2), timedelta(seconds=0.5)

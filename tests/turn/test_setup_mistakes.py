@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from botbuilder.core import AutoSaveStateMiddleware, TurnContext
+from botbuilder.core import AutoSaveStateMiddleware
 
-from botstate_ext import StateKeyError, StateMiddleware, StateScopes, UserState
+from botstate_ext import StateKeyError, UserState
 from botstate_ext.aiohttp import setup
 from botstate_ext.storage import MemoryStorage
-from tests.turns import Bot, context
+from tests.turns import Bot, StateMiddleware, StateScopes, TurnContext, context
 
 
 @pytest.fixture

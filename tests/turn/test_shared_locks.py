@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from botstate_ext import StateMiddleware, StateScopes, StateStorageError
+from botstate_ext import StateStorageError
 from botstate_ext import storage as storages
 from botstate_ext.storage import MemoryStorage
 from botstate_ext.turn import locks
 from botstate_ext.turn.locks.lease import Claim, LeaseLock
 from tests.turn.sleeps import Sleeps
+from tests.turns import StateMiddleware, StateScopes
 
 KEY = "test/conversations/conv"
 LONG = timedelta(minutes=5)

@@ -8,11 +8,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from botbuilder.core import TurnContext
 
-from botstate_ext import StateMiddleware, StateScopes
 from botstate_ext.storage import MemoryStorage
-from tests.turns import Bot, context, message
+from tests.turns import Bot, StateMiddleware, StateScopes, TurnContext, context, message
 
 Call = Callable[[TurnContext], Awaitable[None]]
 

@@ -15,12 +15,10 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from botbuilder.core import TurnContext
 
 import botstate_ext
-from botstate_ext import StateMiddleware, StateScopes
 from botstate_ext.storage import MemoryStorage
-from tests.turns import context
+from tests.turns import StateMiddleware, StateScopes, TurnContext, context
 
 PACKAGE = str(Path(botstate_ext.__file__).parent)
 

@@ -6,13 +6,12 @@ import asyncio
 from typing import Any
 
 import pytest
-from botbuilder.core import TurnContext
 
-from botstate_ext import BlobLeaseLock, StateMiddleware, StateScopes, StateStorageError
+from botstate_ext import BlobLeaseLock, StateStorageError
 from botstate_ext.storage import BlobStorage
 from botstate_ext.storage.retry import Retries
 from tests.storage.front import Front, front_of
-from tests.turns import Bot, message
+from tests.turns import Bot, StateMiddleware, StateScopes, TurnContext, message
 
 pytestmark = pytest.mark.blob
 

@@ -7,26 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from botbuilder.core import (
-    AutoSaveStateMiddleware,
-    BotState,
-    BotStateSet,
-    MemoryStorage,
-    TurnContext,
-)
-from botbuilder.schema import Activity
+from botbuilder.core import AutoSaveStateMiddleware, BotState, BotStateSet, MemoryStorage
 
-from botstate_ext import (
-    ConversationState,
-    StateConflictError,
-    StateKeyError,
-    StateMiddleware,
-    StateScopes,
-    UserState,
-)
+from botstate_ext import ConversationState, StateConflictError, StateKeyError, UserState
 from botstate_ext import storage as storages
 from botstate_ext.testing import CountingStorage, FaultyStorage
-from tests.turns import Bot, context, message
+from tests.turns import Activity, Bot, StateMiddleware, StateScopes, TurnContext, context, message
 
 
 @dataclass

@@ -9,14 +9,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from botbuilder.core import TurnContext
 
-from botstate_ext import StateConflictError, StateMiddleware, StateScopes, TurnReport
+from botstate_ext import StateConflictError, TurnReport
 from botstate_ext.storage import MemoryStorage
 from botstate_ext.storage.wrapper import Operation, StorageWrapper, T
 from botstate_ext.testing import FaultyStorage
 from botstate_ext.unit_of_work.work import UnitOfWork
-from tests.turns import Bot, context, message
+from tests.turns import Bot, StateMiddleware, StateScopes, TurnContext, context, message
 
 KEY = "test/conversations/conv"
 

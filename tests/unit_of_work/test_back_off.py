@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from botstate_ext import StateConflictError, StateScopes
+from botstate_ext import StateConflictError
 from botstate_ext import storage as storages
 from botstate_ext.testing import CountingStorage
 from botstate_ext.unit_of_work.write_changes import MAX_ATTEMPTS
-from tests.turns import context
+from tests.turns import StateScopes, context
 
 KEY = "shared/1"
 

@@ -6,14 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from botbuilder.core import TurnContext
 
-from botstate_ext import StateConflictError, StateMiddleware, StateScopes, StateStorageError
+from botstate_ext import StateConflictError, StateStorageError
 from botstate_ext.storage import MemoryStorage, StateStorage
 from botstate_ext.testing import FaultyStorage
 from botstate_ext.unit_of_work.write_changes import MAX_ATTEMPTS
 from tests.backends import OneByOne, body, read_all
-from tests.turns import Bot, context, save_all
+from tests.turns import Bot, StateMiddleware, StateScopes, TurnContext, context, save_all
 
 KEY = "test/users/user"
 

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from botstate_ext import StateScopes
 from botstate_ext.storage import SQLiteStorage
-from tests.turns import context
+from tests.turns import StateScopes, context
 
 
 @pytest.mark.parametrize("mode", [[], ["replay"]], ids=str)

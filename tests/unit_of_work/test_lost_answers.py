@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from botstate_ext import StateConflictError, StateData, StateMiddleware, StateScopes, turn_is_replay
+from botstate_ext import StateConflictError, StateData, turn_is_replay
 from botstate_ext import StateStorageError as StorageError
 from botstate_ext.documents.metadata import WRITES_KEPT
 from botstate_ext.storage import ANY, ItemWrite, MemoryStorage, StoredItem
 from tests.backends import OneByOne
-from tests.turns import Bot, context, save_all
+from tests.turns import Bot, StateMiddleware, StateScopes, context, save_all
 
 KEY = "test/users/user"
 FEW = [0, 1, WRITES_KEPT - 1]

@@ -8,16 +8,15 @@ import uuid
 from typing import Any
 
 import pytest
-from botbuilder.core import TurnContext
 
 from benchmarks.appending import Place, Worker, workers
-from botstate_ext import InProcessTurnLock, StateMiddleware, StateScopes
+from botstate_ext import InProcessTurnLock
 from botstate_ext import storage as storages
 from botstate_ext.documents.metadata import parse_document
 from botstate_ext.turn.replay import MAX_ATTEMPTS as REPLAY_ATTEMPTS
 from botstate_ext.unit_of_work.update import MAX_ATTEMPTS as UPDATE_ATTEMPTS
 from botstate_ext.unit_of_work.write_changes import MAX_ATTEMPTS as SAVE_ATTEMPTS
-from tests.turns import Bot, context, message
+from tests.turns import Bot, StateMiddleware, StateScopes, TurnContext, context, message
 
 PROCESSES, TURNS = 4, 15
 

@@ -8,12 +8,11 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from botbuilder.core import TurnContext
 
-from botstate_ext import SavedState, StateConflictError, StateData, StateMiddleware, StateScopes
+from botstate_ext import SavedState, StateConflictError, StateData
 from botstate_ext.storage import MemoryStorage
 from botstate_ext.testing import FaultyStorage, ManualClock
-from tests.turns import Bot, context
+from tests.turns import Bot, StateMiddleware, StateScopes, TurnContext, context
 
 START = datetime(2024, 5, 6, tzinfo=timezone.utc)
 USER, CONVERSATION = "test/users/user", "test/conversations/conv"

@@ -5,20 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from botbuilder.core import TurnContext
 
-from botstate_ext import (
-    SavedState,
-    StateConflictError,
-    StateMiddleware,
-    StateScopes,
-    StateStorageError,
-)
+from botstate_ext import SavedState, StateConflictError, StateStorageError
 from botstate_ext.documents.metadata import WRITES_KEPT
 from botstate_ext.storage import MemoryStorage, RoutedStorage
 from botstate_ext.testing import CountingStorage, FaultyStorage
 from tests.backends import OneByOne
-from tests.turns import Bot, context, save_all
+from tests.turns import Bot, StateMiddleware, StateScopes, TurnContext, context, save_all
 
 IDS = ("1", "2", "3")
 KEYS = tuple(f"shared/{id_}" for id_ in IDS)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from botbuilder.core import TurnContext
 
-from botstate_ext import StateConflictError, StateKeyError, StateMiddleware, StateScopes
+from botstate_ext import StateConflictError, StateKeyError
 from botstate_ext import storage as storages
 from botstate_ext.testing import CountingStorage
-from tests.turns import Bot, context, message
+from tests.turns import Bot, StateMiddleware, StateScopes, TurnContext, context, message
 
 
 @pytest.fixture

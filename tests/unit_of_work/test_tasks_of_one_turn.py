@@ -11,12 +11,11 @@ from functools import partial
 from typing import Any
 
 import pytest
-from botbuilder.core import TurnContext
 
-from botstate_ext import StateConflictError, StateMiddleware, StateScopes, StateStorageError
+from botstate_ext import StateConflictError, StateStorageError
 from botstate_ext.storage import MemoryStorage
 from botstate_ext.testing import CountingStorage, FaultyStorage, ManualClock
-from tests.turns import Bot, context
+from tests.turns import Bot, StateMiddleware, StateScopes, TurnContext, context
 
 
 @dataclass

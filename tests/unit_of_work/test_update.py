@@ -11,13 +11,12 @@ from typing import Any, NamedTuple
 import attrs
 import msgspec
 import pytest
-from botbuilder.core import TurnContext
 
-from botstate_ext import StateConflictError, StateEncodeError, StateMiddleware, StateScopes
+from botstate_ext import StateConflictError, StateEncodeError
 from botstate_ext.storage import MemoryStorage
 from botstate_ext.testing import CountingStorage
 from tests.backends import read_all
-from tests.turns import Bot, context
+from tests.turns import Bot, StateMiddleware, StateScopes, TurnContext, context
 
 KEY = "test/users/user"
 

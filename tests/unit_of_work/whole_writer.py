@@ -6,11 +6,8 @@ import asyncio
 import itertools
 import sys
 
-from botbuilder.core import TurnContext
-
-from botstate_ext import StateMiddleware, StateScopes
 from botstate_ext.storage import SQLiteStorage
-from tests.turns import Bot
+from tests.turns import Bot, StateMiddleware, StateScopes, TurnContext
 
 
 async def run(path: str, **mode: object) -> None:
