@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from .states.state_scopes import StateScopes
     from .states.turn_report import TurnReport
     from .states.view import StateView
+    from .storage.document_cache import DocumentCache
     from .turn.locks import (
         BlobLeaseLock,
         InProcessTurnLock,
@@ -76,6 +77,7 @@ __all__ = [
     "BlobLeaseLock",
     "BotScopeState",
     "ConversationState",
+    "DocumentCache",
     "DocumentPage",
     "DocumentRecord",
     "ErasureReport",
@@ -138,6 +140,7 @@ _MODULES: Final = {
     "states.state_scopes": "StateScopes",
     "states.turn_report": "TurnReport",
     "states.view": "StateView",
+    "storage.document_cache": "DocumentCache",
     "turn.locks": ("BlobLeaseLock InProcessTurnLock PostgresAdvisoryLock RedisLeaseLock TurnLock"),
     "turn.middleware": "StateMiddleware",
     "turn.replay": "turn_is_replay",

@@ -101,9 +101,9 @@ class _TracedSession(TurnSession):
         super().__init__(*arguments)
         self._spans = spans
 
-    async def load(self) -> None:
+    async def load(self, *, warm: bool = False) -> None:
         with self._spans.around("load"):
-            await super().load()
+            await super().load(warm=warm)
 
     async def save(self) -> None:
         with self._spans.around("save"):

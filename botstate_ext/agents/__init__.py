@@ -19,10 +19,18 @@ from ..host.agents import require_agents_sdk
 
 require_agents_sdk()
 
-from .middleware import StateMiddleware  # noqa: E402  # after the SDK was found
+from ..storage.document_cache import DocumentCache  # noqa: E402  # after the SDK was found
+from .middleware import StateMiddleware  # noqa: E402
 from .setup import setup  # noqa: E402
 from .states import StateScopes  # noqa: E402
 from .storage import AgentsStorage  # noqa: E402
 from .turn_state import TurnState  # noqa: E402
 
-__all__ = ["AgentsStorage", "StateMiddleware", "StateScopes", "TurnState", "setup"]
+__all__ = [
+    "AgentsStorage",
+    "DocumentCache",
+    "StateMiddleware",
+    "StateScopes",
+    "TurnState",
+    "setup",
+]

@@ -13,6 +13,7 @@ from ..host.protocol import Host
 from ..scopes.kinds import KeyFunction
 from ..serialization.allow_list import Types
 from ..states import state_scopes
+from ..storage.document_cache import DocumentCache
 from .scopes import KINDS, OwnScope
 from .sign_in import erase_sign_in
 from .storage import as_state_storage
@@ -34,6 +35,7 @@ class StateScopes(state_scopes.StateScopes):
     that a user has one document.
 
     :raises TypeError: ``storage`` is not a storage.
+    :raises ValueError: there is a ``cache``, and the storage does not check ETags.
     """
 
     _kinds = KINDS
@@ -53,6 +55,7 @@ class StateScopes(state_scopes.StateScopes):
         max_bytes: int | None = None,
         max_depth: int | None = None,
         aliases: Mapping[str, str] | None = None,
+        cache: DocumentCache | None = None,
         clock: Clock | None = None,
         write_type_tags: bool | None = None,
         sub_channels: bool = False,
@@ -71,6 +74,7 @@ class StateScopes(state_scopes.StateScopes):
             max_bytes=max_bytes,
             max_depth=max_depth,
             aliases=aliases,
+            cache=cache,
             clock=clock,
             write_type_tags=write_type_tags,
         )

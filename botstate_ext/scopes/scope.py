@@ -81,6 +81,8 @@ class StateScope(BotState):
     _property_kind: ClassVar[type[StateProperty[Any]]] = StateProperty
     namespace: str = ""
     """The last part of the private scope's keys."""
+    _key: Callable[[Any], str | None] | None = None
+    """Chooses the document of a turn, if the app does not leave that to the SDK's key."""
 
     def __init__(
         self,
@@ -103,6 +105,11 @@ class StateScope(BotState):
             write_type_tags=workspace.write_type_tags,
         )
         self._policies = Policies(undeclared, workspace.limits)
+
+    @property
+    def is_of_conversation(self) -> bool:
+        """Return True if each document belongs to one conversation."""
+        return "conversation" in self.row.owner and self._key is None
 
     # Properties
 

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from ..privacy import user_documents
     from ..privacy.erasure import ErasureReport
     from ..privacy.user_documents import StateUser, UserDocuments
+    from ..storage.document_cache import DocumentCache
     from ..templates.template import TemplateNames, TemplateProblem
     from .turn_report import TurnReport
 
@@ -94,9 +95,13 @@ class StateScopes:
     ``max_bytes`` logs a warning. A document that is already over a new limit may stay, and may
     shrink.
 
+    ``cache``: what this process may keep of its documents, so that a turn need not read them; see
+    `DocumentCache`.
+
     ``clock``: returns the time now, as an aware UTC datetime.
 
     :raises TypeError: ``storage`` is not a Storage.
+    :raises ValueError: there is a ``cache``, and the storage does not check ETags.
     """
 
     _kinds: ClassVar[Mapping[str, type[Any]]] = KINDS
@@ -117,6 +122,7 @@ class StateScopes:
         max_bytes: int | None = None,
         max_depth: int | None = None,
         aliases: Mapping[str, str] | None = None,
+        cache: DocumentCache | None = None,
         clock: Clock | None = None,
     ) -> None:
         workspace = self._workspace = Workspace(
@@ -128,6 +134,7 @@ class StateScopes:
                 positive_limit(max_bytes, "max_bytes"), positive_limit(max_depth, "max_depth")
             ),
             host=self._host(),
+            cache=cache,
         )
         kinds = self._kinds
         self.user: UserState = kinds["user"](
@@ -600,7 +607,12 @@ class StateScopes:
         handlers = UserHandlers(self, user, erase=True)
         told = self._workspace.save_handlers
         erasure = Erasure(self.storage, user, documents, handlers, told, dry_run=dry_run)
-        return await self._observers.observed("erasure", erasure.run(), dry_run=dry_run)
+        try:
+            return await self._observers.observed("erasure", erasure.run(), dry_run=dry_run)
+        finally:
+            if self._workspace.warm is not None and not dry_run:
+                # All of it: a document that is gone from storage may be kept, and is not found.
+                self._workspace.warm.forget()
 
     def _names(self) -> TemplateNames:
         from ..templates.template import TemplateNames

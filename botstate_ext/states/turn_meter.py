@@ -69,6 +69,7 @@ class TurnMeter(msgspec.Struct):
             outcome=self.outcome or _outcome_of(error),
             error=None if error is None else type(error).__name__,
             channel=channel,
+            cached=counts.cached,
         )
 
 

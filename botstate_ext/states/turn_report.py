@@ -23,6 +23,7 @@ class TurnReport(msgspec.Struct, frozen=True, kw_only=True):
     - ``load``, ``logic``, ``save``: loading state; the bot; saving state.
     - ``seconds``: the whole turn, with what comes between these, such as sending held replies.
     - ``read``: documents that were asked of the storage, absent ones and repeated reads included.
+    - ``cached``: documents that the turn began with from the cache, without a read.
     - ``written``: documents that were written or removed, also by ``update()``.
     - ``retries``: writes that were made again, after a lost race or a lost answer.
     - ``conflicts``: documents that another writer had changed, and that were merged or, by
@@ -55,3 +56,4 @@ class TurnReport(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome
     error: str | None
     channel: str | None
+    cached: int = 0

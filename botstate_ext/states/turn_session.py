@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from ..documents.merge import OnConflict
 from ..errors import StateKeyError
 from ..host.activity import conversation_id_of, user_id_of
+from ..unit_of_work.work import NOTHING_KEPT
 from ..unit_of_work.work_counts import WorkCounts
 from .turn_meter import TurnMeter
 
 if TYPE_CHECKING:
+    from ..scopes.scope import StateScope
     from .state_scopes import StateScopes
 
 _log: Final = logging.getLogger("botstate_ext.privacy")
@@ -66,15 +68,17 @@ class TurnSession:
         self._meter.end(exc)
         self._workspace.end(self._turn, has_failed=exc is not None)
 
-    async def load(self) -> None:
+    async def load(self, *, warm: bool = False) -> None:
         """Read the documents that the activity names, in one batch: user, conversation, and each
         other scope that this process uses. Load the app's own states beside them.
+
+        ``warm``: do not read documents that the cache keeps and that this turn may begin with.
 
         :raises StateStorageError: a read failed; nothing was loaded.
         """
         self._meter.marks += "load", perf_counter()
         states, turn = self._states, self._turn
-        keys = []
+        keys, of_cache = [], []
         for scope in states:
             if scope._is_used and scope.row.loaded != "never":
                 try:
@@ -83,11 +87,35 @@ class TurnSession:
                     continue  # raised again, with its advice, when the bot uses that scope
                 if key is not None:
                     keys.append(key)
+                    if self._may_be_kept(scope):
+                        of_cache.append(key)
+        storage = self._workspace.warm
+        kept = NOTHING_KEPT if storage is None else storage.kept(of_cache)
+        fetch = self._work.fetch(keys, kept if warm else NOTHING_KEPT)
         if not states._added:
-            await self._work.fetch(keys)
+            await fetch
         else:
-            await _all([self._work.fetch(keys), *(added.load(turn) for added in states._added)])
+            await _all([fetch, *(added.load(turn) for added in states._added)])
         self._meter.marks += "logic", perf_counter()
+
+    def _may_be_kept(self, scope: StateScope) -> bool:
+        """Return True if a turn may begin with documents of this scope from the cache: it compares
+        them with storage at its end, or they are served by this process only."""
+        cache = self._workspace.cache
+        if cache is None:
+            return False
+        if self._on_conflict == "replay" or cache.sticky == "all":
+            return True
+        return cache.sticky and scope.is_of_conversation
+
+    async def check_kept(self) -> None:
+        """Compare the documents that the turn began with from the cache, and has used, with
+        storage, if the turn can run again.
+
+        :raises Overtaken: one of them is stale.
+        :raises StateStorageError: storage could not be read.
+        """
+        await self._work.check_kept()
 
     async def save(self) -> None:
         """Write the changed documents in one batch; then save the app's own states, so that they

@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any, Final, Literal, TypeAlias
 
 from ..documents.merge import ON_CONFLICT, OnConflict
-from ..errors import StateError
+from ..errors import StateError, StateStorageError
 from ..host.activity import is_end_of_conversation, user_is_gone
 from ..host.bases import Middleware
 from ..host.protocol import Context, Host
@@ -22,7 +22,7 @@ from ..unit_of_work.work_counts import WorkCounts
 from .deduplication import Deliveries, Delivery
 from .held_replies import HeldReplies, ImmediateReplies
 from .locks import InProcessTurnLock, TurnLock
-from .replay import replayed
+from .replay import replayed, turn_is_replay
 
 OnError: TypeAlias = Literal["discard", "save"]
 Replies: TypeAlias = Literal["immediate", "after_save"]
@@ -99,6 +99,7 @@ class StateMiddleware(Middleware):
         self._states, self._host = states, states._workspace.host
         self._observers = states._observers
         self._on_conflict = _one_of("on_conflict", on_conflict, ON_CONFLICT)
+        _check_cache(states, on_conflict)
         self._on_error = _one_of("on_error", on_error, _ON_ERROR)
         holds = _one_of("replies", replies, _REPLIES) == "after_save" or on_conflict == "replay"
         self._end_conversation = end_conversation
@@ -169,13 +170,15 @@ class StateMiddleware(Middleware):
             self._replies(self._host, context) as replies,
             open_session(self._states, context, self._on_conflict, meter) as session,
         ):
-            await session.load()
+            await session.load(warm=not turn_is_replay(context))
             if delivery.is_handled(session):
                 return None
             try:
                 result = await logic()
             except Exception:
-                if self._on_error == "save" and await _saved_after_error(session):
+                if self._on_error == "discard":
+                    await _check_after_error(session)
+                elif await _saved_after_error(session):
                     replies.release_on_exit()
                 raise
             await self._finish(session, context, delivery)
@@ -209,6 +212,32 @@ async def _saved_after_error(session: TurnSession) -> bool:
         _log.error("The changes of a turn whose bot raised could not be saved: %s", error)
         return False
     return True
+
+
+async def _check_after_error(session: TurnSession) -> None:
+    """Let the turn run again if its bot raised and had seen stale state from the cache.
+
+    :raises Overtaken: it had.
+    """
+    try:
+        await session.check_kept()
+    except StateStorageError as error:
+        # The turn raises the bot's own error.
+        _log.warning("A bot raised, and it is not known whether its state was stale: %s", error)
+
+
+def _check_cache(states: StateScopes, on_conflict: OnConflict) -> None:
+    """Check that turns which begin with state from the cache do not act on stale state.
+
+    :raises ValueError: nothing would tell them.
+    """
+    cache = states._workspace.cache
+    if cache is not None and not cache.sticky and on_conflict != "replay":
+        raise ValueError(
+            f"With a cache, a turn with on_conflict={on_conflict!r} would not notice that another "
+            'process had changed its state. Use on_conflict="replay"; or, if each conversation is '
+            "served by one process only, DocumentCache(sticky=True)."
+        )
 
 
 def _lock_of(

@@ -47,6 +47,7 @@ class StagedStorage(StateStorage):
         self.is_repeatable = True
         """False: the attempt has done something that must not be done twice."""
         self._read: dict[str, StoredItem | None] = {}
+        self._assumed: set[str] = set()
         self._now: dict[str, StoredItem | None] = {}
         self.stored: dict[str, ETags] = {}
         """The ETags of the items that `commit` wrote and did not take back, by key; also if it
@@ -65,6 +66,15 @@ class StagedStorage(StateStorage):
                 self._now.setdefault(key, item)
         items = {key: self._now[key] for key in keys}
         return {key: item for key, item in items.items() if item is not None}
+
+    def assume(self, kept: Mapping[str, StoredItem | None]) -> dict[str, StoredItem | None]:
+        """Take items from the cache as if they had been read. Return them as they are here: what
+        was read or written here before stays."""
+        for key, item in kept.items():
+            if key not in self._now:
+                self._read[key] = self._now[key] = item
+                self._assumed.add(key)
+        return {key: self._now[key] for key in kept}
 
     async def put_if(
         self,
@@ -132,7 +142,8 @@ class StagedStorage(StateStorage):
 
     async def commit(self, read: Iterable[str]) -> None:
         """Write all items that changed, if nobody else wrote any of them, or any of the keys in
-        ``read``, since they were read. Without a change, no request is made.
+        ``read``, since they were read. Without a change, only those of ``read`` that came from the
+        cache are compared with storage; without these, no request is made.
 
         If the storage is transactional for them, they are written in one step. Otherwise everyone
         writes the first of several items alone, in the order of their keys: of two turns
@@ -148,12 +159,14 @@ class StagedStorage(StateStorage):
             for key, item in sorted(self._now.items())
             if item is not self._read[key]
         ]
-        if writes:
+        if not writes:
+            await self.check_assumed(read)
+        else:
             keys = {write.key for write in writes}
             to_check = self._read.keys() & {*read, *keys}
             in_one_step = len(writes) > 1 and self.storage.transactional_for(keys)
-            if len(to_check) > 1 and not (in_one_step and to_check <= keys):
-                await self._check(to_check)  # otherwise the write itself finds out
+            if not self._write_finds_out(writes, to_check, in_one_step=in_one_step):
+                await self._check(to_check)
             written: dict[StagedWrite, str | None] = {}
             if in_one_step:
                 written = await write_together(self.storage, writes)
@@ -162,6 +175,29 @@ class StagedStorage(StateStorage):
                     await self._write_batch(batch, written, writes)
             self.stored = {w.key: ETags(etag_of(w.before), etag) for w, etag in written.items()}
         self._phase = "committed"
+
+    async def check_assumed(self, read: Iterable[str]) -> None:
+        """Compare the items from the cache with storage: those of ``read``, and those that were
+        written here.
+
+        :raises Overtaken: one of them is stale.
+        :raises StateStorageError: storage could not be read.
+        """
+        if not self._assumed or self.is_committed:
+            return
+        written = {key for key, item in self._now.items() if item is not self._read[key]}
+        used = self._assumed & {*read, *written}
+        if used:
+            await self._check(used)
+            self._assumed -= used
+
+    def _write_finds_out(
+        self, writes: list[StagedWrite], to_check: set[str], *, in_one_step: bool
+    ) -> bool:
+        """Return True if the write fails when one of these keys was written by someone else."""
+        if any(write.after is None and write.key in self._assumed for write in writes):
+            return False  # what is gone already can be deleted, and the item may be long gone
+        return len(to_check) == 1 or (in_one_step and to_check <= {w.key for w in writes})
 
     async def _check(self, keys: set[str]) -> None:
         found = await self.storage.get_many(sorted(keys))

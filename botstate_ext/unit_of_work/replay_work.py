@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, Final
@@ -10,11 +10,11 @@ from typing import Any, Final
 from ..clock import Clock
 from ..documents.document import Document
 from ..errors import StateConflictError
-from ..storage.base import StateStorage
+from ..storage.base import StateStorage, StoredItem
 from .replay_storage import ETags, StagedStorage
 from .replay_write import Overtaken
 from .save_events import DocumentLocation, WriteEvent
-from .work import UnitOfWork
+from .work import NOTHING_KEPT, UnitOfWork
 
 _NOT_REPEATABLE: Final = (
     "someone else wrote it while this turn ran, and the turn is not run again: it saved with "
@@ -54,10 +54,15 @@ class StagedWork(UnitOfWork):
     ) -> None:
         """Keep what changed in the staged storage. Raises the errors of `UnitOfWork.save`.
 
-        ``force``: as a bot saves before it calls a skill. The turn does not run again then.
+        ``force``: as a bot saves before it calls a skill. The turn does not run again then, so what
+        it began with from the cache is compared with storage before.
+
+        :raises Overtaken: with ``force``, the turn began with a stale item, and runs again.
         """
         await super().save(documents, force=force)
         if force:
+            if self._outer is None:
+                await self._staged.check_assumed(self._keys_read())
             self._staged.is_repeatable = False
 
     async def save_at_end(self) -> None:
@@ -68,12 +73,11 @@ class StagedWork(UnitOfWork):
         :raises StateConflictError: the same, but the turn must not run again.
         """
         await self.save()
-        read = self._read_inside.union(d.key for d in self.documents() if d.was_read)
         if self._outer is not None:
-            self._outer._read_inside |= read
+            self._outer._read_inside |= self._keys_read()
             return
         try:
-            await self._staged.commit(read)
+            await self._staged.commit(self._keys_read())
         except Overtaken as lost:
             if self._staged.is_repeatable:
                 raise
@@ -81,6 +85,26 @@ class StagedWork(UnitOfWork):
         finally:
             self.counts.written = len(self._staged.stored)
             await self.events.handlers.emit(_as_stored(self.events.take(), self._staged.stored))
+
+    async def fetch(
+        self, keys: Collection[str], kept: Mapping[str, StoredItem | None] = NOTHING_KEPT
+    ) -> None:
+        await super().fetch(keys, self._staged.assume(kept))
+
+    async def check_kept(self) -> None:
+        """Compare the items from the cache that this turn has used so far with storage; inside
+        another turn, leave that to its commit.
+
+        :raises Overtaken: one of them is stale.
+        :raises StateStorageError: storage could not be read.
+        """
+        if self._outer is None:
+            await self._staged.check_assumed(self._keys_read())
+        else:
+            self._outer._read_inside |= self._keys_read()
+
+    def _keys_read(self) -> set[str]:
+        return self._read_inside.union(d.key for d in self.documents() if d.was_read)
 
     async def emit(self) -> None:
         """Call the handlers once the attempt is committed; nothing is stored before that."""

@@ -39,6 +39,7 @@ async def update(
             raise conflict(
                 document, (name,), 0, "this turn has unsaved changes to it: save them first."
             )
+    document.was_read = True  # the turn depends on it, also if `change` raises
     # A document of its own: another task of the turn may renew the shared one meanwhile.
     fresh = held = document.unloaded_copy()
 

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Sequence
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Collection,
+    Hashable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from datetime import datetime
 from operator import attrgetter
+from types import MappingProxyType
 from typing import Any, Final, Protocol, TypeAlias
 
 from ..clock import Clock
@@ -24,6 +33,7 @@ from .write_changes import write_changes
 from .write_loop import Pause, back_off, fill
 
 _Plan: TypeAlias = tuple[Document, Changes]
+NOTHING_KEPT: Final[Mapping[str, StoredItem | None]] = MappingProxyType({})
 _NOT_TRIED: Final = object()
 
 
@@ -94,13 +104,19 @@ class UnitOfWork:
         """Return the documents that were asked for so far, of one scope or of all."""
         return [d for d in self._documents.values() if scope is None or d.scope == scope]
 
-    async def fetch(self, keys: Collection[str]) -> None:
+    async def fetch(
+        self, keys: Collection[str], kept: Mapping[str, StoredItem | None] = NOTHING_KEPT
+    ) -> None:
         """Read the items of these keys in one batch. An item is parsed when its document is used.
+
+        ``kept``: items from the cache, None for an absent one; these keys are not read.
 
         :raises StateStorageError: a read failed; nothing was read then.
         """
-        self.counts.read += len(keys)
-        items = await self.storage.get_many(keys)
+        missing = [key for key in keys if key not in kept] if kept else keys
+        self.counts.read += len(missing)
+        self.counts.cached += len(kept)
+        items = {**kept, **(await self.storage.get_many(missing) if missing else {})}
         now = self.clock()
         for key in keys:
             document = self._documents.get(key)
@@ -184,6 +200,9 @@ class UnitOfWork:
         """Write each document on its own. Return the outcome of each: None, or its error."""
         writes = (write_changes(self, dict([plan]), force=force) for plan in plans)
         return list(await asyncio.gather(*writes, return_exceptions=True))
+
+    async def check_kept(self) -> None:
+        """Do nothing: only a turn that can run again compares items from the cache with storage."""
 
     async def save_at_end(self) -> None:
         """Save everything at the turn's end. Raises the errors of `save`."""

@@ -9,12 +9,14 @@ class WorkCounts(msgspec.Struct):
     """Counts the reads and writes of one turn, over all its attempts.
 
     - ``read``: documents that were asked of the storage, absent ones and repeated reads included.
+    - ``cached``: documents that the turn began with from the cache, without a read.
     - ``written``: documents that were written or removed.
     - ``retries``: steps that were written again, after a lost race or a lost answer.
     - ``conflicts``: documents that were found changed by another writer, and decided on again.
     """
 
     read: int = 0
+    cached: int = 0
     written: int = 0
     retries: int = 0
     conflicts: int = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ..clock import Clock, in_utc, never_back, system_clock
 from ..documents.document import Document
@@ -25,6 +25,11 @@ from .save_events import SaveHandlers
 from .work import UnitOfWork
 from .work_counts import WorkCounts
 
+if TYPE_CHECKING:
+    from ..storage.base import StateStorage
+    from ..storage.document_cache import DocumentCache
+    from ..storage.warm import WarmStorage
+
 W = TypeVar("W", bound=UnitOfWork)
 
 _ENDED: Final = object()
@@ -44,10 +49,15 @@ class Workspace:
         clock: Clock | None = None,
         limits: Limits = NO_LIMITS,
         host: Host | None = None,
+        cache: DocumentCache | None = None,
     ) -> None:
         self.host = default_host() if host is None else host
-        self.storage = as_state_storage(storage)
         self.clock: Clock = system_clock if clock is None else in_utc(clock)
+        self.storage = as_state_storage(storage)
+        self.cache = cache
+        self.warm: WarmStorage | None = None
+        if cache is not None:
+            self.storage = self.warm = _around(self.storage, cache, self.clock)
         self._stamp = never_back(self.clock)
         self.limits = limits
         self.save_handlers = SaveHandlers()
@@ -197,6 +207,19 @@ class Workspace:
     def undeclared_policy(self) -> PropertyPolicy:
         """Return the policy of properties without a declaration."""
         return PropertyPolicy(self.codec(None), write_type_tags=self.write_type_tags)
+
+
+def _around(storage: StateStorage, cache: DocumentCache, clock: Clock) -> WarmStorage:
+    """Return the storage that keeps the documents of this one.
+
+    :raises TypeError: ``cache`` is not a DocumentCache.
+    :raises ValueError: the storage does not check ETags against every writer.
+    """
+    from ..storage.document_cache import DocumentCache  # only bots with a cache load it
+
+    if not isinstance(cache, DocumentCache):
+        raise TypeError(f"cache must be a DocumentCache, not {type(cache).__name__}.")
+    return cache.around(storage, clock)
 
 
 class _LooseWork(UnitOfWork):

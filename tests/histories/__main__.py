@@ -6,16 +6,18 @@ import argparse
 import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
 from .checker import problems
 from .history import History
-from .simulation import history_of
+from .simulation import Cache, history_of
 
 
-def check(seed: int) -> tuple[int, list[str], int]:
-    """The seed, what is wrong, and how many things were appended."""
-    history = history_of(seed)
-    return seed, problems(history), len(history.marks)
+def check(seed: int, cache: Cache | None = None) -> tuple[int, list[str], int, int]:
+    """The seed, what is wrong, how many things were appended, and how many documents came from a
+    cache."""
+    history = history_of(seed, cache=cache)
+    return seed, problems(history), len(history.marks), history.cached
 
 
 def main() -> int:
@@ -23,18 +25,26 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=10_000, help="how many (10000)")
     parser.add_argument("--seed", type=int, default=0, help="the first one's seed (0)")
     parser.add_argument("--tell", action="store_true", help="print what happened in each")
+    parser.add_argument(
+        "--cache", choices=("replay", "sticky"), help="processes with a cache, of this kind"
+    )
     options = parser.parse_args()
     seeds = range(options.seed, options.seed + options.count)
-    wrong = marks = 0
+    wrong = marks = cached = 0
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        for seed, found, appended in pool.map(check, seeds, chunksize=20):
+        checking = partial(check, cache=options.cache)
+        for seed, found, appended, warm in pool.map(checking, seeds, chunksize=20):
             marks += appended
+            cached += warm
             if found:
                 wrong += 1
                 sys.stdout.write(f"seed {seed}:\n" + "".join(f"  {line}\n" for line in found))
             if options.tell:
-                tell(history_of(seed))
-    sys.stdout.write(f"{len(seeds)} histories, {marks} appends: {wrong} histories are wrong.\n")
+                tell(history_of(seed, cache=options.cache))
+    of_cache = f", {cached} documents from a cache" if options.cache else ""
+    sys.stdout.write(
+        f"{len(seeds)} histories, {marks} appends{of_cache}: {wrong} histories are wrong.\n"
+    )
     return 1 if wrong else 0
 
 

@@ -68,6 +68,8 @@ class History:
     said: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     meant_to_say: dict[str, tuple[Outcome, list[str]]] = field(default_factory=dict)
     """What the last attempt of a turn said, where replies are held, and how the turn ended."""
+    cached: int = 0
+    """How many documents turns began with from a cache."""
     _moments: itertools.count[int] = field(default_factory=itertools.count)
 
     def now(self) -> int:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Final, Literal, TypeAlias
 
 from botbuilder.core import BotAdapter
 
-from botstate_ext import StateConflictError, StateStorageError
+from botstate_ext import DocumentCache, StateConflictError, StateStorageError, TurnReport
 from botstate_ext.storage import StateStorage
 from tests.turns import (
     Activity,
@@ -28,12 +28,13 @@ from .history import PROPERTIES, History, Mark, Outcome, Read, running_turn
 Action: TypeAlias = Literal["read", "append", "update", "save", "delete", "say", "wait"]
 ACTIONS: Final[tuple[Action, ...]] = ("read", "append", "update", "save", "delete", "say", "wait")
 WEIGHTS: Final = (3, 6, 3, 1, 0.4, 1, 1)
+REPLAY: Final[dict[str, Any]] = {"on_conflict": "replay"}
 MODES: Final[tuple[dict[str, Any], ...]] = (
     {},
     {"on_conflict": "raise"},
     {"replies": "after_save"},
-    {"on_conflict": "replay"},
-    {"on_conflict": "replay"},
+    REPLAY,
+    REPLAY,
 )
 
 
@@ -71,13 +72,26 @@ class SilentChannel(BotAdapter):
 class Process:
     """One instance of the bot."""
 
-    def __init__(self, name: str, storage: StateStorage, history: History, clock: Any) -> None:
+    def __init__(
+        self,
+        name: str,
+        storage: StateStorage,
+        history: History,
+        clock: Any,
+        cache: DocumentCache | None = None,
+    ) -> None:
         self.name, self.history = name, history
-        self.states = StateScopes(storage, clock=clock)
+        self.states = StateScopes(storage, clock=clock, cache=cache)
         self.channel = SilentChannel(history)
+        self.modes = MODES
+        self.has_cache = cache is not None
+        if cache is not None:
+            self.states.on_turn(self._count_cached)
+            if not cache.sticky:
+                self.modes = (REPLAY,) * len(MODES)
         # The history is that of turns which do race: nothing keeps them apart.
         self.middlewares = [
-            StateMiddleware(self.states, serialize_turns=False, **mode) for mode in MODES
+            StateMiddleware(self.states, serialize_turns=False, **mode) for mode in self.modes
         ]
         self._properties = {
             (document, name): getattr(self.states, document).create_property(
@@ -86,6 +100,9 @@ class Process:
             for document in ("conversation", "user", "shared")
             for name in PROPERTIES
         }
+
+    def _count_cached(self, report: TurnReport) -> None:
+        self.history.cached += report.cached
 
     def property(self, step: Step) -> Any:
         found = self._properties[step.document, step.property]
@@ -121,12 +138,15 @@ class Turn:
     def __init__(self, name: str, process: Process, plan: Plan) -> None:
         self._name, self._process, self._plan = name, process, plan
         self._history = process.history
-        self._mode = MODES[plan.mode]
+        self._mode = process.modes[plan.mode]
         self._replays = self._mode.get("on_conflict") == "replay"
+        self._may_be_stale = self._replays and process.has_cache
+        """What an attempt saw that was given up, or that failed, nobody has compared."""
         self._begin()
 
     def _begin(self) -> None:
         self._since = self._history.now()
+        self._reads: list[Read] = []
         self._marks: list[Mark] = []
         self._unsaved: list[Mark] = []
         self._words: list[str] = []
@@ -158,6 +178,9 @@ class Turn:
             self._conclude(error.saved if sure else (), otherwise="failed" if sure else "unknown")
         else:
             self._conclude((), otherwise="done")
+            # They are as they were when they were compared, at the end.
+            end = self._history.now()
+            self._history.reads += (replace(read, at=end) for read in self._reads)
         if self._mode.get("replies") == "after_save" or self._replays:
             self._history.meant_to_say[self._name] = (outcome, self._words)
 
@@ -175,9 +198,8 @@ class Turn:
         # No default where nothing is appended: it would be stored.
         value = await self._process.property(step).get(context, default)
         place = self._place(context, step)
-        self._history.reads.append(
-            Read(self._name, place, tuple(value or ()), self._since, self._history.now())
-        )
+        reads = self._reads if self._may_be_stale else self._history.reads
+        reads.append(Read(self._name, place, tuple(value or ()), self._since, self._history.now()))
         return value
 
     async def _append(self, context: TurnContext, step: Step) -> None:

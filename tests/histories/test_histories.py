@@ -12,11 +12,13 @@ from botstate_ext.documents.document import Document
 from botstate_ext.documents.pending_writes import Outcome, PendingWrite
 from botstate_ext.storage import MemoryStorage, StoredItem
 from botstate_ext.storage.base import ANY
+from botstate_ext.storage.kept_items import KeptItems, Operation
 from botstate_ext.turn.held_replies import ImmediateReplies
 from botstate_ext.turn.middleware import StateMiddleware
+from botstate_ext.unit_of_work.replay_storage import StagedStorage
 
 from .checker import problems
-from .simulation import history_of
+from .simulation import Cache, history_of
 from .storage import SimulatedStorage, Weather
 
 COUNT = 200
@@ -138,3 +140,62 @@ def test_a_repetition_of_what_may_have_been_made_is_seen(monkeypatch: pytest.Mon
         make_storage=lambda history, random, _: SimulatedStorage(history, random, repeating)
     )
     assert "failed, and is there" in told or "stored a mark twice" in told
+
+
+# With a cache
+
+
+@pytest.mark.parametrize("cache", ["replay", "sticky"])
+@pytest.mark.parametrize("seed", range(0, 60, 20))
+def test_histories_with_a_cache(seed: int, cache: Cache) -> None:
+    histories = {number: history_of(number, cache=cache) for number in range(seed, seed + 20)}
+    found = {number: problems(history) for number, history in histories.items()}
+    assert {number: lines for number, lines in found.items() if lines} == {}
+    assert sum(history.cached for history in histories.values()) > 50
+
+
+def test_a_turn_that_is_not_compared_at_its_end_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nothing(*_: Any) -> None: ...
+
+    monkeypatch.setattr(StagedStorage, "check_assumed", nothing)
+    assert "what was never stored" in found_in(cache="replay")
+
+
+def test_what_is_kept_during_a_write_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(KeptItems, "_spoil", lambda *_: None)
+    assert "what was never stored" in found_in(cache="sticky")
+
+
+def test_what_is_kept_after_a_write_without_an_answer_is_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The write may arrive after the next read."""
+    monkeypatch.setattr(
+        KeptItems, "end_uncertain", lambda items, operation: items.end(operation, None)
+    )
+    told = found_in(
+        cache="sticky",
+        make_storage=lambda history, random, _: SimulatedStorage(
+            history, random, Weather(arrives_late=0.2)
+        ),
+    )
+    assert "what was never stored" in told
+
+
+def test_what_is_kept_although_its_write_failed_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its answer was lost, and it is stored."""
+    begin, end = KeptItems.begin_write, KeptItems.end
+
+    def keeping(items: KeptItems, keys: Collection[str]) -> Operation:
+        kept = {key: items._items[key] for key in keys if key in items._items}
+        operation = begin(items, keys)
+        items._items.update(kept)
+        items._bytes += sum(each.size for each in kept.values())
+        return operation
+
+    def ending(items: KeptItems, operation: Operation) -> None:
+        end(items, operation, None)
+
+    monkeypatch.setattr(KeptItems, "begin_write", keeping)
+    monkeypatch.setattr(KeptItems, "end_uncertain", ending)
+    assert "what was never stored" in found_in(cache="sticky")

@@ -16,6 +16,7 @@ from ...keys.build import document_key
 from ...storage.adapt import as_state_storage
 from ...storage.blob.blob import BlobStorage
 from ...storage.waiting import BackOff
+from ...storage.warm import without_cache
 from .base import OnTimeout, TurnKey
 from .key_queue import WaitFor, wait_for
 from .lease import Claim, LeaseLock
@@ -117,7 +118,7 @@ def _blob_of(claim: Claim) -> str:
 def _blob_storage(storage: Any) -> BlobStorage:
     if not isinstance(storage, Storage):
         return BlobStorage(container_client=storage)
-    found = as_state_storage(storage)
+    found = without_cache(as_state_storage(storage))
     if not isinstance(found, BlobStorage):
         raise TypeError(
             f"BlobLeaseLock needs Blob storage, not {type(storage).__name__}. For another kind, "

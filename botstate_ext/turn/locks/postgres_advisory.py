@@ -67,7 +67,9 @@ class PostgresAdvisoryLock(LeaseLock):
         )
         # The driver is imported here; by its door, which says what to install.
         from ...storage import PostgresStorage
+        from ...storage.warm import without_cache
 
+        storage = without_cache(storage)
         found = storage if isinstance(storage, PostgresStorage) else PostgresStorage(storage)
         self._locks = found.locks(namespace)
 

@@ -87,7 +87,9 @@ class RedisLeaseLock(LeaseLock):
 def _leases(storage: RedisStorage | str | redis.asyncio.Redis, prefix: str) -> RedisLeases:
     # The driver is imported here, when a lock is made; by its door, which says what to install.
     from ...storage import RedisStorage
+    from ...storage.warm import without_cache
 
+    storage = without_cache(storage)
     if isinstance(storage, RedisStorage):
         return storage.leases()
     from ...storage.redis_leases import RedisLeases
