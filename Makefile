@@ -193,12 +193,12 @@ agents-if-installed:
 blob-latest: $(LATEST)/.installed $(EMULATORS)
 	$(LATEST)/bin/pytest $(PYTEST_OPTIONS) -m "blob and not slow" $(DRIVER_TESTS)
 
-# COUNT=1 SEED=4711 make histories repeats the one that failed.
+# COUNT=1 SEED=4711 make histories repeats the one that failed. CACHE=replay or CACHE=sticky: with a cache.
 COUNT ?= 10000
 SEED ?= 0
 
 histories: $(VENV)/.dev
-	$(VENV)/bin/python -m tests.histories --count $(COUNT) --seed $(SEED)
+	$(VENV)/bin/python -m tests.histories --count $(COUNT) --seed $(SEED) $(if $(CACHE),--cache $(CACHE))
 
 bench: $(VENV)/.bench $(EMULATORS)
 	$(VENV)/bin/python -m benchmarks all

@@ -187,6 +187,7 @@ _OPERATION: Final = f"{_NAME}.operation"
 # The field of a TurnReport; the metric, its unit and what it counts.
 _COUNTERS: Final = (
     ("read", "documents.read", "{document}", "Documents that turns asked of the storage"),
+    ("cached", "documents.cached", "{document}", "Documents that turns began with from the cache"),
     ("written", "documents.written", "{document}", "Documents that turns wrote or removed"),
     ("retries", "retries", "{write}", "Writes that turns made again"),
     ("conflicts", "conflicts", "{document}", "Documents that another writer had changed"),

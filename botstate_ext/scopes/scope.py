@@ -106,11 +106,6 @@ class StateScope(BotState):
         )
         self._policies = Policies(undeclared, workspace.limits)
 
-    @property
-    def is_of_conversation(self) -> bool:
-        """Return True if each document belongs to one conversation."""
-        return "conversation" in self.row.owner and self._key is None
-
     # Properties
 
     @overload

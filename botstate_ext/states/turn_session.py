@@ -77,7 +77,7 @@ class TurnSession:
         :raises StateStorageError: a read failed; nothing was loaded.
         """
         self._meter.marks += "load", perf_counter()
-        states, turn = self._states, self._turn
+        states, turn, storage = self._states, self._turn, self._workspace.warm
         keys, of_cache = [], []
         for scope in states:
             if scope._is_used and scope.row.loaded != "never":
@@ -87,9 +87,8 @@ class TurnSession:
                     continue  # raised again, with its advice, when the bot uses that scope
                 if key is not None:
                     keys.append(key)
-                    if self._may_be_kept(scope):
+                    if storage is not None and self._may_be_kept(scope):
                         of_cache.append(key)
-        storage = self._workspace.warm
         kept = NOTHING_KEPT if storage is None else storage.kept(of_cache)
         fetch = self._work.fetch(keys, kept if warm else NOTHING_KEPT)
         if not states._added:
@@ -106,7 +105,10 @@ class TurnSession:
             return False
         if self._on_conflict == "replay" or cache.sticky == "all":
             return True
-        return cache.sticky and scope.is_of_conversation
+        if scope._key is not None:
+            return False  # the app may lead several conversations, or users, to one document
+        owner = scope.row.owner
+        return "conversation" in owner or (cache.sticky == "user" and "user" in owner)
 
     async def check_kept(self) -> None:
         """Compare the documents that the turn began with from the cache, and has used, with

@@ -11,10 +11,10 @@ from .base import StateStorage
 from .kept_items import KeptItems
 from .warm import WarmStorage
 
-Sticky: TypeAlias = Literal[False, True, "all"]
+Sticky: TypeAlias = Literal[False, True, "user", "all"]
 """Which documents are served by one process; see `DocumentCache`."""
 
-_STICKY: Final = (False, True, "all")
+_STICKY: Final = (False, True, "user", "all")
 
 
 class DocumentCache:
@@ -36,10 +36,14 @@ class DocumentCache:
     ``sticky``: which documents only one process serves.
 
     - False: none.
-    - True: those of a conversation and the private ones. A load balancer sends each conversation to
-      the same process. Other documents are read at each start, as is a conversation's that
-      ``conversation_key`` chooses.
+    - True: those of a conversation, and the private ones. A load balancer sends each conversation
+      to one process. Other documents are read at each start.
+    - ``"user"``: those of a user, too. Each user has one conversation, or all of a user's
+      conversations are sent to one process.
     - ``"all"``: all. This process is the only one of the bot.
+
+    With True and ``"user"``, a document that ``conversation_key`` or ``user_key`` chooses is read
+    at each start.
 
     A change that another process makes to them all the same, such as an edit in its console, is not
     seen for up to ``max_age``. A write is always made under the ETag, so nothing is overwritten.

@@ -12,9 +12,10 @@ import pytest
 from botstate_ext import turn_is_replay
 from botstate_ext.errors import StateConflictError, StateStorageError
 from botstate_ext.storage import MemoryStorage
+from botstate_ext.testing import CountingStorage
 from botstate_ext.testing.clock import ManualClock
 from botstate_ext.testing.faults import FaultyStorage
-from tests.either_host import Bot, StateScopes
+from tests.either_host import Bot, StateScopes, host
 
 MINUTE = timedelta(minutes=1)
 
@@ -114,6 +115,31 @@ async def test_queries_and_templates(states: Any) -> None:
         await turn.send_activity(await states.render(turn, "Hi {@user.name}, {@turn.text}"))
 
     assert await Bot(states).turn(logic, "hello") == ["Hi Ann, hello"]
+
+
+async def test_a_turn_starts_without_a_read_and_notices_that_its_state_was_stale() -> None:
+    memory = MemoryStorage()
+    storages = [CountingStorage(memory) for _ in range(2)]
+    processes = [
+        StateScopes(each, cache=host.DocumentCache(max_bytes=10_000, max_age=MINUTE))
+        for each in storages
+    ]
+    one, two = (Bot(each, on_conflict="replay") for each in processes)
+    assert await one.turn(counting(processes[0]), id="m-1") == ["1"]
+    storages[0].reset()
+    assert await one.turn(counting(processes[0]), id="m-2") == ["2"]
+    assert storages[0].operations == {"put": 1}
+    assert await two.turn(counting(processes[1]), id="m-3") == ["3"]
+    assert await one.turn(counting(processes[0]), id="m-4") == ["4"]
+    assert await saved(processes[0], "conversation", "count") == 4
+
+
+def test_a_cache_needs_a_mode_that_notices() -> None:
+    states = StateScopes(
+        MemoryStorage(), cache=host.DocumentCache(max_bytes=10_000, max_age=MINUTE)
+    )
+    with pytest.raises(ValueError, match="sticky"):
+        Bot(states)
 
 
 async def test_turns_of_a_conversation_run_one_after_another(states: Any) -> None:

@@ -110,6 +110,7 @@ async def test_a_turn(states: StateScopes, telemetry: Telemetry) -> None:
     assert attributes(turn) == {
         "outcome": "saved",
         "channel": "test",
+        "cached": 0,
         "read": 2,
         "written": 1,
         "retries": 0,

@@ -221,7 +221,7 @@ def test_a_storage_that_checks_no_etag_is_refused() -> None:
     [
         ({"max_bytes": 0, "max_age": MINUTE}, ValueError),
         ({"max_bytes": 1, "max_age": timedelta(0)}, ValueError),
-        ({"max_bytes": 1, "max_age": MINUTE, "sticky": "user"}, ValueError),
+        ({"max_bytes": 1, "max_age": MINUTE, "sticky": "bot"}, ValueError),
         ({"max_bytes": "1", "max_age": MINUTE}, TypeError),
         ({"max_bytes": True, "max_age": MINUTE}, TypeError),
         ({"max_bytes": 1, "max_age": 60}, TypeError),

@@ -496,6 +496,21 @@ async def test_sticky_begins_with_the_documents_of_the_conversation(
     assert one.counting.keys_read == {USER: 1}
 
 
+async def test_sticky_user_begins_with_the_users_document_too(memory: StateStorage) -> None:
+    one = Instance(memory, cache(sticky="user"), on_conflict="merge")
+    total = one.states.bot.create_property("total")
+
+    async def logic(turn: TurnContext) -> None:
+        await one.add(turn)
+        await one.visits.get(turn)
+        await total.get(turn)
+
+    await one.turn(logic)
+    await one.turn(logic)
+    assert one.counting.keys_read == {"bot/bot": 1}
+    assert one.reports[-1].cached == 2
+
+
 async def test_sticky_all_begins_with_all_documents(memory: StateStorage) -> None:
     one = Instance(memory, cache(sticky="all"), on_conflict="merge")
     total = one.states.bot.create_property("total")
