@@ -25,7 +25,8 @@ class Operation:
     __slots__ = ("keeps", "keys", "since", "writes")
 
     def __init__(self, keys: Iterable[str], keeps: set[str], since: datetime, writes: bool) -> None:
-        self.keys, self.keeps, self.since, self.writes = frozenset(keys), keeps, since, writes
+        self.keys = tuple(dict.fromkeys(keys))
+        self.keeps, self.since, self.writes = keeps, since, writes
 
 
 class _Kept(NamedTuple):
@@ -101,8 +102,9 @@ class KeptItems:
             elif operation.writes:
                 self._spoil(key)
         if answer is not None:
-            for key in operation.keeps:
-                self._keep(key, answer.get(key), operation.since)
+            for key in operation.keys:
+                if key in operation.keeps:
+                    self._keep(key, answer.get(key), operation.since)
         self._drop_aged(now)
 
     def end_uncertain(self, operation: Operation) -> None:

@@ -66,6 +66,15 @@ class _Caches:
             sticky="all" if self.is_of_one else sticky,
         )
 
+    def plan(self, plan: Plan) -> Plan:
+        """Return a plan for a process with a cache: nothing but the commit of a turn that only
+        reads can find out that what it read was stale, so there are many of these."""
+        if self.kind is not None and self._random.random() < 0.4:
+            for step in plan.steps:
+                if step.action not in ("say", "wait"):
+                    step.action = "read"
+        return plan
+
     def conversations(self, process: str, of_all: tuple[str, ...]) -> tuple[str, ...]:
         """Return those that this process serves."""
         if self.kind != "sticky" or self.is_of_one:
@@ -93,7 +102,7 @@ async def _play(random: Random, make_storage: MakeStorage, caches: _Caches) -> H
         user(
             f"{process.name}{letter}",
             process,
-            [Plan.drawn(random, served) for _ in range(turns)],
+            [caches.plan(Plan.drawn(random, served)) for _ in range(turns)],
         )
         for process in processes
         if (served := caches.conversations(process.name, conversations))

@@ -21,6 +21,7 @@ from botstate_ext.testing import CountingStorage, FaultyStorage, ManualClock, St
 from tests.backends import OWN, make_own
 from tests.cancellation import CancelledAt
 from tests.storage.upstream_kinds import PlainStorage
+from tests.turns import UpstreamMemoryStorage
 
 MINUTE = timedelta(minutes=1)
 START = datetime(2024, 5, 6, tzinfo=timezone.utc)
@@ -52,8 +53,6 @@ class TestContract(StorageContract):
     async def storage(
         self, request: pytest.FixtureRequest, tmp_path: Path
     ) -> AsyncIterator[StateStorage]:
-        from botbuilder.core import MemoryStorage as UpstreamMemoryStorage
-
         if request.param == "upstream memory":
             inner = as_state_storage(UpstreamMemoryStorage())
         else:

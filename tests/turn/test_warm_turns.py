@@ -10,13 +10,10 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from botbuilder.core import TurnContext
 
 from botstate_ext import (
     DocumentCache,
     StateConflictError,
-    StateMiddleware,
-    StateScopes,
     StateStorageError,
     TurnReport,
     turn_is_replay,
@@ -27,7 +24,7 @@ from tests.backends import OneByOne
 from tests.cancellation import CancelledAt
 from tests.storage.test_warm import Slow
 from tests.storage.upstream_kinds import PlainStorage
-from tests.turns import Bot, context, message
+from tests.turns import Bot, StateMiddleware, StateScopes, TurnContext, context, message
 
 MINUTE = timedelta(minutes=1)
 USER = "test/users/user"
