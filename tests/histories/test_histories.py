@@ -176,7 +176,7 @@ def test_what_is_kept_after_a_write_without_an_answer_is_seen(
     told = found_in(
         cache="sticky",
         make_storage=lambda history, random, _: SimulatedStorage(
-            history, random, Weather(arrives_late=0.2)
+            history, random, Weather(arrives_late=0.4)
         ),
     )
     assert "what was never stored" in told
