@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -24,12 +23,6 @@ class CircuitBreaker:
         self._is_probed = asyncio.Event()
         self._is_probed.set()
         self._answers = 0
-        self._answered_at = -math.inf
-
-    @property
-    def answered_at(self) -> float:
-        """The time of the last answer; minus infinity before the first."""
-        return self._answered_at
 
     @property
     def is_probing(self) -> bool:
@@ -58,10 +51,12 @@ class CircuitBreaker:
     def answered(self) -> None:
         """Close the breaker: the storage gave an answer, whatever it said."""
         self._answers += 1
-        self._answered_at = self._clock()
         self._open_until = None
 
-    def failed(self, admitted: int) -> None:
-        """Open the breaker, unless the storage gave an answer since `admit` gave this number."""
-        if admitted == self._answers:
-            self._open_until = self._clock() + self._pause
+    def failed(self, admitted: int) -> bool:
+        """Open the breaker, unless the storage gave an answer since `admit` gave this number.
+        Return True if it is opened."""
+        if admitted != self._answers:
+            return False
+        self._open_until = self._clock() + self._pause
+        return True

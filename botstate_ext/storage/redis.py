@@ -163,7 +163,7 @@ class RedisStorage(StateStorage):
 
         async def read(client: redis.asyncio.Redis) -> dict[str, StoredItem]:
             names = [self._item + key for key in wanted]
-            rows = await client.register_script(_READ)(names)
+            rows = await self._script(_READ, client)(names, client=client)
             return {
                 key: StoredItem(bytes(data), etag.decode(), metadata_from(metadata))
                 for key, (etag, data, metadata) in zip(wanted, rows, strict=True)

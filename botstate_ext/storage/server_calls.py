@@ -9,9 +9,9 @@ from typing import Any, Final, TypeVar
 
 from ..errors import StateConflictError, StateError, StateStorageError
 from .breaker import CircuitBreaker
-from .in_flight import Closed, InFlight, wait_within
+from .in_flight import Closed, InFlight
 from .retry import Retries
-from .slots import Slots, take_while_answered
+from .slots import Slots
 
 T = TypeVar("T")
 
@@ -67,38 +67,38 @@ class ServerCalls:
         :raises StateStorageError: it failed for good, or until the deadline; or `aclose` cut it
             off.
         """
-        with self._in_flight.one() as closed:
-            running = _Call(operation, key, self._retries, self._failure_of, self._answers, closed)
+        with self._in_flight as in_flight:
+            running = _Call(
+                operation, key, self._retries, self._failure_of, self._answers, in_flight
+            )
             try:
                 while self._breaker.is_probing:
-                    await wait_within(self._breaker.probed(), running.left, closed)
+                    await in_flight.wait_within(self._breaker.probed(), running.left)
             except (asyncio.TimeoutError, Closed):
                 raise running.error(_REFUSED) from None
             with self._breaker.admit() as admitted:
                 if admitted is None:
                     raise running.error(_REFUSED)
-                await self._take_slot(running, closed)
+                if self._slots is None:
+                    return await self._run_admitted(running, call, admitted)
+                if not await self._slots.take(in_flight):
+                    raise running.error(_CLOSED if in_flight.is_closed else _NOBODY_ANSWERED)
                 try:
-                    return await running.until_done(call)
+                    running.begin()
+                    return await self._run_admitted(running, call, admitted)
                 finally:
-                    if running.is_unanswered:
-                        self._breaker.failed(admitted)
-                    elif running.is_answered:
-                        self._breaker.answered()
-                    if self._slots is not None:
-                        self._slots.release()
+                    self._slots.release()
 
-    async def _take_slot(self, running: _Call, closed: asyncio.Future[None]) -> None:
-        if self._slots is None:
-            return
+    async def _run_admitted(
+        self, running: _Call, call: Callable[[], Coroutine[Any, Any, T]], admitted: int
+    ) -> T:
         try:
-            running.end = await take_while_answered(
-                self._slots, self._breaker, self._retries, closed
-            )
-        except asyncio.TimeoutError:
-            raise running.error(_NOBODY_ANSWERED) from None
-        except Closed:
-            raise running.error(_CLOSED) from None
+            return await running.until_done(call)
+        finally:
+            if running.is_answered:
+                self._breaker.answered()
+            elif running.is_unanswered and self._breaker.failed(admitted) and self._slots:
+                self._slots.refuse()
 
     async def aclose(self, close: Callable[[], Awaitable[object]]) -> None:
         """Wait for the calls on their way, at most 5 s; cut off the others; then ``close``.
@@ -128,13 +128,17 @@ class _Call:
         retries: Retries,
         failure_of: Callable[[Exception], CallFailure | None],
         answers: tuple[type[Exception], ...],
-        closed: asyncio.Future[None],
+        in_flight: InFlight,
     ) -> None:
         self._operation, self._key = operation, key
-        self._retries, self._failure_of, self._closed = retries, failure_of, closed
+        self._retries, self._failure_of, self._in_flight = retries, failure_of, in_flight
         self._answers = answers
-        self.end = retries.clock() + retries.seconds
         self._maybe_done = self.is_answered = self.is_unanswered = False
+        self.begin()
+
+    def begin(self) -> None:
+        """Start the time until the deadline."""
+        self.end = self._retries.clock() + self._retries.seconds
 
     @property
     def left(self) -> float:
@@ -150,7 +154,7 @@ class _Call:
         while True:
             try:
                 seconds = min(self.left, self._retries.seconds_an_attempt)
-                result = await wait_within(call(), seconds, self._closed)
+                result = await self._in_flight.wait_within(call(), seconds)
                 self.is_answered = True
                 return result
             except StateConflictError as error:
@@ -170,7 +174,7 @@ class _Call:
                 self._note(error)
             pause = min(next(pauses), self.left)
             try:
-                await wait_within(self._retries.sleep(pause), None, self._closed)
+                await self._in_flight.wait_within(self._retries.sleep(pause), None)
             except Closed as error:
                 raise self.error(_CLOSED) from error
 

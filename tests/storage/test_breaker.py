@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from botstate_ext.storage.breaker import CircuitBreaker
+from botstate_ext.storage.in_flight import InFlight
 from botstate_ext.storage.slots import Slots
 
 
@@ -61,25 +62,52 @@ def test_an_answer_to_anybody_meanwhile_keeps_it_closed() -> None:
     assert admits(breaker)
 
 
-@given(st.integers(1, 4), st.lists(st.sampled_from(["take", "release", "cancel"]), max_size=30))
+STEPS = st.lists(st.sampled_from(["take", "release", "cancel", "refuse", "run"]), max_size=40)
+
+
+@given(st.integers(1, 4), STEPS)
 def test_no_slot_is_lost_or_given_twice(count: int, steps: list[str]) -> None:
+    """Also if one who waits is cancelled at the moment when it is given a slot."""
+
     async def run() -> None:
-        slots = Slots(count)
-        places: list[asyncio.Future[None]] = []
+        slots, in_flight = Slots(count), InFlight()
+        taking: list[asyncio.Task[bool]] = []
         for step in steps:
-            held = [place for place in places if place.done()]
-            waiting = [place for place in places if not place.done()]
+            held = list(filter(holds, taking))
             if step == "take":
-                places.append(slots.take())
+                taking.append(asyncio.ensure_future(slots.take(in_flight)))
             elif step == "release" and held:
-                places.remove(held[0])
+                taking.remove(held[0])
                 slots.release()
-            elif step == "cancel" and waiting:
-                waiting[-1].cancel()
-                places.remove(waiting[-1])
-            held = [place for place in places if place.done()]
-            assert len(held) == min(count, len(places))
+            elif step == "cancel" and taking and not taking[-1].done():
+                taking[-1].cancel()
+            elif step == "refuse":
+                slots.refuse()
+            elif step == "run":
+                await settle()
+            assert sum(map(holds, taking)) <= count
+        await settle()
+        for task in taking:
+            if holds(task):
+                slots.release()
+            task.cancel()
+        await settle()
+        taking = [asyncio.ensure_future(slots.take(in_flight)) for _ in range(count + 1)]
+        await settle()
+        assert list(map(holds, taking)) == [True] * count + [False]
+        slots.refuse()
+        assert not await taking[-1]
 
     loop = asyncio.new_event_loop()  # asyncio.run would unset the one of the other tests
     loop.run_until_complete(run())
     loop.close()
+
+
+def holds(task: asyncio.Task[bool]) -> bool:
+    return task.done() and not task.cancelled() and task.result()
+
+
+async def settle() -> None:
+    """Let every task run that can."""
+    for _ in range(5):
+        await asyncio.sleep(0)

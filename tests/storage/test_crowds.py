@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 
 from botstate_ext.errors import StateStorageError
 from botstate_ext.storage.retry import Retries
-from botstate_ext.storage.server_calls import ServerCalls
+from botstate_ext.storage.server_calls import CallFailure, ServerCalls
 
 
 class Time:
@@ -57,6 +58,31 @@ async def test_a_crowd_before_a_dead_server_fails_within_one_deadline() -> None:
     for error in waited:
         assert isinstance(error, StateStorageError)
         assert not error.maybe_written
+
+
+async def test_those_that_wait_fail_with_the_one_that_got_no_answer() -> None:
+    """At once: waiting longer would only delay the turns' own error handlers."""
+    time = Time()
+    lost = CallFailure("the connection was lost.", is_transient=True)
+    calls = ServerCalls(Retries(timedelta(seconds=300), clock=time), lambda _: lost, parallel=1)
+    tried: list[int] = []
+    fails = asyncio.Event()
+
+    async def call(number: int) -> None:
+        tried.append(number)
+        await fails.wait()
+        raise ConnectionError
+
+    running = []
+    for number in range(3):
+        time.now = 100.0 * number
+        running.append(asyncio.ensure_future(calls.run("put", None, partial(call, number))))
+        await asyncio.sleep(0)
+    time.now = 300.0
+    fails.set()
+    errors = await asyncio.gather(*running, return_exceptions=True)
+    assert tried == [0]
+    assert ["answered nobody" in str(error) for error in errors] == [False, True, True]
 
 
 async def test_one_who_gives_up_takes_no_slot_along() -> None:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, TypeAlias, TypeVar
 
 from ..breaker import CircuitBreaker
-from ..in_flight import Closed, InFlight, wait_within
+from ..in_flight import Closed, InFlight
 from ..retry import Retries
-from ..slots import Slots, take_while_answered
+from ..slots import Slots
 from .errors import Answer, Failure, FailureKind, InvalidAnswer, RequestFailed
 from .source import BlobSource
 
@@ -119,11 +119,10 @@ class _Operation:
     maybe_done: bool = False
     last: Failure | None = None
     end: float = 0.0
-    closed: asyncio.Future[None] = field(init=False)
 
     async def run(self, request: Request[T]) -> T:
         self.end = self.retries.clock() + self.retries.seconds
-        with self.connection.in_flight.one() as self.closed:
+        with self.connection.in_flight:
             try:
                 return await self._run_if_admitted(request)
             except Closed:
@@ -132,17 +131,16 @@ class _Operation:
     async def _run_if_admitted(self, request: Request[T]) -> T:
         try:
             while self.breaker.is_probing:
-                await wait_within(self.breaker.probed(), self._left, self.closed)
+                await self.connection.in_flight.wait_within(self.breaker.probed(), self._left)
         except asyncio.TimeoutError:
             raise self._failed(FailureKind.TRANSIENT, _REFUSED) from None
         with self.breaker.admit() as admitted:
             if admitted is None:
                 raise self._failed(FailureKind.TRANSIENT, _REFUSED)
-            slots = self.connection.slots
-            try:
-                self.end = await take_while_answered(slots, self.breaker, self.retries, self.closed)
-            except asyncio.TimeoutError:
-                raise self._too_late() from None
+            slots, in_flight = self.connection.slots, self.connection.in_flight
+            if not await slots.take(in_flight):
+                raise Closed if in_flight.is_closed else self._too_late()
+            self.end = self.retries.clock() + self.retries.seconds
             # A request keeps its slot while it waits for its next attempt: a storage that
             # throttles wants fewer requests, not other ones.
             try:
@@ -151,13 +149,13 @@ class _Operation:
                 slots.release()
 
     async def _until_done(self, request: Request[T], admitted: int) -> T:
-        pauses = self.retries.pauses()
+        in_flight, pauses = self.connection.in_flight, self.retries.pauses()
         while self._left > 0:
             attempt = _Attempt(self.connection)
             self.count += 1
             try:
                 seconds = min(self._left, self.retries.seconds_an_attempt)
-                result = await wait_within(attempt.run(request), seconds, self.closed)
+                result = await in_flight.wait_within(attempt.run(request), seconds)
             except Closed:
                 self.maybe_done = self.maybe_done or attempt.may_be_sent
                 raise
@@ -170,9 +168,9 @@ class _Operation:
             if attempt.retry_after >= self._left:
                 break
             pause = min(pause, max(0.0, self._left))
-            await wait_within(self.retries.sleep(pause), None, self.closed)
-        if self.last is not None:
-            self.breaker.failed(admitted)
+            await in_flight.wait_within(self.retries.sleep(pause), None)
+        if self.last is not None and self.breaker.failed(admitted):
+            self.connection.slots.refuse()
         raise self._too_late() from self._last_error
 
     def _note(self, attempt: _Attempt, failure: Failure) -> None:
@@ -180,7 +178,7 @@ class _Operation:
 
         :raises RequestFailed: the request would fail again.
         """
-        if self.closed.done():
+        if self.connection.in_flight.is_closed:
             self.maybe_done = self.maybe_done or attempt.may_be_sent
             raise Closed from failure.error
         if not failure.is_known:
@@ -204,9 +202,10 @@ class _Operation:
         return None if self.last is None else self.last.error
 
     def _too_late(self) -> RequestFailed:
-        after = "after 1 attempt" if self.count == 1 else f"after {self.count} attempts"
         if not self.count:
-            after = "all of it waiting for a slot, and the storage answered nobody"
+            text = "not tried: the storage answered nobody while this was waiting for a slot."
+            return self._failed(FailureKind.TRANSIENT, text)
+        after = "after 1 attempt" if self.count == 1 else f"after {self.count} attempts"
         text = f"not done within {self.retries.seconds:g} s, {after}"
         last = "." if self.last is None else f"; the last: {self.last.reason}"
         status = None if self.last is None else self.last.status
