@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import runpy
 import sys
 from datetime import timedelta
@@ -42,6 +43,20 @@ def extend_default_deadlines(*names: str) -> None:
         assert deadline in defaults
         USUAL.setdefault(name, defaults[deadline])
         defaults[deadline] = LIMIT
+
+
+class Time:
+    """A monotonic clock, and sleeping, which moves it."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        await asyncio.sleep(0)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from botstate_ext.storage import BlobStorage, MemoryStorage
 from botstate_ext.testing.clock import ManualClock
 from tests.agents.dialogs import Main
 from tests.agents.world import Agent, adapter, application, prepared
+from tests.patience import LIMIT
 
 SDK, OURS = "the SDK alone", "with this package"
 DAY = datetime(2026, 1, 2, 3, 4, tzinfo=timezone.utc)
@@ -86,7 +87,7 @@ async def test_one_state_object_for_all_users(layer: str) -> None:
             if len(here) == 2:
                 both_are_here.set()
             users.set_value("name", turn_context.activity.from_property.id)
-            await asyncio.wait_for(both_are_here.wait(), 10)
+            await asyncio.wait_for(both_are_here.wait(), LIMIT.total_seconds())
             await users.save(turn_context)
 
     on = adapter()
@@ -113,7 +114,7 @@ async def test_quick_messages_are_all_counted(
         here.append(1)
         if len(here) == 2:
             all_are_here.set()
-        await asyncio.wait_for(all_are_here.wait(), 10)
+        await asyncio.wait_for(all_are_here.wait(), LIMIT.total_seconds())
         state.conversation.set_value("count", n + 1)
         await context.send_activity(str(n + 1))
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.patience import LIMIT
+
 AXE = Path(__file__).parents[2] / ".axe" / "node_modules" / "axe-core" / "axe.min.js"
 
 # A sandbox needs rights that root and containers lack; the rest asks for things on the network.
@@ -77,7 +79,7 @@ async def opened(
             context = await browser.new_context(
                 viewport={"width": width, "height": height}, **options
             )
-            context.set_default_timeout(15_000)
+            context.set_default_timeout(LIMIT.total_seconds() * 1000)
             page = await context.new_page()
             trouble = Trouble()
             trouble.watch(page, own)

@@ -15,6 +15,7 @@ from aiohttp import web
 from botstate_ext import StateScopes, console
 from botstate_ext.storage import MemoryStorage
 from botstate_ext.testing import ManualClock
+from tests.patience import LIMIT
 from tests.samples.process import free_port
 
 _CSRF = re.compile(r'name="csrf" value="([0-9a-f]+)"')
@@ -83,7 +84,7 @@ async def running(states: StateScopes, path: str = "/state", **options: Any) -> 
     """A bot's app with a console in it."""
     app = web.Application()
     console.setup(app, states, path, **options)
-    runner = web.AppRunner(app, shutdown_timeout=60)
+    runner = web.AppRunner(app, shutdown_timeout=2 * LIMIT.total_seconds())
     await runner.setup()
     port = free_port()
     await web.TCPSite(runner, "127.0.0.1", port).start()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from botstate_ext import StateMiddleware, StateScopes
+from tests.patience import LIMIT
 from tests.turns import Bot, message
 
 from .browser import opened, serious_problems
@@ -106,7 +107,7 @@ async def test_the_live_page_shows_saves_while_the_bot_runs(site: Site) -> None:
         await page.goto(site.url + "/live")
         await page.locator(".live.on").wait_for()
         # An open page does not keep the app from ending.
-        await asyncio.wait_for(site.runner.cleanup(), 10)
+        await asyncio.wait_for(site.runner.cleanup(), LIMIT.total_seconds())
         assert [each for each in trouble if "ERR_" not in each] == []
 
 

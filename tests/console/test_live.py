@@ -15,6 +15,7 @@ from botstate_ext.console.pages import live
 from botstate_ext.console.recorder import KEPT_SAVES, WAITING_SAVES, Recorder
 from botstate_ext.testing import ManualClock
 from botstate_ext.unit_of_work.save_events import DocumentLocation, Origin, WriteEvent
+from tests.patience import LIMIT
 
 from .running_console import Site, new_states, remember, running
 
@@ -86,8 +87,8 @@ async def test_an_open_page_does_not_hold_up_the_end_of_the_app() -> None:
     async with running(states) as site:
         responses = [await opened(site) for _ in range(3)]
         await remember(states, n=1)
-        # The app would wait 60 s for its requests.
-        await asyncio.wait_for(site.runner.cleanup(), 10)
+        # The app would wait longer for its requests.
+        await asyncio.wait_for(site.runner.cleanup(), LIMIT.total_seconds())
         for response in responses:
             rest = await response.content.read()
             assert b"data: " in rest or rest == b""
@@ -144,7 +145,7 @@ async def test_a_save_is_not_delayed_by_a_page_that_reads_nothing() -> None:
         for number in range(300):  # more than any buffer on the way would have to hold
             await remember(states, **{f"p{number}" * 500: number})
         assert (await site.visitor.get()).status == 200
-        await asyncio.wait_for(site.runner.cleanup(), 10)
+        await asyncio.wait_for(site.runner.cleanup(), LIMIT.total_seconds())
         writer.close()
 
 

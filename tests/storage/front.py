@@ -59,6 +59,8 @@ class Front:
     """The most requests that were under way at once."""
     running: int = 0
     arrived: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+    hanging: asyncio.Queue[str] = field(default_factory=asyncio.Queue, repr=False)
+    """The method of each request that `hang` leaves without an answer."""
     closing: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
     chances: Chances | None = None
     """Faults that hit requests at random, beside the rules."""
@@ -159,6 +161,7 @@ class Front:
         """Never answer."""
 
         async def wait(request: web.Request, _: _Forward) -> web.StreamResponse:
+            self.hanging.put_nowait(request.method)
             await self.closing.wait()
             return web.Response(status=500)
 

@@ -9,6 +9,7 @@ from functools import partial
 from botstate_ext.errors import StateStorageError
 from botstate_ext.storage.retry import Retries
 from botstate_ext.storage.server_calls import CallFailure, ServerCalls
+from tests.patience import LIMIT
 
 
 class Time:
@@ -48,7 +49,7 @@ async def test_a_crowd_before_a_dead_server_fails_within_one_deadline() -> None:
 
     reads = [asyncio.ensure_future(calls.run("put", f"k{n}", call)) for n in range(50)]
     # One after another they would take 15 s.
-    done, late = await asyncio.wait(reads, timeout=10)
+    done, late = await asyncio.wait(reads, timeout=LIMIT.total_seconds())
     for read in late:
         read.cancel()
     assert not late

@@ -15,7 +15,9 @@ from botstate_ext import StateScopes
 from botstate_ext.errors import StateConflictError, StateStorageError
 from botstate_ext.storage import ANY, ItemWrite
 from botstate_ext.storage.due_index import NEXT_EXPIRY
+from botstate_ext.storage.retry import Retries
 from tests import servers
+from tests.patience import Time
 from tests.storage.writers import TURN, acknowledged_until_killed, updates_at_once, writer
 
 psycopg = pytest.importorskip("psycopg", reason="the extra postgres")
@@ -219,16 +221,12 @@ async def test_a_wrong_password_is_told_at_once() -> None:
 
 async def test_a_server_that_is_not_there_is_waited_for_until_the_deadline() -> None:
     url = "postgresql://postgres:s3cret@127.0.0.1:1/postgres"
-    waits = []
-
-    async def sleep(seconds: float) -> None:
-        waits.append(seconds)
-        await asyncio.sleep(0)
-
-    async with PostgresStorage(url, deadline=timedelta(seconds=0.2), sleep=sleep) as storage:
+    time = Time()
+    async with PostgresStorage(url) as storage:
+        storage._calls._retries = Retries(sleep=time.sleep, clock=time)
         with pytest.raises(StateStorageError, match="connect") as caught:
             await storage.put_if("key", b"{}", etag=None)
-    assert waits
+    assert time.now >= Retries().seconds
     assert not caught.value.maybe_written, "nothing was sent"
     assert "s3cret" not in str(caught.value)
 

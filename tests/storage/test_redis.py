@@ -15,7 +15,9 @@ from botstate_ext import StateScopes
 from botstate_ext.errors import StateConflictError, StateStorageError
 from botstate_ext.storage import ANY, ItemWrite
 from botstate_ext.storage.due_index import NEXT_EXPIRY
+from botstate_ext.storage.retry import Retries
 from tests import servers
+from tests.patience import Time
 from tests.storage.writers import TURN, updates_at_once, writer
 
 redis_py = pytest.importorskip("redis", reason="the extra redis")
@@ -184,9 +186,12 @@ async def fill(storage: RedisStorage, acknowledged: list[str]) -> None:
 
 
 async def test_a_server_that_is_not_there_is_waited_for_until_the_deadline() -> None:
-    async with RedisStorage("redis://:s3cret@127.0.0.1:1", deadline=timedelta(seconds=0.2)) as it:
+    time = Time()
+    async with RedisStorage("redis://:s3cret@127.0.0.1:1") as it:
+        it._server._calls._retries = Retries(sleep=time.sleep, clock=time)
         with pytest.raises(StateStorageError, match="connection was lost") as caught:
             await it.put_if("key", b"{}", etag=None)
+    assert time.now >= Retries().seconds
     assert "s3cret" not in str(caught.value)
 
 

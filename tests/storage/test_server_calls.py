@@ -11,22 +11,9 @@ import pytest
 from botstate_ext import StateConflictError, StateStorageError
 from botstate_ext.storage.retry import Retries
 from botstate_ext.storage.server_calls import CallFailure, ServerCalls
+from tests.patience import Time
 
 DEADLINE = timedelta(seconds=8)
-
-
-class Time:
-    """A monotonic clock, and sleeping, which moves it."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        self.now += seconds
-        await asyncio.sleep(0)
 
 
 class Lost(Exception):

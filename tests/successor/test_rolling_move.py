@@ -19,6 +19,7 @@ from botbuilder.schema import Activity, ActivityTypes, ChannelAccount, Conversat
 
 from botstate_ext import StateMiddleware, StateScopes
 from botstate_ext.storage import BlobStorage, SQLiteStorage
+from tests.patience import LIMIT
 from tests.successor.dialogs_bot import Main
 from tests.turns import Bot
 
@@ -87,7 +88,7 @@ class NewAgent:
 
     async def _line(self) -> bytes:
         assert self._process.stdout is not None
-        return await asyncio.wait_for(self._process.stdout.readline(), 60)
+        return await asyncio.wait_for(self._process.stdout.readline(), LIMIT.total_seconds())
 
 
 @asynccontextmanager

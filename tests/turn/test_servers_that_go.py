@@ -14,10 +14,13 @@ import pytest
 from botstate_ext import StateStorageError
 from botstate_ext import storage as storages
 from botstate_ext.storage import StateStorage
+from botstate_ext.storage.retry import Retries
+from botstate_ext.storage.server_calls import ServerCalls
 from tests import servers
 from tests.turns import Bot, StateMiddleware, StateScopes, TurnContext, context
 
 KINDS = ("postgres", "redis")
+# SHORT: of calls to a server that is gone.
 LONG, SHORT = timedelta(minutes=2), timedelta(seconds=0.5)
 
 # Starting a PostgreSQL of its own takes seconds.
@@ -40,6 +43,11 @@ def storage_on(kind: str, url: str, deadline: timedelta) -> StateStorage:
     if kind == "postgres":
         return storages.PostgresStorage(url, deadline=deadline)
     return storages.RedisStorage(url, deadline=deadline)
+
+
+def calls_of(storage: Any) -> ServerCalls:
+    calls: ServerCalls = getattr(storage, "_server", storage)._calls
+    return calls
 
 
 class Turns:
@@ -86,12 +94,18 @@ async def test_a_turn_waits_for_a_server_that_comes_back(kind: str) -> None:
 async def test_a_turn_fails_while_it_is_away_and_the_next_works(kind: str) -> None:
     with running(kind) as server:
         turns = Turns(storage_on(kind, server.url, LONG))
-        hurried = Turns(storage_on(kind, server.url, SHORT))
+        storage = storage_on(kind, server.url, LONG)
+        hurried = Turns(storage)
         async with turns.states, hurried.states:
             await turns.turn()
             await hurried.stored()  # it is connected
+
+            def kill() -> None:
+                server.kill()
+                calls_of(storage)._retries = Retries(SHORT)
+
             with pytest.raises(StateStorageError) as failed:
-                await hurried.turn(server.kill)
+                await hurried.turn(kill)
             assert server.url not in str(failed.value)
             with pytest.raises(StateStorageError):
                 await hurried.turn()  # its load fails: the bot does not run

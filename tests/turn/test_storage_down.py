@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from botstate_ext import BlobLeaseLock, StateStorageError
 from botstate_ext.storage import BlobStorage
 from botstate_ext.storage.retry import Retries
+from tests.patience import Time
 from tests.storage.front import Front, front_of
 from tests.turns import Bot, StateMiddleware, StateScopes, TurnContext, message
 
@@ -17,20 +17,6 @@ pytestmark = pytest.mark.blob
 
 # Teams delivers an activity again after 15 s.
 IN_TIME = 15.0
-
-
-class Time:
-    """A monotonic clock, and sleeping, which moves it."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        self.now += seconds
-        await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize("with_lease", [False, True], ids=["in process", "lease"])
