@@ -34,7 +34,7 @@ DRIVER_TESTS := tests/storage tests/turn/test_blob_lease_lock.py tests/turn/test
 # One process of tests for each processor; PYTEST_OPTIONS= runs them in one.
 PYTEST_OPTIONS ?= -n auto
 
-.PHONY: help run pizza agents chat azurite quick test slow environments lint types unit blob-latest histories bench soak concurrency successor agents-if-installed docs verifytypes coverage sdist pythons lowest clean
+.PHONY: help run pizza agents chat azurite quick test slow prepared lint types unit blob-latest histories bench soak concurrency successor agents-if-they-can-be agents-if-installed docs verifytypes coverage sdist pythons lowest clean
 .DELETE_ON_ERROR:
 
 help:
@@ -44,7 +44,7 @@ help:
 	@echo "make chat     talk to it, in another terminal; WHO=bob make chat is someone else"
 	@echo "make azurite  Blob storage on this machine, for STATE_STORAGE=blob make run"
 	@echo "make quick    lint, type check and the tests that need a minute, without Blob storage"
-	@echo "make test     lint, type check and all tests but the slow ones"
+	@echo "make test     lint, type check and all tests but the slow ones, under eight minutes with all installs"
 	@echo "make successor  the tests of agents, on the Microsoft 365 Agents SDK"
 	@echo "make slow     the tests that take more than 5 s each"
 	@echo "make bench    this package beside upstream, as ratios"
@@ -61,50 +61,56 @@ help:
 
 # Virtual environments. A stamp is newer than pyproject.toml when what it declares is installed.
 
-$(VENV)/.sample: pyproject.toml
-	@echo "Installing the sample and what it needs into $(VENV), about a minute. Only this once."
+# The one pip, of 22.3 or later, which installs into the other environments too: putting a pip of
+# its own into each takes longer than what some of them are for.
+INTO := $(VENV)/bin/pip --python
+
+$(VENV)/.pip:
 	@$(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/pip install -q 'pip>=22.3'
+	@touch $@
+
+$(VENV)/.sample: pyproject.toml | $(VENV)/.pip
+	@echo "Installing the sample and what it needs into $(VENV), about a minute. Only this once."
 	@$(VENV)/bin/pip install -q -e '.[sample,azure,console,cosmos,postgres,redis]'
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml
+$(VENV)/.dev: pyproject.toml | $(VENV)/.pip
 	@echo "Installing what the tests need into $(VENV), two minutes or so. Only this once."
-	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install -q -e '.[dev]'
 	@touch $@ $(VENV)/.sample
 
-$(VENV)/.bench: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
+$(VENV)/.bench: pyproject.toml | $(VENV)/.pip
 	$(VENV)/bin/pip install -q -e '.[bench]'
 	@touch $@ $(VENV)/.dev $(VENV)/.sample
 
 # Without botbuilder-azure, pip takes the newest azure-storage-blob; if something else holds it back,
 # this fails.
-$(LATEST)/.installed: pyproject.toml
+$(LATEST)/.installed: pyproject.toml | $(VENV)/.pip
 	@echo "Installing the newest azure-storage-blob and what goes with it into $(LATEST)."
-	$(PYTHON) -m venv $(LATEST)
-	$(LATEST)/bin/pip install -q --no-compile --upgrade --upgrade-strategy eager -e '.[azure,cli,sample,test]' \
-		'azure-storage-blob>=12.20'
+	$(PYTHON) -m venv --without-pip $(LATEST)
+	$(INTO) $(LATEST) install -q --upgrade --upgrade-strategy eager \
+		-e '.[azure,cli,sample,test]' 'azure-storage-blob>=12.20'
 	@touch $@
 
 # No extras: what someone has who only asked for botstate-ext.
-$(CORE)/.installed: pyproject.toml
-	$(PYTHON) -m venv $(CORE)
-	$(CORE)/bin/pip install -q -e .
+$(CORE)/.installed: pyproject.toml | $(VENV)/.pip
+	$(PYTHON) -m venv --without-pip $(CORE)
+	$(INTO) $(CORE) install -q -e .
 	@touch $@
 
 # The SDK that follows this one, without this one: the package without what depends on it, what the
 # package needs besides, and what its tests need. The Blob driver is the SDK's.
-$(SUCCESSOR)/.installed: Makefile pyproject.toml
+$(SUCCESSOR)/.installed: Makefile pyproject.toml | $(VENV)/.pip
 	@echo "Installing the Agents SDK and what its tests need into $(SUCCESSOR)."
-	$(PYTHON) -m venv $(SUCCESSOR)
-	$(SUCCESSOR)/bin/pip install -q 'msgspec>=0.21,<1' 'jsonpath-rfc9535>=1.0.1,<2' regex \
+	$(PYTHON) -m venv --without-pip $(SUCCESSOR)
+	$(INTO) $(SUCCESSOR) install -q 'msgspec>=0.21,<1' 'jsonpath-rfc9535>=1.0.1,<2' regex \
 		'iregexp-check>=0.1.4' 'pytest>=8.3.3,<8.4' 'pytest-asyncio>=1.0,<2' 'hypothesis>=6.100' \
 		'pytest-xdist>=3.6,<4' 'microsoft-agents-hosting-core==1.9.*' \
 		'microsoft-agents-hosting-aiohttp==1.9.*' 'microsoft-agents-hosting-dialogs==1.9.*' \
 		'microsoft-agents-authentication-msal==1.9.*' \
 		'microsoft-agents-storage-blob==1.9.*' || { rm -rf $(SUCCESSOR); exit 1; }
-	$(SUCCESSOR)/bin/pip install -q --no-deps -e .
+	$(INTO) $(SUCCESSOR) install -q --no-deps -e .
 	@touch $@
 
 $(AZURITE_DIR)/$(AZURITE_VERSION):
@@ -154,11 +160,12 @@ azurite: $(AZURITE_DIR)/$(AZURITE_VERSION)
 NODE := $(shell command -v npm)
 EMULATORS := $(if $(NODE),$(AZURITE_DIR)/$(AZURITE_VERSION) $(COSMOS_DIR)/$(COSMOS_VERSION) $(AXE_DIR)/$(AXE_VERSION))
 
-test: environments lint types unit agents-if-installed blob-latest
+test: prepared unit agents-if-installed blob-latest
 
-# All that the tests need is installed at once.
-environments:
-	@$(MAKE) --no-print-directory -j4 $(VENV)/.dev $(CORE)/.installed $(LATEST)/.installed $(EMULATORS)
+# All that the tests need is installed at once, and the code is looked at meanwhile.
+prepared:
+	@$(MAKE) --no-print-directory -j6 lint types $(CORE)/.installed $(LATEST)/.installed \
+		$(SUITE_DIR)/$(SUITE_VERSION) $(EMULATORS) agents-if-they-can-be
 
 quick: lint types
 	$(VENV)/bin/pytest $(PYTEST_OPTIONS) -m "not slow and not blob"
@@ -172,9 +179,7 @@ types: $(VENV)/.dev
 	for sample in samples/*/; do (cd $$sample && ../../$(VENV)/bin/mypy \
 		--config-file ../../pyproject.toml --cache-dir ../../.mypy_cache .) || exit 1; done
 
-unit: $(VENV)/.dev $(CORE)/.installed $(SUITE_DIR)/$(SUITE_VERSION) $(EMULATORS)
-	@$(MAKE) --no-print-directory $(SUCCESSOR)/.installed || \
-		echo "No Agents SDK: its tests will be skipped."
+unit: $(VENV)/.dev $(CORE)/.installed $(SUITE_DIR)/$(SUITE_VERSION) $(EMULATORS) agents-if-they-can-be
 	$(VENV)/bin/pytest $(PYTEST_OPTIONS) -m "not slow"
 
 slow: $(VENV)/.dev $(EMULATORS)
@@ -185,7 +190,11 @@ successor: $(SUCCESSOR)/.installed $(EMULATORS)
 	$(SUCCESSOR)/bin/pytest $(PYTEST_OPTIONS) -m "not slow" tests/agents \
 		tests/host/test_either_host.py
 
-# Where its packages cannot be installed it is skipped, unless it is required.
+# Where its packages cannot be installed its tests are skipped, unless they are required.
+agents-if-they-can-be:
+	@$(MAKE) --no-print-directory $(SUCCESSOR)/.installed || \
+		echo "No Agents SDK: its tests will be skipped."
+
 agents-if-installed:
 	@if [ -e $(SUCCESSOR)/.installed ] || [ -n "$$BOTSTATE_REQUIRE_SUCCESSOR" ]; then \
 		$(MAKE) --no-print-directory successor; fi

@@ -40,6 +40,8 @@ class Chances:
     """Half of the answer's body is missing, and its headers agree with what is left."""
     forged: float = 0.0
     """It is carried out, and a page of a proxy is the answer."""
+    walled: float = 0.0
+    """It is not carried out, and a page of a proxy is the answer, as if all were well."""
     seed: int = 0
 
     def faults(self) -> dict[str, float]:
@@ -268,6 +270,10 @@ async def _shortened(request: web.Request, forward: _Forward) -> web.StreamRespo
 
 async def _forged(request: web.Request, forward: _Forward) -> web.StreamResponse:
     await forward()
+    return await _walled(request, forward)
+
+
+async def _walled(request: web.Request, forward: _Forward) -> web.StreamResponse:
     return web.Response(text="<html>Log in</html>", content_type="text/html")
 
 
@@ -280,6 +286,7 @@ _FAULTS: dict[str, _Act] = {
     "storm": _storm,
     "shortened": _shortened,
     "forged": _forged,
+    "walled": _walled,
 }
 
 

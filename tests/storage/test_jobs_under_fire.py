@@ -13,7 +13,14 @@ pytestmark = pytest.mark.blob
 
 # Without late answers, each of which takes two seconds.
 SHORT = Chances(
-    lost=0.05, reset=0.05, half_closed=0.05, storm=0.01, shortened=0.05, forged=0.05, seed=1
+    lost=0.05,
+    reset=0.05,
+    half_closed=0.05,
+    storm=0.01,
+    shortened=0.05,
+    forged=0.05,
+    walled=0.05,
+    seed=1,
 )
 
 
