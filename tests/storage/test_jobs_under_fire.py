@@ -25,7 +25,7 @@ SHORT = Chances(
 
 
 @pytest.mark.parametrize(
-    ("chances", "count"), [(SHORT, 4), pytest.param(CHANCES, 24, marks=pytest.mark.slow)]
+    ("chances", "count"), [(SHORT, 8), pytest.param(CHANCES, 24, marks=pytest.mark.slow)]
 )
 @pytest.mark.parametrize("name", JOBS)
 async def test_a_job_is_done_in_the_end_and_right(

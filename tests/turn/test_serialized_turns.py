@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from botstate_ext import InProcessTurnLock, TurnLock
+from botstate_ext import InProcessTurnLock, StateConflictError, TurnLock
 from botstate_ext import storage as storages
 from tests.turns import Bot, Logic, StateMiddleware, StateScopes, TurnContext, context, message
 
@@ -126,6 +126,93 @@ async def test_messages_wait_ten_seconds_and_invokes_two(states: StateScopes, ti
     await settle()
     assert timer.waits == [10, 2]
     await let_all_go(turns, tasks)
+
+
+@pytest.mark.parametrize("later", [0, 50])
+async def test_a_crowd_whose_wait_is_over_goes_on_one_by_one(
+    states: StateScopes, timer: Timer, later: int
+) -> None:
+    """500 turns wait for one; their wait ends together, and others come after that. The property
+    has no merge: two that run beside each other conflict."""
+    turns = Turns(states, InProcessTurnLock(wait_for=timer))
+    running, most, order = 0, 0, []
+
+    async def logic(turn: TurnContext) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        seen = await turns.seen.get(turn, list)
+        await asyncio.sleep(0)
+        seen.append(turn.activity.text)
+        order.append(turn.activity.text)
+        running -= 1
+
+    stuck = turns.start("stuck")
+    await settle()
+    waiting = [turns.start(f"{number}", logic) for number in range(500)]
+    await settle()
+    timer.is_over.set()
+    await asyncio.sleep(0)
+    turns.running["stuck"].set()
+    await asyncio.sleep(0)
+    waiting += [turns.start(f"{number}", logic) for number in range(500, 500 + later)]
+    raised = await asyncio.gather(stuck, *waiting, return_exceptions=True)
+    conflicts = [error for error in raised if isinstance(error, StateConflictError)]
+    assert len(conflicts) <= 2, "of those that ran beside the one that held the lock"
+    assert most <= 2
+    assert order[500:] == [f"{number}" for number in range(500, 500 + later)]
+
+
+async def test_a_turn_that_hangs_after_its_wait_holds_up_nobody_for_longer(
+    states: StateScopes, timer: Timer
+) -> None:
+    """By the real clock: the wait of the next one is as short as can be."""
+    lock = InProcessTurnLock(wait=timedelta(milliseconds=1), wait_for=timer)
+    turns = Turns(states, lock)
+    tasks = [turns.start(text) for text in ("one", "two", "three", "four")]
+    await settle()
+    timer.is_over.set()
+    while len(turns.running) < 4:  # noqa: ASYNC110 - the loop's own timers
+        await asyncio.sleep(0)
+    for event in turns.running.values():
+        event.set()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert not lock._overtime.held
+
+
+async def test_who_is_cancelled_in_overtime_leaves_its_place(
+    states: StateScopes, timer: Timer
+) -> None:
+    lock = InProcessTurnLock(wait=timedelta(minutes=5), wait_for=timer)
+    turns = Turns(states, lock)
+    one, two, three, four = (turns.start(text) for text in ("one", "two", "three", "four"))
+    await settle()
+    timer.is_over.set()
+    await settle()
+    assert list(turns.running) == ["one", "two"]
+    three.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await three
+    turns.running["two"].set()
+    await settle()
+    assert list(turns.running) == ["one", "two", "four"]
+    for text in ("one", "four"):
+        turns.running[text].set()
+    await asyncio.gather(one, two, four, return_exceptions=True)
+    assert repr(lock) == "<InProcessTurnLock, 0 held>"
+    assert not lock._overtime.held
+
+
+async def test_an_invoke_waits_no_longer_than_its_wait(states: StateScopes, timer: Timer) -> None:
+    turns = Turns(states, InProcessTurnLock(wait=timedelta(minutes=5), wait_for=timer))
+    tasks = [turns.start("one"), turns.start("two"), turns.start("three", type="invoke")]
+    await settle()
+    timer.is_over.set()
+    await settle()
+    assert list(turns.running) == ["one", "two", "three"]
+    for event in turns.running.values():
+        event.set()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def test_both_waits_can_be_set(states: StateScopes, timer: Timer) -> None:

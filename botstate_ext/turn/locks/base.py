@@ -14,6 +14,7 @@ from ...errors import StateConflictError, StateKeyError
 from ...host.activity import EVENT, INVOKE, MESSAGE_REACTION, TYPING, Activity, is_continuation
 from ...host.protocol import Host
 from ...keys import build as keys
+from .overtime import Overtime
 from .reentrancy import inside, is_inside
 
 TurnKey: TypeAlias = Callable[[Any], "str | None"]
@@ -34,13 +35,14 @@ class TurnLock(ABC):
     """Turns of one conversation, one after another. A lock of one's own implements `hold`.
 
     ``wait``: how long a turn waits for the turns before it, and ``invoke_wait`` an invoke, whose
-    sender does not wait long. After that it goes on beside them, with a warning: ETags keep state
-    whole in any case; a lock spares turns their conflicts. Zero: do not wait.
+    sender does not wait long. After that it goes on beside the one that runs, with a warning: ETags
+    keep state whole in any case; a lock spares turns their conflicts. Zero: do not wait.
 
-    ``on_timeout``: the end of a turn's wait. ``"proceed"``: it goes on beside
-    the others, as above. ``"raise"``: `StateConflictError`, before its bot ran; the channel may
-    deliver the activity again. Choose it where many turns queue and each is slow, since turns that
-    go on together would then run into conflicts together.
+    ``on_timeout``: the end of a turn's wait. ``"proceed"``: it goes on, as above. Of many whose
+    wait is over, those of one process go on one after another, so that they do not run into
+    conflicts together; each waits for the one before it at most ``wait`` again. An invoke goes on
+    at once. ``"raise"``: `StateConflictError`, before its bot ran; the channel may deliver the
+    activity again. Choose it where a late answer is worth nothing.
 
     ``by``: ``(turn) -> key``, to serialise turns by something else than their conversation, such as
     each user of a group chat apart. None from it means the conversation.
@@ -63,6 +65,7 @@ class TurnLock(ABC):
         if on_timeout not in ON_TIMEOUT:
             raise ValueError(f"on_timeout must be one of {ON_TIMEOUT}, not {on_timeout!r}.")
         self._on_timeout = on_timeout
+        self._overtime = Overtime()
         self._wait = _not_negative(wait, "wait")
         self._invoke_wait = _not_negative(invoke_wait, "invoke_wait")
         self._by = by
@@ -94,8 +97,9 @@ class TurnLock(ABC):
             return nullcontext()
         wait = self._wait_of(turn.activity)
         if wait is None or is_inside(self, key):
-            return _Turn(self, key, _BESIDE, timedelta(0))
-        return _Turn(self, key, self.hold(key, wait), wait)
+            return _Turn(self, key, _BESIDE, timedelta(0), None)
+        overtime = None if turn.activity.type == INVOKE else self._overtime
+        return _Turn(self, key, self.hold(key, wait), wait, overtime)
 
     def _key(self, turn: Any, host: Host | None) -> str | None:
         own = None if self._by is None else self._by(turn)
@@ -118,31 +122,54 @@ class _Turn(AbstractAsyncContextManager[None]):
     """A turn of this key, after those before it. A class and no generator, for it is in
     every turn's path."""
 
-    __slots__ = ("_hold", "_inside", "_key", "_lock", "_wait")
+    __slots__ = ("_end_overtime", "_hold", "_inside", "_key", "_lock", "_overtime", "_wait")
 
     def __init__(
-        self, lock: TurnLock, key: str, hold: AbstractAsyncContextManager[bool], wait: timedelta
+        self,
+        lock: TurnLock,
+        key: str,
+        hold: AbstractAsyncContextManager[bool],
+        wait: timedelta,
+        overtime: Overtime | None,
     ) -> None:
         self._lock, self._hold, self._key, self._wait = lock, hold, key, wait
+        self._overtime = overtime
+        self._end_overtime: Callable[[], None] | None = None
         self._inside = inside(lock, key)
 
     async def __aenter__(self) -> None:
-        if not await self._hold.__aenter__():
+        is_held = await self._hold.__aenter__()
+        overtime = self._overtime
+        # Who holds the lock came later than those in overtime, and comes after them.
+        if not is_held or (overtime is not None and self._key in overtime.held):
+            try:
+                await self._go_on(is_held)
+            except BaseException:
+                await self._release(None, None, None)
+                raise
+        self._inside.__enter__()
+
+    async def _go_on(self, is_held: bool) -> None:
+        """Go on when the wait is over, after the others whose wait is.
+
+        :raises StateConflictError: the turn is not to go on.
+        """
+        seconds = self._wait.total_seconds()
+        if not is_held:
             if self._lock._on_timeout == "raise":
-                self._inside.__enter__()
-                await self.__aexit__(None, None, None)
                 raise StateConflictError(
-                    f"this turn waited {self._wait.total_seconds():g} s for others, and did not "
-                    "run. Deliver its activity again later, or raise `wait`.",
+                    f"this turn waited {seconds:g} s for others, and did not run. Deliver its "
+                    "activity again later, or raise `wait`.",
                     key=self._key,
                 )
             _log.warning(
                 "A turn waited %g s for others of %r, and goes on beside them. ETags protect "
                 "what both change. If its bot is slow, raise `wait`.",
-                self._wait.total_seconds(),
+                seconds,
                 self._key,
             )
-        self._inside.__enter__()
+        if self._overtime is not None:
+            self._end_overtime = await self._overtime.begin(self._key, seconds)
 
     async def __aexit__(
         self,
@@ -151,6 +178,16 @@ class _Turn(AbstractAsyncContextManager[None]):
         trace: TracebackType | None,
     ) -> None:
         self._inside.__exit__()
+        if self._end_overtime is not None:
+            self._end_overtime()
+        await self._release(kind, error, trace)
+
+    async def _release(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         try:
             await self._hold.__aexit__(kind, error, trace)
         except Exception as failure:  # noqa: BLE001 - raised, it would be taken for the turn's own

@@ -18,22 +18,25 @@ async def wait_for(holds: asyncio.Future[None], seconds: float | None) -> None:
 
 
 class KeyQueue:
-    """A lock for each key, in order of arrival. A key that nobody holds takes no memory."""
+    """A lock for each key, in order of arrival. A key that nobody holds takes no memory.
+
+    ``held``: who waits for each key that is held.
+    """
 
     def __init__(self, wait_for: WaitFor = wait_for) -> None:
         self._wait_for = wait_for
-        self._waiting: dict[Hashable, deque[asyncio.Future[None]]] = {}
+        self.held: dict[Hashable, deque[asyncio.Future[None]]] = {}
 
     def __len__(self) -> int:
         """Return the number of keys that are held."""
-        return len(self._waiting)
+        return len(self.held)
 
     async def take(self, key: Hashable, seconds: float | None = None) -> bool:
         """Wait for this key, and hold it until `pass_on`. False if it was not free within so many
         seconds (None: wait without end): then it is not held."""
-        queue = self._waiting.get(key)
+        queue = self.held.get(key)
         if queue is None:
-            self._waiting[key] = deque()
+            self.held[key] = deque()
             return True
         holds = asyncio.get_running_loop().create_future()
         queue.append(holds)
@@ -52,8 +55,8 @@ class KeyQueue:
 
     def pass_on(self, key: Hashable) -> None:
         """Release this key to the next in its queue."""
-        queue = self._waiting[key]
+        queue = self.held[key]
         if queue:
             queue.popleft().set_result(None)
         else:
-            del self._waiting[key]
+            del self.held[key]
