@@ -124,8 +124,8 @@ async def _sweeps(fire: Fire, count: int, inject: Callable[[], None]) -> Result:
         result.failures["reported"] += report.failed
         async with fire.states(burns=False, clock=clock) as states:
             declare(states)
-            left = (await states.sweep(dry_run=True)).expired
-            result.expect(left <= report.failed, f"{left} left, {report.failed} reported")
+            left = await states.sweep(dry_run=True)
+            result.expect(left.expired <= report.failed, f"{left.expired} left, unreported")
         if not report.expired and not report.failed:
             break
     async with fire.states(burns=False, clock=clock) as states:
