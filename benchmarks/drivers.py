@@ -1,7 +1,8 @@
 """Turns on SQLite, PostgreSQL and Redis beside their drivers: `python -m benchmarks drivers`.
 
 A turn reads two properties, one of the user and one of the conversation, and changes the second.
-The driver alone runs the same statements with the same bytes, and decodes nothing.
+The driver alone runs the same statements with the same bytes, and decodes nothing. Beside them: a
+turn on memory, which is this package's work without a driver, and an empty turn of the SDK.
 """
 
 from __future__ import annotations
@@ -21,12 +22,20 @@ from uuid import uuid4
 import psycopg_pool
 import redis.asyncio
 from botbuilder.core import TurnContext
+from botbuilder.core.adapters import TestAdapter
 
-from botstate_ext.storage import PostgresStorage, RedisStorage, SQLiteStorage, StateStorage
+from botstate_ext.storage import (
+    MemoryStorage,
+    PostgresStorage,
+    RedisStorage,
+    SQLiteStorage,
+    StateStorage,
+)
 from botstate_ext.storage import redis as redis_storage
 from botstate_ext.storage import sqlite as sqlite_storage
 from botstate_ext.storage.postgres import _id
 from botstate_ext.storage.postgres_sql import Statements
+from botstate_ext.storage.rows import metadata_text
 from tests.servers import running_postgres, running_redis
 
 from . import report, turns
@@ -40,8 +49,13 @@ LIMIT: Final = 1.5
 Turn = Callable[[str], Awaitable[None]]
 PROFILE: Final = {"name": "Ann", "address": {"street": "Long Street 1", "city": "Kyiv"}, "age": 30}
 CART: Final = {"items": [{"name": f"pizza {number}", "price": 7.5} for number in range(8)]}
-BODY: Final = b'{"cart":{"items":[' + b",".join([b'{"name":"pizza","price":7.5}'] * 9) + b"]}}"
-METADATA: Final = "{}"
+
+
+class Item(NamedTuple):
+    """What the bot stores for a conversation."""
+
+    data: bytes
+    metadata: str
 
 
 class Pace(NamedTuple):
@@ -81,11 +95,30 @@ def turn_on(storage: StateStorage) -> Turn:
     return turn
 
 
+async def stored_item() -> Item:
+    """Return the item of a conversation after a few turns."""
+    storage = MemoryStorage()
+    turn = turn_on(storage)
+    for _ in range(20):
+        await turn("conversation")
+    (key,) = [info.key async for info in storage.list_items() if "conversations" in info.key]
+    item = (await storage.get_many([key]))[key]
+    return Item(item.data, metadata_text(item.metadata))
+
+
+async def empty_turn(conversation: str) -> None:
+    adapter = TestAdapter()
+
+    async def logic(turn: TurnContext) -> None: ...
+
+    await adapter.run_pipeline(TurnContext(adapter, turns.activity(conversation)), logic)
+
+
 # The drivers alone. Each keeps the ETag that it wrote last, as the storage reads it.
 
 
 @asynccontextmanager
-async def bare_sqlite(path: str) -> AsyncIterator[Turn]:
+async def bare_sqlite(path: str, item: Item) -> AsyncIterator[Turn]:
     """Two connections, each in a thread of its own: reads do not wait for writes."""
     writes, reads = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
     db, reading = (
@@ -102,7 +135,7 @@ async def bare_sqlite(path: str) -> AsyncIterator[Turn]:
     def write(conversation: str) -> None:
         db.execute("BEGIN IMMEDIATE")
         db.execute(etags, (conversation,)).fetchall()
-        row = (conversation, uuid4().hex, BODY, METADATA, 0, "")
+        row = (conversation, uuid4().hex, *item, 0, "")
         db.execute(sqlite_storage._UPSERT, row)
         db.execute("COMMIT")
 
@@ -118,7 +151,7 @@ async def bare_sqlite(path: str) -> AsyncIterator[Turn]:
 
 
 @asynccontextmanager
-async def bare_postgres(url: str) -> AsyncIterator[Turn]:
+async def bare_postgres(url: str, item: Item) -> AsyncIterator[Turn]:
     statements = Statements("botstate_items")
     pool: Any = psycopg_pool.AsyncConnectionPool(
         url, kwargs={"autocommit": True}, min_size=1, max_size=CONNECTIONS, open=False
@@ -133,10 +166,10 @@ async def bare_postgres(url: str) -> AsyncIterator[Turn]:
         etag = uuid4().hex
         async with pool.connection() as connection:
             if conversation in etags:
-                values = (etag, BODY, METADATA, "", ids[1], etags[conversation], etag)
+                values = (etag, *item, "", ids[1], etags[conversation], etag)
                 await connection.execute(statements.update, values)
             else:
-                row = (ids[1], conversation, etag, BODY, METADATA, "")
+                row = (ids[1], conversation, etag, *item, "")
                 await connection.execute(statements.overwrite, row)
         etags[conversation] = etag
 
@@ -145,17 +178,14 @@ async def bare_postgres(url: str) -> AsyncIterator[Turn]:
 
 
 @asynccontextmanager
-async def bare_redis(url: str) -> AsyncIterator[Turn]:
+async def bare_redis(url: str, item: Item) -> AsyncIterator[Turn]:
     pool = redis.asyncio.BlockingConnectionPool.from_url(url, max_connections=CONNECTIONS)
     client = redis.asyncio.Redis.from_pool(pool)
-    write = client.register_script(redis_storage._WRITE)
+    read, write = map(client.register_script, (redis_storage._READ, redis_storage._WRITE))
 
     async def turn(conversation: str) -> None:
-        async with client.pipeline(transaction=True) as pipeline:
-            pipeline.hmget("{bare}:item:user", "e", "d", "m")
-            pipeline.hmget("{bare}:item:" + conversation, "e", "d", "m")
-            await pipeline.execute()
-        values = (conversation, "put", "*", uuid4().hex, BODY, METADATA, "")
+        await read(["{bare}:item:user", "{bare}:item:" + conversation])
+        values = (conversation, "put", "*", uuid4().hex, *item, "")
         await write(["{bare}:keys", "{bare}:due", "{bare}:item:" + conversation], values)
 
     yield turn
@@ -197,16 +227,25 @@ def row(name: str, rounds: list[list[Pace]]) -> list[str]:
 
 
 async def compare() -> list[list[str]]:
-    rows = []
+    rows, item = [], await stored_item()
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder, "bot.db"))
-        rows += await measure("SQLite", SQLiteStorage(path), bare_sqlite(path))
+        rows += await measure("SQLite", SQLiteStorage(path), bare_sqlite(path, item))
     with running_postgres() as postgres:
         url = postgres.url
-        rows += await measure("PostgreSQL", PostgresStorage(url), bare_postgres(url))
-    with tempfile.TemporaryDirectory(), running_redis() as server:
-        rows += await measure("Redis", RedisStorage(server.url), bare_redis(server.url))
+        rows += await measure("PostgreSQL", PostgresStorage(url), bare_postgres(url, item))
+    with running_redis() as server:
+        rows += await measure("Redis", RedisStorage(server.url), bare_redis(server.url, item))
     return rows
+
+
+async def cpu_without_driver() -> list[float]:
+    """Return the milliseconds of a turn on memory, and of an empty turn of the SDK."""
+    each = (turn_on(MemoryStorage()), empty_turn)
+    rounds = [
+        [(await pace(turn, CONVERSATIONS, TURNS)).cpu for turn in each] for _ in range(ROUNDS)
+    ]
+    return [1000 * median(column) for column in zip(*rounds, strict=True)]
 
 
 HEADS: Final = (
@@ -219,3 +258,7 @@ def main() -> None:
     rows = asyncio.run(compare())
     title = f"{CONVERSATIONS} conversations beside the bare driver, medians of {ROUNDS} rounds"
     print(report.table(f"{title}, {report.load()}", HEADS, rows))
+    memory, empty = asyncio.run(cpu_without_driver())
+    print(
+        f"The same turn on memory: {memory:.2f} ms of CPU. The SDK's empty turn: {empty:.3f} ms.\n"
+    )
