@@ -114,7 +114,7 @@ class StateMiddleware(middleware.StateMiddleware):
         await app._on_error(turn.context, error)
         turn.error = error
 
-    async def _finish(self, session: TurnSession, context: Any, delivery: Delivery) -> None:
+    async def _finish(self, session: TurnSession, context: Any, delivery: Delivery | None) -> None:
         turn = turn_of(self._states._workspace, context)
         if turn is not None and turn.was_skipped:
             await session.save()

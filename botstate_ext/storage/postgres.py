@@ -15,8 +15,8 @@ from collections.abc import (
 )
 from datetime import timedelta
 from hashlib import sha256
+from secrets import token_hex
 from typing import Any, Final
-from uuid import uuid4
 
 import psycopg
 import psycopg_pool
@@ -269,7 +269,7 @@ class _Change:
     """One write, ready to be sent, and what came of it."""
 
     def __init__(self, sql: Statements, write: ItemWrite) -> None:
-        self.write, self.new_etag = write, uuid4().hex
+        self.write, self.new_etag = write, token_hex(16)
         self.is_deleted = False
         self.id = _id(write.key)
         self._statement, self._values = self._prepared(sql)

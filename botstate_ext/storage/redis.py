@@ -15,8 +15,8 @@ from collections.abc import (
     Sequence,
 )
 from datetime import datetime, timedelta, timezone
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Final
-from uuid import uuid4
 
 from .backend import (
     check_etag,
@@ -240,7 +240,7 @@ class RedisStorage(StateStorage):
         self, operation: str, key: str | None, writes: Sequence[ItemWrite]
     ) -> tuple[dict[str, str], int]:
         """Write, and return the new ETags and how many items were deleted."""
-        etags = {write.key: uuid4().hex for write in writes if write.data is not None}
+        etags = {write.key: token_hex(16) for write in writes if write.data is not None}
         names = [self._keys, self._due, *(self._item + write.key for write in writes)]
         values = [value for write in writes for value in _values(write, etags.get(write.key, ""))]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 import redis.asyncio
@@ -63,12 +64,19 @@ class RedisServer:
         :raises StateStorageError: it failed for good, or until the deadline.
         """
 
-        async def run() -> T:
-            if not (opens or self._client.is_open):
-                raise StateStorageError(operation, key, "the connection was closed.")
-            return await call(await self._client.get())
+        once = partial(self._once, operation, key, call, opens)
+        return await self._calls.run(operation, key, once)
 
-        return await self._calls.run(operation, key, run)
+    async def _once(
+        self,
+        operation: str,
+        key: str | None,
+        call: Callable[[redis.asyncio.Redis], Awaitable[T]],
+        opens: bool,
+    ) -> T:
+        if not (opens or self._client.is_open):
+            raise StateStorageError(operation, key, "the connection was closed.")
+        return await call(await self._client.get())
 
     async def aclose(self) -> None:
         await self._calls.aclose(self._client.aclose)

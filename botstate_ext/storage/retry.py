@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 
 from .waiting import BackOff
 
@@ -34,12 +35,12 @@ class Retries:
         if self.deadline <= timedelta(0):
             raise ValueError("deadline must be longer than zero.")
 
-    @property
+    @cached_property
     def seconds(self) -> float:
         """The deadline, in seconds."""
         return self.deadline.total_seconds()
 
-    @property
+    @cached_property
     def seconds_an_attempt(self) -> float:
         """The time of one attempt, in seconds."""
         return self.seconds / self.parts

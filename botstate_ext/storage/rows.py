@@ -3,9 +3,10 @@ due, found by an index. Pure, but for the reads that it is given."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeAlias
+
+import msgspec
 
 from .backend import frozen_metadata
 from .base import DueItems, ItemInfo
@@ -18,12 +19,12 @@ there. ``last`` None: from the beginning. An item is None if it is due no more."
 
 def metadata_text(metadata: Mapping[str, str] | None) -> str:
     """Return metadata as the text of a column."""
-    return json.dumps(dict(metadata or {}), separators=(",", ":"))
+    return msgspec.json.encode(dict(metadata or {})).decode()
 
 
 def metadata_from(text: str | bytes) -> Mapping[str, str]:
     """Return the metadata that `metadata_text` wrote, read-only."""
-    return frozen_metadata(json.loads(text))
+    return frozen_metadata(msgspec.json.decode(text))
 
 
 def due_text(metadata: Mapping[str, str] | None) -> str:

@@ -7,8 +7,8 @@ import sqlite3
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, Final
-from uuid import uuid4
 
 from ..clock import Clock, system_clock
 from .backend import (
@@ -222,7 +222,7 @@ def _marks(keys: Sequence[str]) -> str:
 
 
 def _row(write: ItemWrite, now: datetime) -> tuple[Any, ...]:
-    etag = uuid4().hex  # which no other process makes
+    etag = token_hex(16)  # which no other process makes
     data, metadata = bytes(write.data or b""), metadata_text(write.metadata)
     microseconds = (now - _EPOCH) // timedelta(microseconds=1)
     return (write.key, etag, data, metadata, microseconds, due_text(write.metadata))

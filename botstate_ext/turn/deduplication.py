@@ -34,6 +34,7 @@ _NOT_ONCE: Final = frozenset(
     }
 )
 _LONGEST: Final = 64
+_UNMARKED: Final = nullcontext(None)
 
 
 class Deliveries:
@@ -48,9 +49,10 @@ class Deliveries:
         self._keep = positive(keep, "deduplicate")
         self._queue = KeyQueue()
 
-    def delivery(self, turn: Any) -> AbstractAsyncContextManager[Delivery]:
+    def delivery(self, turn: Any) -> AbstractAsyncContextManager[Delivery | None]:
         """Run a block for one delivery, after other deliveries of the same activity here. However
-        long those take: to go on beside them would be to handle it twice."""
+        long those take: to go on beside them would be to handle it twice. The block is given None
+        if there is no mark: the activity is handled each time."""
         mark = None if self._keep is None else _mark(turn.activity)
         if mark is None or self._keep is None:
             return _UNMARKED
@@ -60,7 +62,7 @@ class Deliveries:
             return _UNMARKED
         if is_inside(self, key):
             return _UNMARKED  # the bot's own doing, not the channel's
-        return self._after_others(key, MarkedDelivery(mark, self._keep))
+        return self._after_others(key, Delivery(mark, self._keep))
 
     @asynccontextmanager
     async def _after_others(
@@ -75,29 +77,17 @@ class Deliveries:
 
 
 class Delivery:
-    """A delivery without a mark: it is always handled."""
-
-    def is_handled(self, session: TurnSession) -> bool:
-        """Return True if a finished turn has handled this activity. State must be loaded."""
-        return False
-
-    def mark_handled(self, session: TurnSession) -> None:
-        """Mark the activity as handled, when the turn is saved."""
-
-
-_UNMARKED: Final = nullcontext(Delivery())
-
-
-class MarkedDelivery(Delivery):
     """A delivery that the conversation's document keeps a mark of, for ``keep``."""
 
     def __init__(self, mark: str, keep: timedelta) -> None:
         self._mark, self._keep = mark, keep
 
     def is_handled(self, session: TurnSession) -> bool:
+        """Return True if a finished turn has handled this activity. State must be loaded."""
         return session.is_handled(self._mark)
 
     def mark_handled(self, session: TurnSession) -> None:
+        """Mark the activity as handled, when the turn is saved."""
         session.mark_handled(self._mark, self._keep)
 
 

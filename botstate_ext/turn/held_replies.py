@@ -14,27 +14,6 @@ from ..host.protocol import Context, ConversationReference, Host, ResourceRespon
 from .outgoing import Deletion, Message, Update
 
 
-class ImmediateReplies:
-    """``replies="immediate"``: every reply goes when the bot sends it."""
-
-    def __init__(self, host: Host, context: Context) -> None:
-        pass
-
-    def release_on_exit(self) -> None:
-        """Do nothing: no reply is held."""
-
-    async def __aenter__(self) -> ImmediateReplies:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        pass
-
-
 class HeldReplies:
     """``replies="after_save"``: replies are held while the ``async with`` lasts. At its end they
     are sent in order, one at a time, if `release_on_exit` was called; otherwise they are dropped.

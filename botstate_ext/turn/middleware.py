@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import timedelta
+from functools import partial
 from time import perf_counter
 from typing import Any, Final, Literal, TypeAlias
 
@@ -20,15 +21,17 @@ from ..states.turn_session import TurnSession
 from ..unit_of_work.replay_write import Overtaken
 from ..unit_of_work.work_counts import WorkCounts
 from .deduplication import Deliveries, Delivery
-from .held_replies import HeldReplies, ImmediateReplies
+from .held_replies import HeldReplies
 from .locks import InProcessTurnLock, TurnLock
 from .replay import replayed, turn_is_replay
 
 OnError: TypeAlias = Literal["discard", "save"]
 Replies: TypeAlias = Literal["immediate", "after_save"]
 Logic: TypeAlias = Callable[[], Awaitable[Any]]
+_Replies: TypeAlias = Callable[[Host, Context], AbstractAsyncContextManager["HeldReplies | None"]]
 
 _log: Final = logging.getLogger("botstate_ext")
+_NOTHING_HELD: Final = nullcontext()
 _REPLIES: Final = ("immediate", "after_save")
 _ON_ERROR: Final = ("discard", "save")
 
@@ -104,7 +107,7 @@ class StateMiddleware(Middleware):
         holds = _one_of("replies", replies, _REPLIES) == "after_save" or on_conflict == "replay"
         self._end_conversation = end_conversation
         self._erase_on_removal = erase_on_removal
-        self._replies = HeldReplies if holds else ImmediateReplies
+        self._replies: _Replies = HeldReplies if holds else _sent_at_once
         self._lock = _lock_of(serialize_turns)
         self._deliveries = Deliveries(states.conversation, deduplicate)
         self._has_warned = False
@@ -149,9 +152,8 @@ class StateMiddleware(Middleware):
     async def _serialized(self, context: Context, logic: Logic, meter: TurnMeter) -> Any:
         async with self._deliveries.delivery(context) as delivery, self._lock(context, self._host):
             if self._on_conflict == "replay":
-                return await replayed(
-                    self._host, context, lambda: self._attempt(context, logic, delivery, meter)
-                )
+                attempt = partial(self._attempt, context, logic, delivery, meter)
+                return await replayed(self._host, context, attempt)
             return await self._attempt(context, logic, delivery, meter)
 
     def _warn_once(self) -> None:
@@ -163,7 +165,7 @@ class StateMiddleware(Middleware):
             )
 
     async def _attempt(
-        self, context: Context, logic: Logic, delivery: Delivery, meter: TurnMeter
+        self, context: Context, logic: Logic, delivery: Delivery | None, meter: TurnMeter
     ) -> Any:
         open_session = self._observers.session
         async with (
@@ -171,23 +173,27 @@ class StateMiddleware(Middleware):
             open_session(self._states, context, self._on_conflict, meter) as session,
         ):
             await session.load(warm=not turn_is_replay(context))
-            if delivery.is_handled(session):
+            if delivery is not None and delivery.is_handled(session):
                 return None
             try:
                 result = await logic()
             except Exception:
                 if self._on_error == "discard":
                     await _check_after_error(session)
-                elif await _saved_after_error(session):
+                elif await _saved_after_error(session) and replies is not None:
                     replies.release_on_exit()
                 raise
             await self._finish(session, context, delivery)
-            replies.release_on_exit()
+            if replies is not None:
+                replies.release_on_exit()
             return result
 
-    async def _finish(self, session: TurnSession, context: Context, delivery: Delivery) -> None:
+    async def _finish(
+        self, session: TurnSession, context: Context, delivery: Delivery | None
+    ) -> None:
         """Save the turn of a bot that has ended."""
-        delivery.mark_handled(session)
+        if delivery is not None:
+            delivery.mark_handled(session)
         if self._end_conversation and is_end_of_conversation(context.activity):
             await self._states.complete_conversation(context)
         erases = self._erase_on_removal and user_is_gone(context.activity)
@@ -250,6 +256,10 @@ def _lock_of(
             f"serialize_turns is True, False or a TurnLock, not {type(serialize_turns).__name__}."
         )
     return InProcessTurnLock().turn if serialize_turns else lambda context, host: nullcontext()
+
+
+def _sent_at_once(host: Host, context: Context) -> AbstractAsyncContextManager[None]:
+    return _NOTHING_HELD
 
 
 def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> Any:

@@ -13,8 +13,7 @@ from botstate_ext.documents.pending_writes import Outcome, PendingWrite
 from botstate_ext.storage import MemoryStorage, StoredItem
 from botstate_ext.storage.base import ANY
 from botstate_ext.storage.kept_items import KeptItems, Operation
-from botstate_ext.turn.held_replies import ImmediateReplies
-from botstate_ext.turn.middleware import StateMiddleware
+from botstate_ext.turn.middleware import StateMiddleware, _sent_at_once
 from botstate_ext.unit_of_work.replay_storage import StagedStorage
 
 from .checker import problems
@@ -119,7 +118,7 @@ def test_what_is_said_too_early_is_seen(monkeypatch: pytest.MonkeyPatch) -> None
 
     def hasty(middleware: StateMiddleware, *arguments: Any, **options: Any) -> None:
         init(middleware, *arguments, **options)
-        monkeypatch.setattr(middleware, "_replies", ImmediateReplies)
+        monkeypatch.setattr(middleware, "_replies", _sent_at_once)
 
     monkeypatch.setattr(StateMiddleware, "__init__", hasty)
     assert "said" in found_in()

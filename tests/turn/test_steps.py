@@ -61,7 +61,7 @@ async def steps_of(states: StateScopes, logic: Any) -> int:
 async def test_a_turn_that_touches_nothing(states: StateScopes) -> None:
     async def nothing(turn: TurnContext) -> None: ...
 
-    assert await steps_of(states, nothing) <= 60
+    assert await steps_of(states, nothing) <= 55
 
 
 async def test_a_turn_with_one_set(states: StateScopes) -> None:
@@ -70,7 +70,7 @@ async def test_a_turn_with_one_set(states: StateScopes) -> None:
     async def one_set(turn: TurnContext) -> None:
         await cart.set(turn, {"n": next(numbers)})
 
-    assert await steps_of(states, one_set) <= 165
+    assert await steps_of(states, one_set) <= 160
 
 
 async def test_gets_of_a_property(states: StateScopes) -> None:
