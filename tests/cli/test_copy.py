@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import pytest
 from botstate_ext import storage as storages
 from botstate_ext.storage import SQLiteStorage, StateStorage
 from tests import cosmos
+from tests.cli import forked
 
 pytest.importorskip("click", reason='pip install -e ".[cli]"')
 pytest.importorskip("rich", reason='pip install -e ".[cli]"')
@@ -23,15 +22,7 @@ METADATA = {"statenextexpiry": "2030-01-01T00:00:00"}
 
 
 async def run(*arguments: str, cwd: Path, **env: str) -> tuple[int | None, str, str]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "botstate_ext", "copy", *arguments),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **env},
-    )
-    out, err = await process.communicate()
-    return process.returncode, out.decode(), err.decode()
+    return await forked.run("copy", *arguments, cwd=cwd, env={**os.environ, **env})
 
 
 async def fill(storage: StateStorage, count: int = 3) -> None:

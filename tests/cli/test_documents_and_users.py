@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import pytest
 
 from botstate_ext import StateScopes
 from botstate_ext.storage import BlobStorage
+from tests.cli import forked
 from tests.turns import context
 
 pytest.importorskip("click", reason='pip install -e ".[cli]"')
@@ -48,20 +47,9 @@ class Shell:
 
     async def run(self, *arguments: str, typed: str = "", **env: str) -> tuple[int, str, str]:
         """The exit code, and what it printed."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "botstate_ext",
-            *arguments,
-            cwd=Path(__file__).parent,
-            env={**self._env, **env},
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+        return await forked.run(
+            *arguments, cwd=Path(__file__).parent, env={**self._env, **env}, typed=typed
         )
-        out, err = await process.communicate(typed.encode())
-        assert process.returncode is not None
-        return process.returncode, out.decode(), err.decode()
 
     async def json(self, *arguments: str) -> Any:
         code, out, err = await self.run(*arguments, "--container", self.container)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from botstate_ext.storage import BlobStorage
+from tests.cli import forked
 
 pytest.importorskip("click", reason='pip install -e ".[cli]"')
 pytest.importorskip("rich", reason='pip install -e ".[cli]"')
@@ -30,16 +29,7 @@ class Shell:
         self._env = {**os.environ, "PYTHONPATH": str(ROOT), **env}
 
     async def run(self, *arguments: str) -> tuple[int | None, str, str]:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "botstate_ext", "migrate", *arguments),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            cwd=Path(__file__).parent,
-            env=self._env,
-        )
-        out, err = await process.communicate()
-        return process.returncode, out.decode(), err.decode()
+        return await forked.run("migrate", *arguments, cwd=Path(__file__).parent, env=self._env)
 
     async def stored(self, key: str) -> bytes:
         item = await self.storage.get(key)

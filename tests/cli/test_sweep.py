@@ -7,7 +7,6 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,8 @@ import pytest
 
 from botstate_ext import StateScopes
 from botstate_ext.storage import BlobStorage
+from tests.cli import forked
+from tests.cli.forked import Finished
 from tests.turns import context
 
 pytest.importorskip("click", reason='pip install -e ".[cli]"')
@@ -23,13 +24,6 @@ pytest.importorskip("rich", reason='pip install -e ".[cli]"')
 
 ROOT = Path(__file__).parents[2]
 TWO_HOURS = 7200
-
-
-@dataclass
-class Finished:
-    code: int | None
-    out: str
-    err: str
 
 
 class Shell:
@@ -61,9 +55,7 @@ class Shell:
         )
 
     async def run(self, *arguments: str, **env: str) -> Finished:
-        process = await self.start(*arguments, **env)
-        out, err = await process.communicate()
-        return Finished(process.returncode, out.decode(), err.decode())
+        return await forked.run(*arguments, cwd=Path(__file__).parent, env={**self._env, **env})
 
     async def report(self, *arguments: str, **env: str) -> dict[str, Any]:
         finished = await self.run("sweep", "--json", *arguments, **env)
@@ -184,9 +176,10 @@ async def test_a_container_that_is_not_there_is_one_line(shell: Shell) -> None:
 async def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
     (tmp_path / "click.py").write_text("raise ModuleNotFoundError(name='click')\n")
     shell = Shell(StateScopes(BlobStorage(connection_string=_NOWHERE, container_name="state")))
-    finished = await shell.run("sweep", PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
-    assert finished.code == 1
-    assert 'pip install "botstate-ext[cli]"' in finished.err
+    process = await shell.start("sweep", PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
+    _, err = await process.communicate()
+    assert process.returncode == 1
+    assert b'pip install "botstate-ext[cli]"' in err
 
 
 _NOWHERE = (
