@@ -182,8 +182,11 @@ types: $(VENV)/.dev
 unit: $(VENV)/.dev $(CORE)/.installed $(SUITE_DIR)/$(SUITE_VERSION) $(EMULATORS) agents-if-they-can-be
 	$(VENV)/bin/pytest $(PYTEST_OPTIONS) -m "not slow"
 
+# Property-based tests try four times as many examples here.
 slow: $(VENV)/.dev $(EMULATORS)
 	$(VENV)/bin/pytest -m slow
+	BOTSTATE_ALL_EXAMPLES=1 $(VENV)/bin/pytest $(PYTEST_OPTIONS) -m "not slow" \
+		$$(grep -rl 'examples(' tests --include='test_*.py')
 
 # The tests of agents, where botbuilder is not installed.
 successor: $(SUCCESSOR)/.installed $(EMULATORS)

@@ -18,6 +18,7 @@ from botstate_ext.serialization import json_text
 from botstate_ext.storage import MemoryStorage
 from botstate_ext.testing import CountingStorage
 from tests.backends import body, plant, read_all
+from tests.examples import examples
 from tests.turns import StateScopes, context
 
 KEY = "test/users/user"
@@ -91,7 +92,7 @@ changes = st.dictionaries(properties, objects | st.just(ABSENT), max_size=3)
 
 
 @given(st.dictionaries(properties, objects, max_size=3), changes, changes)
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 async def test_a_change_made_on_one_side_is_never_lost(
     base: dict[str, Any], mine: dict[str, Any], theirs: dict[str, Any]
 ) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from botstate_ext.errors import StateQueryError
 from botstate_ext.jsonpath import JsonPath
 from botstate_ext.jsonpath.lexer import Environment
+from tests.examples import examples
 
 NAMES = ["a", "b", "c d"]
 names = st.sampled_from(NAMES)
@@ -107,7 +108,7 @@ def _root(draw: Draw, depth: int) -> str:
     return draw(st.sampled_from(["@", "$"] if depth else ["@"]))
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(paths(), values)
 def test_both_find_the_same(path: str, value: Any) -> None:
     try:

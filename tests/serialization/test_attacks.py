@@ -17,6 +17,7 @@ from botstate_ext.errors import StateDecodeError
 from botstate_ext.serialization.allow_list import AllowList
 from botstate_ext.serialization.json_text import is_plain
 from botstate_ext.serialization.jsonpickle import expand_references, flatten, restore, to_plain
+from tests.examples import examples
 from tests.serialization import models, strategies
 
 ALLOWED = AllowList(models.TYPES)
@@ -267,7 +268,7 @@ def test_errors_of_the_apps_own_code_are_errors_of_reading() -> None:
 
 
 @given(strategies.TAGGED_JSON)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 def test_any_json_is_restored_or_refused(value: Any) -> None:
     restore({"py/object": "botbuilder.schema._models_py3.Activity"}, ALLOWED)
     before = set(sys.modules)
@@ -281,7 +282,7 @@ def test_any_json_is_restored_or_refused(value: Any) -> None:
 
 
 @given(st.lists(strategies.TAGGED_JSON))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_with_an_empty_list_no_class_of_an_app_is_made(values: list[Any]) -> None:
     try:
         restored = restore(values, AllowList())

@@ -21,6 +21,7 @@ from botstate_ext import StateEncodeError
 from botstate_ext.serialization.allow_list import AllowList
 from botstate_ext.serialization.typed_codec import TypedCodec
 from botstate_ext.serialization.unknown_fields import UnknownFields
+from tests.examples import examples
 from tests.serialization import corpus
 from tests.serialization.test_corpus import described
 
@@ -119,7 +120,7 @@ def instances(draw: Any) -> tuple[Any, Any]:
 
 
 @given(instances(), st.sampled_from(["declared", "hint", "tags"]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_a_value_comes_back_equal_or_is_refused(made: tuple[Any, Any], way: str) -> None:
     cls, value = made
     allowed = AllowList(corpus.APP_TYPES)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from botstate_ext.errors import StateDecodeError
 from botstate_ext.serialization.allow_list import AllowList
 from botstate_ext.serialization.jsonpickle import expand_references, restore
+from tests.examples import examples
 from tests.serialization import strategies
 from tests.serialization.models import TYPES, Plain
 from tests.serialization.older import as_1_2, as_1_4
@@ -86,7 +87,7 @@ def test_a_whole_item_that_is_an_object() -> None:
 
 
 @given(strategies.shared_values())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_numbers_are_those_of_the_real_decoder(document: dict[str, Any]) -> None:
     theirs = jsonpickle.encode(document)
     decoded = jsonpickle.decode(theirs)  # noqa: S301 - what upstream does is the question
@@ -165,7 +166,7 @@ def test_what_would_nest_beyond_measure_is_refused() -> None:
 
 
 @given(strategies.TAGGED_JSON)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_any_json_expands_or_is_refused(value: Any) -> None:
     try:
         expanded = expand_references({"a": value})

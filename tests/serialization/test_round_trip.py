@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import json
 import uuid
@@ -19,7 +20,8 @@ from botstate_ext.errors import StateDecodeError, StateEncodeError
 from botstate_ext.serialization.allow_list import AllowList
 from botstate_ext.serialization.comparison import difference
 from botstate_ext.serialization.json_text import is_plain
-from botstate_ext.serialization.jsonpickle import expand_references, flatten, restore
+from botstate_ext.serialization.jsonpickle import expand_references, flatten, parts, restore
+from tests.examples import examples
 from tests.serialization import strategies
 from tests.serialization.models import (
     TYPES,
@@ -113,7 +115,7 @@ def test_flatten_writes_what_jsonpickle_writes(value: Any) -> None:
 
 
 @given(strategies.VALUES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_any_value_comes_back(value: Any) -> None:
     flat = through_text(flatten(value, ALLOWED))
     assert same(restore(flat, ALLOWED), value)
@@ -121,7 +123,7 @@ def test_any_value_comes_back(value: Any) -> None:
 
 
 @given(strategies.shared_values())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_what_jsonpickle_wrote_of_shared_values_comes_back(document: dict[str, Any]) -> None:
     theirs = json.loads(jsonpickle.encode(document))
     expanded = expand_references(theirs, numbers_dictionaries=True)
@@ -273,6 +275,27 @@ def test_all_classes_that_are_not_allowed_are_named_at_once() -> None:
 def test_what_is_not_data_is_refused(value: Any) -> None:
     with pytest.raises(StateEncodeError):
         flatten([value], ALLOWED)
+
+
+def test_what_leads_to_the_whole_program_is_refused_without_a_walk_through_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked_at = 0
+    parts_of = parts.parts_of
+
+    def counted(value: Any) -> Any:
+        nonlocal looked_at
+        looked_at += 1
+        return parts_of(value)
+
+    monkeypatch.setattr(parts, "parts_of", counted)
+    for value in (json, Plain(a=json, b=1), {"a": [asyncio]}):
+        with pytest.raises(StateEncodeError, match="holds a module, which cannot be stored"):
+            flatten(value, ALLOWED)
+    many = [type(f"Unknown{number}", (), {})() for number in range(1_000)]
+    with pytest.raises(StateEncodeError, match="Unknown49"):
+        flatten(many, ALLOWED)
+    assert looked_at < 100
 
 
 def test_a_class_with_its_own_reduce_is_refused_and_told_why() -> None:

@@ -27,6 +27,7 @@ from botstate_ext.serialization.jsonpickle import Flattener, count_tags, restore
 from botstate_ext.serialization.tagged_form import UNSURE, TaggedForm, UnsupportedTypeError
 from botstate_ext.serialization.typed_codec import TypedCodec
 from botstate_ext.serialization.unknown_fields import UnknownFields
+from tests.examples import examples
 from tests.serialization import corpus
 from tests.serialization.test_corpus import described
 from tests.serialization.test_generated_types import instances
@@ -151,7 +152,7 @@ def test_it_says_the_same_of_every_value_of_the_corpus() -> None:
 
 
 @given(instances())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_it_says_the_same_of_generated_types(made: tuple[Any, Any]) -> None:
     cls, value = made
     allowed = AllowList((*corpus.APP_TYPES, cls))

@@ -18,6 +18,7 @@ from botstate_ext.errors import StateDecodeError
 from botstate_ext.serialization.allow_list import AllowList
 from botstate_ext.serialization.json_text import is_plain
 from botstate_ext.serialization.jsonpickle import expand_references, flatten, to_plain
+from tests.examples import examples
 from tests.serialization import models, strategies
 
 NORWAY = ZoneInfo("Europe/Oslo")
@@ -180,7 +181,7 @@ def test_depth_is_limited() -> None:
 
 @given(strategies.TAGGED_JSON)
 @example({"py/object": "some.Class", "py/state": []})
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_any_json_is_made_plain_or_refused(value: Any) -> None:
     before = set(sys.modules)
     try:

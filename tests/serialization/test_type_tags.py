@@ -21,6 +21,7 @@ from botstate_ext.serialization.allow_list import AllowList
 from botstate_ext.serialization.comparison import difference
 from botstate_ext.serialization.jsonpickle import expand_references
 from botstate_ext.serialization.typed_codec import TypedCodec
+from tests.examples import examples
 from tests.serialization import strategies
 from tests.serialization.models import Frozen, FrozenSlotted, Plain, Slotted
 from tests.turns import Bot, context
@@ -214,7 +215,7 @@ def test_a_value_that_is_not_of_the_declared_type_is_refused_with_and_without_ta
 
 
 @given(strategies.TAGGED_JSON, st.sampled_from([Cart, Profile, Holder, list[Item]]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_any_json_is_read_or_refused(value: Any, type_: Any) -> None:
     before = set(sys.modules)
     for codec in (TypedCodec(type_, AllowList), TypedCodec(type_, AllowList, tagged=True)):
@@ -229,7 +230,7 @@ def test_any_json_is_read_or_refused(value: Any, type_: Any) -> None:
 
 
 @given(st.lists(st.builds(Item, st.text(), st.sets(st.text(), max_size=3)), max_size=3))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_what_upstream_writes_of_a_typed_value_is_that_value(items: list[Item]) -> None:
     cart = Cart(items=items)
     allowed = AllowList([Cart, Item, Kind])

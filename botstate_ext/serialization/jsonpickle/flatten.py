@@ -44,6 +44,7 @@ _SCALARS: Final = frozenset((str, int, float, bool, type(None)))
 _TEXT: Final = frozenset((str,))
 _RESERVED_ITEMS: Final = frozenset(("__dict__", "default_factory"))
 _MAX_NAMES: Final = 1024
+_MOST_NAMED: Final = 50
 _is_tag: Final = methodcaller("startswith", PREFIX)
 
 
@@ -292,16 +293,18 @@ class Flattener:
         return self._instance(value, depth)
 
     def _not_allowed(self, value: Any) -> StateEncodeError:
-        """Return the error that names every class of a value that is not allowed."""
+        """Return the error that names the classes of a value that are not allowed."""
         missing: dict[type, str] = {}
         for path, part in find(value, self._is_missing):
-            missing.setdefault(part if isinstance(part, type) else type(part), path)
-        odd = [cls for cls in missing if cls.__module__ == "builtins"]
-        if odd:
-            path = missing[odd[0]]
-            return StateEncodeError(
-                f"{path}: it holds a {odd[0].__name__}, which cannot be stored."
-            )
+            cls = part if isinstance(part, type) else type(part)
+            # At once: what such a part leads to, as a module does, may be the whole program.
+            if cls.__module__ == "builtins":
+                return StateEncodeError(
+                    f"{path}: it holds a {cls.__name__}, which cannot be stored."
+                )
+            missing.setdefault(cls, path)
+            if len(missing) == _MOST_NAMED:
+                break
         names = ", ".join(f"{name_of(cls)} at {path}" for cls, path in missing.items())
         advice = f"pass types=[{', '.join(cls.__name__ for cls in missing)}] to StateScopes"
         if "$" in missing.values():
