@@ -72,7 +72,8 @@ class TurnSession:
         """Read the documents that the activity names, in one batch: user, conversation, and each
         other scope that this process uses. Load the app's own states beside them.
 
-        ``warm``: do not read documents that the cache keeps and that this turn may begin with.
+        ``warm``: this is a turn, which may begin with documents from the cache in place of a read.
+        One that runs again reads all of them.
 
         :raises StateStorageError: a read failed; nothing was loaded.
         """
@@ -89,8 +90,11 @@ class TurnSession:
                     keys.append(key)
                     if storage is not None and self._may_be_kept(scope):
                         of_cache.append(key)
-        kept = NOTHING_KEPT if storage is None else storage.kept(of_cache)
-        fetch = self._work.fetch(keys, kept if warm else NOTHING_KEPT)
+        kept = NOTHING_KEPT
+        if warm and storage is not None:
+            found = storage.kept(of_cache)
+            kept = found if self._meter.marks.count("load") == 1 else NOTHING_KEPT
+        fetch = self._work.fetch(keys, kept)
         if not states._added:
             await fetch
         else:

@@ -23,7 +23,7 @@ from ..unit_of_work.work_counts import WorkCounts
 from .deduplication import Deliveries, Delivery
 from .held_replies import HeldReplies
 from .locks import InProcessTurnLock, TurnLock
-from .replay import replayed, turn_is_replay
+from .replay import replayed
 
 OnError: TypeAlias = Literal["discard", "save"]
 Replies: TypeAlias = Literal["immediate", "after_save"]
@@ -172,7 +172,7 @@ class StateMiddleware(Middleware):
             self._replies(self._host, context) as replies,
             open_session(self._states, context, self._on_conflict, meter) as session,
         ):
-            await session.load(warm=not turn_is_replay(context))
+            await session.load(warm=True)
             if delivery is not None and delivery.is_handled(session):
                 return None
             try:

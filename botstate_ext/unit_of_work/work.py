@@ -116,7 +116,8 @@ class UnitOfWork:
         missing = [key for key in keys if key not in kept] if kept else keys
         self.counts.read += len(missing)
         self.counts.cached += len(kept)
-        items = {**kept, **(await self.storage.get_many(missing) if missing else {})}
+        found = await self.storage.get_many(missing) if missing else {}
+        items = {**kept, **found} if kept else found
         now = self.clock()
         for key in keys:
             document = self._documents.get(key)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from botstate_ext import DocumentCache, StateConflictError, StateStorageError
-from botstate_ext.storage import MemoryStorage, StateStorage, StoredItem, as_state_storage
+from botstate_ext.storage import MemoryStorage, StateStorage, StoredItem
 from botstate_ext.storage.base import ANY, ItemWrite
 from botstate_ext.storage.kept_items import KeptItems
 from botstate_ext.storage.warm import WarmStorage, without_cache
@@ -20,8 +20,7 @@ from botstate_ext.storage.wrapper import Operation, StorageWrapper, T
 from botstate_ext.testing import CountingStorage, FaultyStorage, ManualClock, StorageContract
 from tests.backends import OWN, make_own
 from tests.cancellation import CancelledAt
-from tests.storage.upstream_kinds import PlainStorage
-from tests.turns import UpstreamMemoryStorage
+from tests.turns import UpstreamMemoryStorage, as_state_storage
 
 MINUTE = timedelta(minutes=1)
 START = datetime(2024, 5, 6, tzinfo=timezone.utc)
@@ -210,9 +209,15 @@ def test_the_storage_without_its_cache() -> None:
     assert without_cache(memory) is memory
 
 
+class Unconditional(MemoryStorage):
+    """Checks no ETag of another process."""
+
+    conditional = False
+
+
 def test_a_storage_that_checks_no_etag_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"ETags.*PlainStorage.*leave out cache="):
-        warm(as_state_storage(PlainStorage()))
+    with pytest.raises(ValueError, match=r"ETags.*MemoryStorage.*leave out cache="):
+        warm(Unconditional())
 
 
 @pytest.mark.parametrize(

@@ -18,12 +18,11 @@ from botstate_ext import (
     TurnReport,
     turn_is_replay,
 )
-from botstate_ext.storage import MemoryStorage, StateStorage, as_state_storage
+from botstate_ext.storage import MemoryStorage, StateStorage
 from botstate_ext.testing import CountingStorage, FaultyStorage, ManualClock
 from tests.backends import OneByOne
 from tests.cancellation import CancelledAt
-from tests.storage.test_warm import Slow
-from tests.storage.upstream_kinds import PlainStorage
+from tests.storage.test_warm import Slow, Unconditional
 from tests.turns import Bot, StateMiddleware, StateScopes, TurnContext, context, message
 
 MINUTE = timedelta(minutes=1)
@@ -459,11 +458,15 @@ async def test_what_the_turn_reads_again_is_read(memory: StateStorage) -> None:
     assert seen == [1, 10, 20]
 
 
-async def test_a_sweep_and_a_migration_keep_nothing(memory: StateStorage) -> None:
+async def test_jobs_keep_nothing(memory: StateStorage) -> None:
     one = Instance(memory)
     await one.turn(one.add)
     for number in range(20):
         await memory.put_if(f"test/conversations/{number}", b'{"count": 1}', etag=None)
+        async with one.states.unit_of_work(
+            channel_id="test", conversation_id=str(number), on_conflict="replay"
+        ) as work:
+            await one.count.get(work)
     await one.states.sweep()
     await one.states.migrate()
     assert len(one.states._workspace.warm._items) == 2  # type: ignore[union-attr]
@@ -580,7 +583,7 @@ def test_a_mode_that_would_not_notice_is_refused(mode: str) -> None:
 
 def test_a_storage_that_checks_no_etag_is_refused() -> None:
     with pytest.raises(ValueError, match="leave out cache="):
-        StateScopes(as_state_storage(PlainStorage()), cache=cache())
+        StateScopes(Unconditional(), cache=cache())
 
 
 def test_what_is_no_cache_is_refused() -> None:
