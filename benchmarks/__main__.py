@@ -13,7 +13,7 @@ from . import report
 QUICK = ("cpu", "round_trips", "startup", "jsonpath", "telemetry")
 LONG = (
     *("picture", "blob", "drivers", "soak", "sweep", "concurrency", "storages", "console"),
-    "scale",
+    *("scale", "warm"),
 )
 ALL = (*QUICK, "blob", "drivers", "storages")
 

@@ -22,7 +22,8 @@ class TurnReport(msgspec.Struct, frozen=True, kw_only=True):
     - ``wait``: waiting for earlier turns of the conversation, and for the lock.
     - ``load``, ``logic``, ``save``: loading state; the bot; saving state.
     - ``seconds``: the whole turn, with what comes between these, such as sending held replies.
-    - ``read``: documents that were asked of the storage, absent ones and repeated reads included.
+    - ``read``: documents that were asked of the storage, absent ones and repeated reads included,
+      as are those that a replayed turn compares before it is committed.
     - ``cached``: documents that the turn began with from the cache, without a read.
     - ``written``: documents that were written or removed, also by ``update()``.
     - ``retries``: writes that were made again, after a lost race or a lost answer.

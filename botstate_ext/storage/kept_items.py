@@ -13,6 +13,7 @@ from .base import StoredItem
 _LONG_AGO: Final = datetime.min.replace(tzinfo=timezone.utc)
 _OVERHEAD: Final = 600
 """Bytes that an item takes besides its texts: its objects, and its entry in the table."""
+_MOST_WANTED: Final = 10_000
 
 
 class Operation:
@@ -72,6 +73,8 @@ class KeptItems:
             for key in keys
             if (kept := self._items.get(key)) is not None and self._is_young(kept, now)
         }
+        if len(self._wanted) > _MOST_WANTED:
+            self._wanted.clear()  # reads that never came, of turns that were cancelled
         self._wanted.update(key for key in keys if key not in found)
         return found
 

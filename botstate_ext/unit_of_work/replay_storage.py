@@ -49,6 +49,8 @@ class StagedStorage(StateStorage):
         self._read: dict[str, StoredItem | None] = {}
         self._assumed: set[str] = set()
         self._now: dict[str, StoredItem | None] = {}
+        self.compared = 0
+        """How many items were read to compare them with what the attempt had read."""
         self.stored: dict[str, ETags] = {}
         """The ETags of the items that `commit` wrote and did not take back, by key; also if it
         failed."""
@@ -200,6 +202,7 @@ class StagedStorage(StateStorage):
         return len(to_check) == 1 or (in_one_step and to_check <= {w.key for w in writes})
 
     async def _check(self, keys: set[str]) -> None:
+        self.compared += len(keys)
         found = await self.storage.get_many(sorted(keys))
         for key in sorted(keys):
             if etag_of(found.get(key)) != etag_of(self._read[key]):

@@ -117,6 +117,7 @@ class StagedWork(UnitOfWork):
         if _current.get() is self:
             _current.set(self._outer)  # another task that entered the block still sees it: closed
         if self._outer is None:
+            self.counts.read += self._staged.compared
             self._staged.give_up()
 
 

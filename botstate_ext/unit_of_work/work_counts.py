@@ -8,7 +8,8 @@ import msgspec
 class WorkCounts(msgspec.Struct):
     """Counts the reads and writes of one turn, over all its attempts.
 
-    - ``read``: documents that were asked of the storage, absent ones and repeated reads included.
+    - ``read``: documents that were asked of the storage, absent ones and repeated reads included,
+      as are those that a replayed turn compares before it is committed.
     - ``cached``: documents that the turn began with from the cache, without a read.
     - ``written``: documents that were written or removed.
     - ``retries``: steps that were written again, after a lost race or a lost answer.

@@ -57,6 +57,12 @@ def test_what_no_turn_began_with_is_not_kept(items: KeptItems) -> None:
     assert len(items) == 0
 
 
+def test_reads_that_never_come_are_not_waited_for_for_ever(items: KeptItems) -> None:
+    for number in range(30_000):
+        items.get((f"key {number}",))
+    assert len(items._wanted) <= 10_001
+
+
 def test_a_later_read_or_write_renews_what_is_kept(items: KeptItems) -> None:
     read(items, a=item("1"))
     items.end(items.begin_read(("a",)), {"a": item("2")})

@@ -113,6 +113,7 @@ async def test_a_turn_that_only_reads_compares_what_it_used_at_its_end(
     await instance.turn(instance.add)
     assert await instance.turn(instance.tell) == ["1"]
     assert instance.counting.keys_read == {CONVERSATION: 1}
+    assert (instance.reports[-1].read, instance.reports[-1].cached) == (1, 2)
 
     async def nothing(turn: TurnContext) -> None: ...
 
@@ -569,6 +570,20 @@ async def test_sticky_merges_a_write_that_another_process_made_all_the_same(
     assert await one.turn(one.tell) == ["2"]
     clock.advance(MINUTE + timedelta(seconds=1))
     assert await one.turn(one.tell) == ["50"]
+
+
+async def test_a_sweep_of_another_process_does_not_stop_a_sticky_turn(
+    memory: StateStorage, clock: ManualClock
+) -> None:
+    one = Instance(memory, cache(sticky="all"), clock=clock, on_conflict="merge")
+    code = one.states.conversation.create_property("code", expires_after=timedelta(seconds=10))
+    await one.turn(lambda turn: code.set(turn, "1234"))
+    clock.advance(timedelta(seconds=11))
+    report = await StateScopes(memory, clock=clock).sweep()
+    assert report.removed == 1
+    assert await memory.get(CONVERSATION) is None
+    assert await one.turn(one.add) == ["1"]
+    assert await one.stored() == 1
 
 
 # What is refused
