@@ -146,7 +146,11 @@ async def measure(connection_string: str) -> list[list[str]]:
             instances = [
                 Instance(
                     await stack.enter_async_context(
-                        BlobStorage(connection_string=connection_string, container_name=container)
+                        BlobStorage(
+                            connection_string=connection_string,
+                            container_name=container,
+                            deadline=timedelta(minutes=1),
+                        )
                     ),
                     setup,
                 )

@@ -102,8 +102,6 @@ class KeptItems:
             others.discard(operation)
             if not others:
                 del self._open[key]
-            elif operation.writes:
-                self._spoil(key)
         if answer is not None:
             for key in operation.keys:
                 if key in operation.keeps:
@@ -115,7 +113,6 @@ class KeptItems:
         self.end(operation, None)
         now = self._clock()
         for key in operation.keys:
-            self._spoil(key)
             self._uncertain.pop(key, None)
             self._uncertain[key] = end_of(now, self._max_age)
         while self._uncertain[first := next(iter(self._uncertain))] < now:

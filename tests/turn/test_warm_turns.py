@@ -143,6 +143,7 @@ async def test_a_turn_that_read_stale_state_runs_again(memory: StateStorage) -> 
     await two.turn(two.add)
     assert await one.turn(one.tell) == ["2"]
     assert one.reports[-1].replays == 1
+    assert one.counting.keys_read == {USER: 1, CONVERSATION: 2}  # compared, then both read
     assert await one.turn(one.tell) == ["2"]
     assert one.reports[-1].replays == 0
 
@@ -305,6 +306,29 @@ async def test_a_turn_in_a_turn_begins_with_what_the_outer_one_has_written(
 
     await one.turn(logic)
     assert await one.stored() == 4
+
+
+async def test_a_turn_in_a_turn_that_raised_over_stale_state_lets_the_outer_one_run_again(
+    memory: StateStorage,
+) -> None:
+    one, two = Instance(memory), Instance(memory)
+    inner = Bot(StateMiddleware(one.states, on_conflict="replay", serialize_turns=False))
+    await one.turn(one.add)
+    await two.turn(two.add)
+
+    async def needs_two(turn: TurnContext) -> None:
+        if (await one.count.get(turn) or 0) < 2:
+            raise RuntimeError("one is not enough")
+
+    async def logic(turn: TurnContext) -> None:
+        try:
+            await inner.turn(needs_two)
+        except RuntimeError as error:
+            await turn.send_activity(str(error))
+        else:
+            await turn.send_activity("two")
+
+    assert await one.turn(logic) == ["two"]
 
 
 # Kept, and for how long
