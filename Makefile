@@ -31,6 +31,16 @@ export PIP_NO_INPUT := 1
 # The others that use Blob repeat on it what they test on memory.
 DRIVER_TESTS := tests/storage tests/turn/test_blob_lease_lock.py tests/turn/test_storage_down.py \
 	tests/turn/test_cancelled_anywhere.py tests/privacy/test_on_blob.py tests/samples
+# Tests that run on both SDKs: `make unit` runs them on the Bot Framework SDK, `make successor` on the
+# Agents SDK, without what tests the storage of a server. What is about the Bot Framework SDK has the
+# mark `bot_framework`, or is a file of its own.
+ON_BOTH_HOSTS := tests/turn tests/unit_of_work tests/documents tests/maintenance tests/privacy \
+	tests/histories tests/states tests/scopes tests/listing tests/keys tests/templates
+OF_BOT_FRAMEWORK := tests/turn/test_between_processes.py tests/unit_of_work/test_many_append.py \
+	tests/documents/test_stored_by_releases.py tests/documents/test_defaults_of_a_class.py \
+	tests/states/test_public_methods.py tests/scopes/test_as_the_sdks_states.py \
+	tests/keys/test_keys.py
+
 # One process of tests for each processor; PYTEST_OPTIONS= runs them in one.
 PYTEST_OPTIONS ?= -n auto
 
@@ -106,10 +116,10 @@ $(SUCCESSOR)/.installed: Makefile pyproject.toml | $(VENV)/.pip
 	$(PYTHON) -m venv --without-pip $(SUCCESSOR)
 	$(INTO) $(SUCCESSOR) install -q 'msgspec>=0.21,<1' 'jsonpath-rfc9535>=1.0.1,<2' regex \
 		'iregexp-check>=0.1.4' 'pytest>=8.3.3,<8.4' 'pytest-asyncio>=1.0,<2' 'hypothesis>=6.100' \
-		'pytest-xdist>=3.6,<4' 'microsoft-agents-hosting-core==1.9.*' \
+		'pytest-xdist>=3.6,<4' 'jsonpickle>=3,<4' 'microsoft-agents-hosting-core==1.9.*' \
 		'microsoft-agents-hosting-aiohttp==1.9.*' 'microsoft-agents-hosting-dialogs==1.9.*' \
 		'microsoft-agents-authentication-msal==1.9.*' \
-		'microsoft-agents-storage-blob==1.9.*' || { rm -rf $(SUCCESSOR); exit 1; }
+		'microsoft-agents-storage-blob==1.9.*' 'microsoft-agents-storage-cosmos==1.9.*' || { rm -rf $(SUCCESSOR); exit 1; }
 	$(INTO) $(SUCCESSOR) install -q --no-deps -e .
 	@touch $@
 
@@ -190,8 +200,10 @@ slow: $(VENV)/.dev $(EMULATORS)
 
 # The tests of agents, where botbuilder is not installed.
 successor: $(SUCCESSOR)/.installed $(EMULATORS)
-	$(SUCCESSOR)/bin/pytest $(PYTEST_OPTIONS) -m "not slow" tests/agents \
-		tests/host/test_either_host.py
+	$(SUCCESSOR)/bin/pytest $(PYTEST_OPTIONS) -m "not slow" tests/agents
+	$(SUCCESSOR)/bin/pytest $(PYTEST_OPTIONS) \
+		-m "not slow and not blob and not servers and not bot_framework" \
+		$(addprefix --ignore=,$(OF_BOT_FRAMEWORK)) $(ON_BOTH_HOSTS)
 
 # Where its packages cannot be installed its tests are skipped, unless they are required.
 agents-if-they-can-be:

@@ -11,8 +11,14 @@ import pytest
 # They pin the driver, so they are not installed where the tests run on the newest one.
 HOLD_THE_DRIVER_BACK = ("botbuilder.azure", "botbuilder.testing")
 
-# Parameters of tests that run on several storages.
-ON_BLOB = ("blob", "upstream blob")
+# The mark of tests that need a server, with their fixture, and parameters that name it.
+ON_SERVERS = {
+    "blob": (("azurite_endpoint",), ("blob", "upstream blob")),
+    "servers": (
+        ("postgres_url", "redis_url", "cosmos_endpoint"),
+        ("postgres", "redis", "cosmos"),
+    ),
+}
 
 
 def pytest_report_header() -> str:
@@ -31,18 +37,21 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that use Azurite: they run on several versions of the driver."""
+    """Mark the tests that use Azurite, which run on several versions of the driver, and those on
+    other servers."""
     for item in items:
-        if _is_on_blob(item):
-            item.add_marker(pytest.mark.blob)
+        for mark, (fixtures, kinds) in ON_SERVERS.items():
+            if _uses(item, fixtures, kinds):
+                item.add_marker(mark)
 
 
-def _is_on_blob(item: pytest.Item) -> bool:
-    """True if the test asks for Azurite, or its parameter names a storage that does."""
+def _uses(item: pytest.Item, fixtures: tuple[str, ...], kinds: tuple[str, ...]) -> bool:
+    """Return True if the test asks for a fixture, or its parameter names a storage of a kind."""
     call = getattr(item, "callspec", None)
     parameters = call.params.values() if call is not None else ()
-    return "azurite_endpoint" in getattr(item, "fixturenames", ()) or any(
-        isinstance(value, str) and value in ON_BLOB for value in parameters
+    asked = getattr(item, "fixturenames", ())
+    return any(name in asked for name in fixtures) or any(
+        isinstance(value, str) and value in kinds for value in parameters
     )
 
 

@@ -15,9 +15,10 @@ from botstate_ext.storage import (
     MemoryStorage,
     SQLiteStorage,
     StateStorage,
+    as_state_storage,
 )
 from botstate_ext.storage.wrapper import StorageWrapper
-from tests.turns import Storage, UpstreamMemoryStorage, as_state_storage, context
+from tests.turns import Storage, UpstreamMemoryStorage, context
 
 
 class OneByOne(StorageWrapper):

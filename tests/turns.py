@@ -42,7 +42,6 @@ if TYPE_CHECKING or not ON_AGENTS:
     )
 
     from botstate_ext import StateMiddleware, StateScopes
-    from botstate_ext.storage import as_state_storage
 else:
     from microsoft_agents.activity import (
         Activity,
@@ -58,7 +57,6 @@ else:
     from microsoft_agents.hosting.core.storage import Storage
 
     from botstate_ext.agents import StateMiddleware, StateScopes
-    from botstate_ext.agents.storage import as_state_storage
     from tests.agents.memory_adapter import MemoryAdapter as TestAdapter
 
 __all__ = [
@@ -82,7 +80,6 @@ __all__ = [
     "TurnContext",
     "UpstreamMemoryStorage",
     "activity_of",
-    "as_state_storage",
     "context",
     "load_all",
     "message",

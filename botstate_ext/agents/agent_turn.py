@@ -6,6 +6,7 @@ import asyncio
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
+from ..host.agents.privates import goes_on_after_sign_in
 from ..turn.held_replies import drop_held_replies, leave_outer_replies
 from ..turn.locks.reentrancy import leave_outer_turn
 from ..unit_of_work.replay_work import leave_outer_work
@@ -32,11 +33,10 @@ class AgentTurn:
     def __init__(self, workspace: Workspace, context: Any, *, saves_errors: bool) -> None:
         self.context = context
         self._workspace, self._saves_errors = workspace, saves_errors
-        self._task = asyncio.current_task()
         self._outer = _current.get()
-        if self._outer is not None and self._outer._task is not self._task:
-            # A task that an earlier turn started, such as the one that goes on after a sign-in: it
-            # waits for that turn, and is not a part of it.
+        if self._outer is not None and goes_on_after_sign_in(asyncio.current_task()):
+            # The turn that started the task does not wait for it: this one waits for that turn,
+            # and is not a part of it.
             leave_outer_turn()
             leave_outer_replies()
             leave_outer_work()

@@ -68,9 +68,11 @@ class StateMiddleware(middleware.StateMiddleware):
         self._agent_states = states
 
     async def on_turn(  # type: ignore[override]  # this SDK gives the next step the context
-        self, context: TurnContext, logic: Callable[[TurnContext], Awaitable[Any]]
+        self, context: TurnContext, logic: Callable[[TurnContext], Awaitable[Any]] | None = None
     ) -> None:
         """Run the rest of the turn between one load and one save."""
+        if logic is None or not isinstance(self, StateMiddleware):
+            raise TypeError(middleware.GIVEN_THE_CLASS)
         _quieten(context.adapter)
         if TurnSession.is_open(self._states, context):
             self._warn_once()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -10,13 +10,13 @@ from ..clock import Clock
 from ..host.agents.host import AgentsHost
 from ..host.agents.sdk import AgentState
 from ..host.protocol import Host
+from ..privacy.user_documents import StateUser
 from ..scopes.kinds import KeyFunction
 from ..serialization.allow_list import Types
 from ..states import state_scopes
 from ..storage.document_cache import DocumentCache
 from .scopes import KINDS, OwnScope
-from .sign_in import erase_sign_in
-from .storage import as_state_storage
+from .sign_in import sign_in_keys
 from .turn_state import TurnState
 
 S = TypeVar("S", bound="StateScopes")
@@ -63,7 +63,7 @@ class StateScopes(state_scopes.StateScopes):
         self._sub_channels = sub_channels
         self._apps: list[Any] = []
         super().__init__(
-            as_state_storage(storage),
+            storage,
             bot_id=bot_id,
             types=types,
             user_key=user_key,
@@ -77,10 +77,6 @@ class StateScopes(state_scopes.StateScopes):
             cache=cache,
             clock=clock,
             write_type_tags=write_type_tags,
-        )
-        # With the handlers of the app's own: if it fails, the report says so.
-        self.user._policies.erasers.append(
-            ("sign-in", lambda work, user: erase_sign_in(self.storage, user))
         )
 
     def turn_state(self) -> TurnState:
@@ -98,6 +94,9 @@ class StateScopes(state_scopes.StateScopes):
                 "turn_state_factory=lambda: states.turn_state().add(MyState(storage))."
             )
         return super().add(bot_state)
+
+    def _other_keys_of(self, user: StateUser) -> AsyncIterator[str]:
+        return sign_in_keys(self.storage, user)
 
     def _host(self) -> Host:
         return AgentsHost(sub_channels=self._sub_channels)

@@ -33,7 +33,7 @@ class AgentsStorage(Storage):
     """
 
     def __init__(self, storage: Any) -> None:
-        self.storage: StateStorage = as_state_storage(storage)
+        self.storage = adapt.as_state_storage(storage)
 
     async def read(self, keys: Iterable[str], *, target_cls: Any, **_: Any) -> dict[str, Any]:
         """Return the items of these keys, made by ``target_cls``. Missing ones are left out.
@@ -91,20 +91,15 @@ class AgentsStorage(Storage):
         return f"<AgentsStorage over {self.storage!r}>"
 
 
-def as_state_storage(storage: Any) -> StateStorage:
-    """Return the StateStorage for a storage of the Agents SDK; any other as `StateScopes` of the
-    Bot Framework SDK takes it.
+def _as_ours(storage: Any) -> StateStorage:
+    """Return the StateStorage for a storage of the Agents SDK.
 
     - The SDK's ``MemoryStorage``: a storage that shares its dictionary.
     - The SDK's ``BlobStorage``: a storage for the same container, with its own client.
     - Any other of the SDK's kind: a storage over its three methods.
-
-    :raises TypeError: it is no storage.
     """
     if isinstance(storage, AgentsStorage):
         return storage.storage
-    if not isinstance(storage, Storage):
-        return adapt.as_state_storage(storage)
     found = _wrapped.get(storage)
     if found is None:
         name = (type(storage).__module__, type(storage).__qualname__)
@@ -112,6 +107,7 @@ def as_state_storage(storage: Any) -> StateStorage:
     return found
 
 
+adapt.also_take(Storage, _as_ours)
 _wrapped: Final[WeakKeyDictionary[Any, StateStorage]] = WeakKeyDictionary()
 
 

@@ -25,6 +25,11 @@ TYPING: Final = "typing"
 _CONTINUE_CONVERSATION: Final = "ContinueConversation"
 
 
+def channel_id_of(activity: Activity) -> str | None:
+    """Return the activity's channel as plain text: the Agents SDK has a class for it."""
+    return str(activity.channel_id) if activity.channel_id else None
+
+
 def user_id_of(activity: Activity) -> str | None:
     """Return the id of the activity's sender; None if it names none."""
     sender = activity.from_property

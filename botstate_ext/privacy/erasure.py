@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Awaitable, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from time import monotonic
@@ -26,7 +26,8 @@ class ErasureReport:
     """The result of an erasure.
 
     - ``channel_id``, ``user_id``, ``dry_run``: as given.
-    - ``removed``: the keys of the deleted documents; in a dry run, of those that would be deleted.
+    - ``removed``: the keys of the deleted documents, and of what the Agents SDK's sign-in kept of
+      the user; in a dry run, of those that would be deleted.
     - ``ambiguous``: the keys of documents that may be the user's and were not deleted: the key can
       be read in several ways, several users wrote the document, or its metadata names another user
       than its key. Look at them by hand.
@@ -79,10 +80,12 @@ class Erasure:
         handlers: Handlers,
         save_handlers: SaveHandlers,
         *,
+        other_keys: AsyncIterator[str],
         dry_run: bool,
     ) -> None:
         self._storage, self._user, self._documents = storage, user, documents
         self._handlers, self._save_handlers, self._dry_run = handlers, save_handlers, dry_run
+        self._other_keys = other_keys
         self._removed: list[str] = []
         self._ambiguous: list[str] = []
         self._failed: dict[str, str] = {}
@@ -98,8 +101,10 @@ class Erasure:
             for name, handler in self._handlers.named():
                 await self._handle(name, handler)
         if not self._failed:
+            async for key in self._other_keys:
+                await self._try_to_delete(key, self._outcome_of_other(key))
             async for found in self._documents.find():
-                await self._delete(found)
+                await self._try_to_delete(found.info.key, self._outcome(found))
             self._failed |= self._documents.failed
         return ErasureReport(
             channel_id=self._user.channel_id,
@@ -122,10 +127,9 @@ class Erasure:
         else:
             self._handlers_run += 1
 
-    async def _delete(self, found: UserDocument) -> None:
-        key = found.info.key
+    async def _try_to_delete(self, key: str, deletion: Awaitable[list[str] | None]) -> None:
         try:
-            outcome = await self._outcome(found)
+            outcome = await deletion
         except Exception as error:  # noqa: BLE001 - logged and reported; the others are deleted
             self._failed[key] = reason_of(error)
             _log.warning(
@@ -136,6 +140,11 @@ class Erasure:
             return
         if outcome is not None:
             outcome.append(key)
+
+    async def _outcome_of_other(self, key: str) -> list[str] | None:
+        """Delete an item that is no document, whatever it holds; see `_outcome`."""
+        is_deleted = self._dry_run or await self._storage.delete_if(key)
+        return self._removed if is_deleted else None
 
     async def _outcome(self, found: UserDocument | None) -> list[str] | None:
         """Delete a document. Return the list in which to report it; None if someone else deleted

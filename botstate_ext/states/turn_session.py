@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ..documents.merge import OnConflict
 from ..errors import StateKeyError
-from ..host.activity import conversation_id_of, user_id_of
+from ..host.activity import channel_id_of, conversation_id_of, user_id_of
 from ..unit_of_work.work import NOTHING_KEPT
 from ..unit_of_work.work_counts import WorkCounts
 from .turn_meter import TurnMeter
@@ -167,7 +167,7 @@ class TurnSession:
         from ..privacy.user_documents import StateUser  # few turns need it
 
         states, activity = self._states, self._turn.activity
-        channel_id = states._workspace.host.key_activity(activity).channel_id
+        channel_id = channel_id_of(states._workspace.host.key_activity(activity)) or ""
         user = StateUser(channel_id, user_id_of(activity) or "")
         conversation_ids: Iterable[str] | None = None
         if not states.storage.lists:

@@ -18,10 +18,21 @@ _Wrap: TypeAlias = Callable[[Any], StateStorage]
 # storage does; those of other storages do, so an entry goes when its wrapper does.
 _of_upstream: Final[WeakKeyDictionary[Storage, StateStorage]] = WeakKeyDictionary()
 _best_effort: Final[WeakValueDictionary[int, BestEffortStorage]] = WeakValueDictionary()
+_of_other_sdks: Final[dict[type, _Wrap]] = {}
+
+
+def also_take(base: type, wrap: _Wrap) -> None:
+    """Let `as_state_storage` take the storages of another SDK, by their base class."""
+    _of_other_sdks[base] = wrap
+
+
+def is_storage(storage: Any) -> bool:
+    """Return True if `as_state_storage` takes it."""
+    return isinstance(storage, (Storage, *_of_other_sdks))
 
 
 def as_state_storage(storage: Storage) -> StateStorage:
-    """Return the StateStorage for any ``botbuilder.core.Storage``; a StateStorage as it is.
+    """Return the StateStorage for any storage of the SDK; a StateStorage as it is.
 
     - The SDK's ``MemoryStorage``: a storage that shares its dictionary.
     - The SDK's ``BlobStorage``: a storage for the same container, with its own client.
@@ -36,12 +47,15 @@ def as_state_storage(storage: Storage) -> StateStorage:
     """
     if isinstance(storage, StateStorage):
         return storage
+    for base, wrap_other in _of_other_sdks.items():
+        if isinstance(storage, base):
+            return wrap_other(storage)
     if not isinstance(storage, Storage):
         is_class = isinstance(storage, type)
         given = f"the class {storage.__name__}" if is_class else type(storage).__name__
         raise TypeError(
-            "storage must be a botbuilder.core.Storage, for example MemoryStorage() or "
-            f"botstate_ext.storage.BlobStorage(...), not {given}."
+            "storage must be a storage of the SDK or of botstate_ext.storage, for example "
+            f"MemoryStorage() or BlobStorage(...), not {given}."
         )
     wrap = _WRAPPERS.get((type(storage).__module__, type(storage).__qualname__))
     if wrap is None:

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from ..documents.merge import ON_CONFLICT, OnConflict
 from ..errors import StateError, StateStorageError
-from ..host.activity import is_end_of_conversation, user_is_gone
+from ..host.activity import channel_id_of, is_end_of_conversation, user_is_gone
 from ..host.bases import Middleware
 from ..host.protocol import Context, Host
 from ..states.state_scopes import StateScopes
@@ -34,6 +34,10 @@ _log: Final = logging.getLogger("botstate_ext")
 _NOTHING_HELD: Final = nullcontext()
 _REPLIES: Final = ("immediate", "after_save")
 _ON_ERROR: Final = ("discard", "save")
+GIVEN_THE_CLASS: Final = (
+    "The adapter was given the class StateMiddleware: give it an object, "
+    "adapter.use(StateMiddleware(states))."
+)
 
 
 class StateMiddleware(Middleware):
@@ -118,10 +122,7 @@ class StateMiddleware(Middleware):
     async def on_turn(self, context: Context, logic: Logic | None = None) -> Any:
         """Run the rest of the turn between one load and one save."""
         if logic is None or not isinstance(self, StateMiddleware):
-            raise TypeError(
-                "The adapter was given the class StateMiddleware: give it an object, "
-                "adapter.use(StateMiddleware(states))."
-            )
+            raise TypeError(GIVEN_THE_CLASS)
         earlier = self._states._workspace.open_work(context)
         if earlier is not None and earlier.is_saved_at_its_end:
             self._warn_once()
@@ -140,7 +141,7 @@ class StateMiddleware(Middleware):
     async def _reported(self, context: Context, logic: Logic, meter: TurnMeter) -> Any:
         """Run the turn, and call the handlers of ``on_turn``: after the lock is released, so that a
         slow handler delays no other turn."""
-        channel, failure = context.activity.channel_id, None
+        channel, failure = channel_id_of(context.activity), None
         try:
             return await self._serialized(context, logic, meter)
         except BaseException as error:

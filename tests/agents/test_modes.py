@@ -22,6 +22,7 @@ from microsoft_agents.hosting.core.app.typing_indicator import TypingOptions
 
 from botstate_ext.agents import AgentsStorage, StateScopes, TurnState
 from botstate_ext.storage import MemoryStorage
+from botstate_ext.testing import FaultyStorage
 from tests.agents.test_turns import count
 from tests.agents.world import Tokens, application, prepared
 from tests.patience import LIMIT
@@ -182,10 +183,10 @@ async def test_a_proactive_turn_within_a_turn(mode: dict[str, Any]) -> None:
         assert await saved_count(states, "other") == 1
 
 
-async def test_a_turn_in_a_task_that_a_turn_started_is_a_turn_of_its_own(
+async def test_a_turn_in_a_task_that_a_turn_started_is_a_part_of_it(
     mode: dict[str, Any],
 ) -> None:
-    """So the SDK goes on after a sign-in. That the first turn fails undoes nothing of it."""
+    """As on the other SDK: it does not wait for the turn that waits for it."""
     states = StateScopes(MemoryStorage())
     app = made(states, proactive=ProactiveOptions())
 
@@ -193,16 +194,19 @@ async def test_a_turn_in_a_task_that_a_turn_started_is_a_turn_of_its_own(
         await app.proactive.store_conversation(context)
         news = app.proactive.continue_conversation(agent.adapter, "talk", count)
         await asyncio.wait([asyncio.create_task(news)])
-        raise RuntimeError
+        if context.activity.text == "fail":
+            raise RuntimeError
 
-    async with prepared(states, on_message, app, serialize_turns=False, **mode) as agent:
+    async with prepared(states, on_message, app, **mode) as agent:
 
         @app.error
         async def on_error(context: Any, error: Exception) -> None:
             await context.send_activity("sorry")
 
-        assert await agent.say("hi") == ["ann 1", "sorry"]
-        assert await saved_count(states) == 1
+        assert await agent.say("hi") == ["ann 1"]
+        holds = "replies" in mode or "on_conflict" in mode
+        assert await agent.say("fail") == ([] if holds else ["ann 2"]) + ["sorry"]
+        assert await saved_count(states) == (1 if "on_conflict" in mode else 2)
 
 
 async def test_a_new_conversation(mode: dict[str, Any]) -> None:
@@ -244,18 +248,20 @@ async def test_expected_replies_and_invokes(mode: dict[str, Any]) -> None:
         assert await agent.say("hi") == ["ann 6"]
 
 
+def signing_in(states: StateScopes, storage: Any) -> Any:
+    handler = AuthHandler("graph", abs_oauth_connection_name="c", auth_type="UserAuthorization")
+    return application(
+        storage=AgentsStorage(storage),
+        turn_state_factory=states.turn_state,
+        auto_sign_in=True,
+        authorization_handlers={"graph": handler},
+    )
+
+
 async def test_auto_sign_in(mode: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Tokens, "signed_in", False)
     states = StateScopes(MemoryStorage())
-    app = made(
-        states,
-        auto_sign_in=True,
-        authorization_handlers={
-            "graph": AuthHandler(
-                "graph", abs_oauth_connection_name="c", auth_type="UserAuthorization"
-            )
-        },
-    )
+    app = signing_in(states, states.storage)
     async with prepared(states, count, app, **mode) as agent:
         agent.query = "?app=agent-id"
         asked = agent.activity("what I wanted")
@@ -272,3 +278,35 @@ async def test_auto_sign_in(mode: dict[str, Any], monkeypatch: pytest.MonkeyPatc
         await agent.post(asked)
         assert agent.channel.said == ["ann 1", "ann 2"], "it is handled now"
         assert await saved_count(states) == 2
+
+
+async def test_what_goes_on_after_a_sign_in_is_no_part_of_the_turn_that_signed_in(
+    mode: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The SDK starts it and does not wait: that the first turn fails undoes nothing of it."""
+    monkeypatch.setattr(Tokens, "signed_in", False)
+    storage = FaultyStorage(MemoryStorage())
+    states = StateScopes(storage)
+    app = signing_in(states, MemoryStorage())
+    async with prepared(states, count, app, **mode) as agent:
+
+        @app.error
+        async def on_error(context: Any, error: Exception) -> None:
+            await context.send_activity("sorry")
+
+        agent.query = "?app=agent-id"
+        await agent.post(agent.activity("what I wanted"))
+        agent.channel.activities.clear()  # the card
+        goes_on = asyncio.Event()
+        agent.channel.on_reply = lambda a: goes_on.set() if a.get("text") == "ann 1" else None
+        held = storage.hold("put")
+        storage.fail("put")
+        signs_in = asyncio.create_task(agent.post(agent.activity("123456")))
+        await held.reached()
+        for _ in range(50):  # the other turn comes as far as it can
+            await asyncio.sleep(0)
+        held.release()
+        await signs_in
+        await asyncio.wait_for(goes_on.wait(), LIMIT.total_seconds())
+        assert agent.channel.said == ["sorry", "ann 1"]
+        assert await agent.say("next") == ["ann 2"]

@@ -14,10 +14,10 @@ from microsoft_agents.hosting.core.app.proactive.conversation import Conversatio
 from microsoft_agents.hosting.core.storage import Storage as SdkStorage
 from microsoft_agents.hosting.core.storage import StoreItem
 
+from botstate_ext import BlobLeaseLock
 from botstate_ext.agents import AgentsStorage, StateScopes, TurnState
-from botstate_ext.agents.storage import as_state_storage
 from botstate_ext.errors import StateConflictError, StateDecodeError
-from botstate_ext.storage import BlobStorage, MemoryStorage
+from botstate_ext.storage import BlobStorage, MemoryStorage, RoutedStorage, as_state_storage
 from tests.agents.test_turns import count
 from tests.agents.world import Agent, adapter, application, prepared
 
@@ -152,6 +152,18 @@ async def test_any_other_storage_of_the_sdks_kind() -> None:
     assert json.loads(own.items["test/conversations/talk"])["count"] == 2
 
 
+async def test_the_sdks_storages_are_taken_wherever_a_storage_is() -> None:
+    one, other = SdkMemory(), SdkMemory()
+    states = StateScopes(RoutedStorage({"webchat": other}, default=one))
+    async with prepared(states, count) as agent:
+        assert await agent.say("hi") == ["ann 1"]
+        assert await agent.say("hi", channelId="webchat") == ["ann 1"]
+    assert "test/conversations/talk" in one._memory
+    assert "webchat/conversations/talk" in other._memory
+    with pytest.raises(TypeError, match="needs Blob storage, not MemoryStorage"):
+        BlobLeaseLock(one)
+
+
 def test_what_is_no_storage() -> None:
     with pytest.raises(TypeError, match="MemoryStorage"):
         StateScopes({})
@@ -252,7 +264,8 @@ async def test_erasing_a_user_erases_what_sign_in_kept(storage: Any) -> None:
         "auth:_SignInState:webchat:ann",
     ]
     await AgentsStorage(storage).write({key: Item("x") for key in (*mine, *others)})
-    await states.erase_user("msteams", "ann", dry_run=True)
+    rehearsed = await states.erase_user("msteams", "ann", dry_run=True)
+    assert sorted(rehearsed.removed) == sorted(mine)
     assert len([item async for item in storage.list_items()]) == 9
     assert (await states.erase_user("msteams", "ann")).complete
     assert sorted([item.key async for item in storage.list_items()]) == sorted(others)

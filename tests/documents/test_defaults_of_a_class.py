@@ -8,8 +8,6 @@ from typing import Any
 
 import jsonpickle
 import pytest
-from botbuilder.core import UserState as UpstreamUserState
-from botbuilder.dialogs import DialogState
 
 from botstate_ext import StateDecodeError, StateEncodeError
 from botstate_ext.serialization import json_text
@@ -188,7 +186,11 @@ async def test_a_value_that_its_function_explains_is_no_quarantine_for_an_error_
     assert await body(memory, KEY) is None
 
 
+@pytest.mark.bot_framework
 async def test_the_sdks_own_classes_stay_as_they_were() -> None:
+    from botbuilder.core import UserState as UpstreamUserState
+    from botbuilder.dialogs import DialogState
+
     memory = MemoryStorage()
     for default in (DialogState, lambda: DialogState(), DialogState()):
         for state in (StateScopes(memory).user, UpstreamUserState(memory)):

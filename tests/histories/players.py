@@ -8,18 +8,16 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Final, Literal, TypeAlias
 
-from botbuilder.core import BotAdapter
-
 from botstate_ext import DocumentCache, StateConflictError, StateStorageError, TurnReport
 from botstate_ext.storage import StateStorage
 from tests.turns import (
     Activity,
     ChannelAccount,
     ConversationAccount,
-    ConversationReference,
     ResourceResponse,
     StateMiddleware,
     StateScopes,
+    TestAdapter,
     TurnContext,
 )
 
@@ -48,7 +46,7 @@ class Step:
         self.seconds = random.expovariate(1 / 0.05)
 
 
-class SilentChannel(BotAdapter):
+class SilentChannel(TestAdapter):
     """Notes what is sent, which takes a while."""
 
     def __init__(self, history: History) -> None:
@@ -61,12 +59,6 @@ class SilentChannel(BotAdapter):
         await asyncio.sleep(0.01)
         self._history.said[running_turn.get()] += [activity.text for activity in activities]
         return [ResourceResponse(id="1") for _ in activities]
-
-    async def update_activity(self, context: TurnContext, activity: Activity) -> None:
-        raise NotImplementedError
-
-    async def delete_activity(self, context: TurnContext, reference: ConversationReference) -> None:
-        raise NotImplementedError
 
 
 class Process:
@@ -158,6 +150,7 @@ class Turn:
         activity = Activity(
             type="message",
             channel_id="test",
+            service_url="http://localhost",
             from_property=ChannelAccount(id=plan.user),
             recipient=ChannelAccount(id="bot"),
             conversation=ConversationAccount(id=plan.conversation),
@@ -166,7 +159,7 @@ class Turn:
         middleware = self._process.middlewares[plan.mode]
         outcome: Outcome = "failed"
         try:
-            await middleware.on_turn(context, lambda: self._logic(context))
+            await middleware.on_turn(context, lambda *_: self._logic(context))
             outcome = "done"
         except StateConflictError as error:
             # One document lost its race; what became of another, the error may not know.

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import pytest
-from botbuilder.core import MemoryStorage
 
 from botstate_ext import StateKeyError
 from botstate_ext.keys.scopes import SCOPES, own_scope, row_of_prefix
-from tests.turns import StateScopes, context, message
+from tests.turns import StateScopes, UpstreamMemoryStorage, context, message
 
 TURN = context(message(user="u", conversation="c", channel="test"))
 
 
 def test_the_table_names_the_scopes_of_a_bot_in_their_order() -> None:
-    assert [scope.scope_name for scope in StateScopes(MemoryStorage())] == list(SCOPES)
+    assert [scope.scope_name for scope in StateScopes(UpstreamMemoryStorage())] == list(SCOPES)
 
 
 @pytest.mark.parametrize("name", ["user", "conversation", "private"])
 def test_a_row_makes_the_key_that_its_scope_uses(name: str) -> None:
-    scopes = {scope.scope_name: scope for scope in StateScopes(MemoryStorage(), namespace="n")}
+    scopes = {
+        scope.scope_name: scope for scope in StateScopes(UpstreamMemoryStorage(), namespace="n")
+    }
     make_key = SCOPES[name].activity_key
     assert make_key is not None
     assert make_key(TURN.activity, "n") == scopes[name].get_storage_key(TURN)
@@ -26,7 +27,7 @@ def test_a_row_makes_the_key_that_its_scope_uses(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["shared", "workflow", "team"])
 def test_a_row_makes_the_key_of_an_id_that_its_scope_uses(name: str) -> None:
-    states = StateScopes(MemoryStorage())
+    states = StateScopes(UpstreamMemoryStorage())
     row = SCOPES.get(name) or own_scope(name)
     scope = {"shared": states.shared, "workflow": states.workflow}.get(name) or states.scope(name)
     assert row.key("a/b") == scope.at("a/b").get_storage_key(TURN)

@@ -27,7 +27,7 @@ from botstate_ext.scopes.scope import StateScope
 from botstate_ext.storage import BlobStorage, MemoryStorage, StateStorage, as_state_storage
 from botstate_ext.storage.base import ItemInfo
 from botstate_ext.testing import CountingStorage, FaultyStorage, ManualClock
-from tests.storage.upstream_kinds import PlainStorage
+from tests.storage.plain import PlainStorage
 from tests.turns import Bot, StateMiddleware, StateScopes, UpstreamMemoryStorage, context, message
 
 START = datetime(2024, 3, 1, 12, tzinfo=timezone.utc)

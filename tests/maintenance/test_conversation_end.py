@@ -11,7 +11,7 @@ from botstate_ext import ExpiredState, StateKeyError
 from botstate_ext.storage import BlobStorage, as_state_storage
 from botstate_ext.storage.base import ANY
 from tests.maintenance.world import HOUR, KEY, World
-from tests.storage.upstream_kinds import PlainStorage
+from tests.storage.plain import PlainStorage
 from tests.turns import (
     Activity,
     ActivityHandler,
@@ -110,6 +110,8 @@ async def test_an_end_of_conversation_is_obeyed_where_it_was_asked_for() -> None
 
     seen: list[Any] = []
 
+    async def ignore(turn: TurnContext) -> None: ...
+
     class Handler(ActivityHandler):
         async def on_end_of_conversation_activity(self, turn_context: TurnContext) -> None:
             seen.append(await world.states.conversation.create_property("x").get(turn_context))
@@ -119,7 +121,7 @@ async def test_an_end_of_conversation_is_obeyed_where_it_was_asked_for() -> None
     assert seen == [1], "the bot saw what is about to go"
     assert await keys(world) == {"test/users/user"}
     await bot.turn(Handler().on_turn, end())  # again, when nothing is left
-    await bot.turn(lambda turn: turn.send_activity("bye"), end(conversation=None))
+    await bot.turn(ignore, end(conversation=None))
 
 
 async def test_a_turn_that_fails_ends_nothing() -> None:

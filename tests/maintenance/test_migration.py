@@ -11,7 +11,6 @@ from typing import Any
 
 import jsonpickle
 import pytest
-from botbuilder.dialogs import DialogInstance, DialogState
 
 from botstate_ext import MigrationReport
 from botstate_ext.storage import ANY, MemoryStorage
@@ -68,9 +67,12 @@ async def body(storage: MemoryStorage, key: str) -> dict[str, Any]:
     return dict(json.loads(item.data))
 
 
+@pytest.mark.bot_framework
 async def test_typed_properties_are_plain_and_others_keep_their_tags(
     storage: MemoryStorage, states: StateScopes
 ) -> None:
+    from botbuilder.dialogs import DialogInstance, DialogState
+
     dialogs = DialogState([DialogInstance()])
     shared = [1, 2]
     document = {

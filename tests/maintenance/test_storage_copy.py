@@ -17,7 +17,7 @@ from botstate_ext.storage import ANY, MemoryStorage, StateStorage, as_state_stor
 from botstate_ext.storage.wrapper import StorageWrapper
 from botstate_ext.testing import FaultyStorage
 from tests.maintenance.world import World
-from tests.storage.upstream_kinds import PlainStorage
+from tests.storage.plain import PlainStorage
 from tests.turns import StateScopes
 
 HOUR = timedelta(hours=1)

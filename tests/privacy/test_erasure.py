@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from botstate_ext import SavedState, StateConflictError, StateKeyError, StateStorageError, StateUser
 from botstate_ext.storage import BlobStorage, MemoryStorage, as_state_storage
 from botstate_ext.testing import CountingStorage, FaultyStorage
-from tests.storage.upstream_kinds import PlainStorage
+from tests.storage.plain import PlainStorage
 from tests.turns import (
     Activity,
     Bot,
@@ -26,6 +26,7 @@ from tests.turns import (
     UpstreamMemoryStorage,
     context,
     message,
+    reference_to,
 )
 
 KINDS = ["memory", "upstream", "blob"]
@@ -690,7 +691,7 @@ async def test_a_key_function_finds_the_users_document_by_the_turn() -> None:
     activity.from_property.aad_object_id = "one person"
     bot = Bot(StateMiddleware(states, erase_on_removal=True))
     name = states.user.create_property("name")
-    async with states.unit_of_work(TurnContext.get_conversation_reference(activity)) as work:
+    async with states.unit_of_work(reference_to(activity)) as work:
         await name.set(work, "Ann")
     assert await keys(states) == {"user/one%20person"}
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from botbuilder.core import MemoryStorage
 
 from botstate_ext import StateKeyError
-from tests.turns import StateScopes
+from tests.turns import StateScopes, UpstreamMemoryStorage
 
 
 class Profile:
@@ -29,19 +28,19 @@ def test_a_wrong_option_of_a_property(
     options: dict[str, Any], error: type[Exception], advice: str
 ) -> None:
     with pytest.raises(error, match=advice):
-        StateScopes(MemoryStorage()).user.create_property("cart", **options)
+        StateScopes(UpstreamMemoryStorage()).user.create_property("cart", **options)
 
 
 def test_types_is_several_classes() -> None:
     with pytest.raises(TypeError, match=r"types=\[Profile\]"):
-        StateScopes(MemoryStorage(), types=Profile)  # type: ignore[arg-type]
+        StateScopes(UpstreamMemoryStorage(), types=Profile)  # type: ignore[arg-type]
 
 
 def test_a_storage_that_was_not_called() -> None:
     with pytest.raises(TypeError, match="not the class MemoryStorage"):
-        StateScopes(MemoryStorage)
+        StateScopes(UpstreamMemoryStorage)
 
 
 def test_an_empty_id_is_called_empty() -> None:
     with pytest.raises(StateKeyError, match="not an empty one"):
-        StateScopes(MemoryStorage()).shared.at("")
+        StateScopes(UpstreamMemoryStorage()).shared.at("")

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from botstate_ext import StateUser
 from botstate_ext.keys.scopes import SCOPES, ScopeRow
-from botstate_ext.scopes.kinds import KINDS
 from botstate_ext.scopes.scope import StateScope
 from botstate_ext.storage import MemoryStorage
 from botstate_ext.testing import CountingStorage, ManualClock
-from tests.turns import Bot, StateMiddleware, StateScopes, TurnContext, context, load_all
+from tests.turns import ON_AGENTS, Bot, StateMiddleware, StateScopes, TurnContext, context, load_all
+
+if TYPE_CHECKING or not ON_AGENTS:
+    from botstate_ext.scopes.kinds import KINDS
+else:
+    from botstate_ext.agents.scopes import KINDS
 
 ROW = ScopeRow("branch", "branch/", "activity")
 

@@ -6,11 +6,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from botbuilder.core import MemoryStorage
 from hypothesis import given
 from hypothesis import strategies as st
 
 from botstate_ext import StateError, StateQueryError
+from botstate_ext.storage import MemoryStorage
 from tests.turns import StateScopes, context, message
 
 SECRET = "the secret"

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from botbuilder.schema import ActivityTypes
 
 from botstate_ext import StateStorageError
 from botstate_ext.storage import MemoryStorage
@@ -88,7 +87,7 @@ async def test_the_erasure_of_a_user_who_left_is_reported(states: StateScopes) -
     bot = Bot(StateMiddleware(states, erase_on_removal=True))
     await bot.turn(remembers)
     leaves = message()
-    leaves.type = ActivityTypes.delete_user_data
+    leaves.type = "deleteUserData"
 
     async def nothing(_: Any) -> None: ...
 

@@ -14,11 +14,11 @@ from botbuilder.core import Storage
 
 from botstate_ext.errors import StateConflictError, StateStorageError
 from botstate_ext.storage import ANY, BlobStorage, MemoryStorage, as_state_storage
+from tests.storage.plain import PlainStorage
 from tests.storage.upstream_kinds import (
     CopyingStorage,
     ETagStorage,
     PicklingStorage,
-    PlainStorage,
 )
 
 

@@ -19,10 +19,10 @@ from botstate_ext.storage import (
     as_state_storage,
 )
 from botstate_ext.testing import CountingStorage, FaultyStorage, StorageContract
+from tests.storage.plain import PlainStorage
 from tests.storage.upstream_kinds import (
     ETagStorage,
     PicklingStorage,
-    PlainStorage,
 )
 
 

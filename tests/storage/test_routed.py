@@ -19,7 +19,7 @@ from botstate_ext.storage import (
     as_state_storage,
 )
 from botstate_ext.testing import FaultyStorage, ManualClock
-from tests.storage.upstream_kinds import PlainStorage
+from tests.storage.plain import PlainStorage
 from tests.turns import Bot, message
 
 CHANNELS = ("a", "b", "b-", "ba", "c")

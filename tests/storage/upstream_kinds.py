@@ -6,24 +6,8 @@ from copy import deepcopy
 from typing import Any
 
 import jsonpickle
-from botbuilder.core import Storage
 
-
-class PlainStorage(Storage):
-    """No e_tags at all."""
-
-    def __init__(self) -> None:
-        self.items: dict[str, Any] = {}
-
-    async def read(self, keys: list[str]) -> dict[str, Any]:
-        return {key: deepcopy(self.items[key]) for key in keys if key in self.items}
-
-    async def write(self, changes: dict[str, Any]) -> None:
-        self.items.update(deepcopy(changes))
-
-    async def delete(self, keys: list[str]) -> None:
-        for key in keys:
-            self.items.pop(key, None)
+from tests.storage.plain import PlainStorage
 
 
 class ETagStorage(PlainStorage):

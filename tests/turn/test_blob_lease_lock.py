@@ -9,13 +9,12 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from botbuilder.core import MemoryStorage
 
 from botstate_ext import BlobLeaseLock, StateStorageError
 from botstate_ext.storage import BlobStorage
 from botstate_ext.testing import ManualClock
 from tests.turn.sleeps import Sleeps
-from tests.turns import StateScopes
+from tests.turns import StateScopes, UpstreamMemoryStorage
 
 KEY = "test/conversations/conv"
 LOCK = "lock/test%2Fconversations%2Fconv"
@@ -324,7 +323,7 @@ async def test_it_takes_upstreams_storage_and_a_container_client(
 
 def test_it_needs_blob_storage() -> None:
     with pytest.raises(TypeError, match="needs Blob storage, not MemoryStorage"):
-        BlobLeaseLock(MemoryStorage())
+        BlobLeaseLock(UpstreamMemoryStorage())
 
 
 @pytest.mark.parametrize("seconds", [14, 61])

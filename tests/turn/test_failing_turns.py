@@ -5,16 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from botbuilder.core import BotState
 
 from botstate_ext import InProcessTurnLock, StateConflictError, StateStorageError
-from botstate_ext.host.bot_framework.snapshot import deep_copy
 from botstate_ext.storage import MemoryStorage
 from botstate_ext.testing import FaultyStorage
-from tests.turns import Activity, Bot, StateMiddleware, StateScopes, TurnContext, context, message
+from tests.turns import (
+    ON_AGENTS,
+    Activity,
+    Bot,
+    StateMiddleware,
+    StateScopes,
+    TurnContext,
+    context,
+    message,
+)
 
 
 async def test_a_failed_save_does_not_hide_why_the_bot_failed(
@@ -36,25 +43,27 @@ async def test_a_failed_save_does_not_hide_why_the_bot_failed(
     assert "secret" not in record.getMessage()
 
 
-class AppState(BotState):
-    """An app's own state, which fails to save or takes its time."""
-
-    def __init__(self, name: str, error: Exception | None, saved: list[str]) -> None:
-        super().__init__(MemoryStorage(), name)
-        self.name, self.error, self.saved = name, error, saved
-
-    def get_storage_key(self, turn_context: TurnContext) -> str:
-        return self.name
-
-    async def save_changes(self, turn_context: TurnContext, force: bool = False) -> None:
-        if self.error is not None:
-            raise self.error
-        for _ in range(5):
-            await asyncio.sleep(0)
-        self.saved.append(self.name)
-
-
+@pytest.mark.bot_framework
 async def test_the_turn_ends_when_all_added_states_have_saved_or_failed() -> None:
+    from botbuilder.core import BotState
+
+    class AppState(BotState):
+        """An app's own state, which fails to save or takes its time."""
+
+        def __init__(self, name: str, error: Exception | None, saved: list[str]) -> None:
+            super().__init__(MemoryStorage(), name)
+            self.name, self.error, self.saved = name, error, saved
+
+        def get_storage_key(self, turn_context: TurnContext) -> str:
+            return self.name
+
+        async def save_changes(self, turn_context: TurnContext, force: bool = False) -> None:
+            if self.error is not None:
+                raise self.error
+            for _ in range(5):
+                await asyncio.sleep(0)
+            self.saved.append(self.name)
+
     saved: list[str] = []
     error = StateStorageError("put", "a", "it broke")
     states = StateScopes(MemoryStorage())
@@ -69,6 +78,11 @@ async def test_the_turn_ends_when_all_added_states_have_saved_or_failed() -> Non
 
 
 # Activities that are nested deeply
+
+if TYPE_CHECKING or not ON_AGENTS:
+    from botstate_ext.host.bot_framework.snapshot import deep_copy
+else:
+    from botstate_ext.host.agents.snapshot import deep_copy
 
 
 def nested(depth: int) -> Any:
@@ -107,7 +121,7 @@ async def test_a_deeply_nested_activity_is_replayed_as_it_was() -> None:
 
 def test_a_deep_copy_shares_nothing_and_keeps_what_is_shared_inside() -> None:
     inner: dict[str, Any] = {"a": [1]}
-    activity = Activity(value={"x": inner, "y": inner}, text="hi")
+    activity = Activity(type="message", value={"x": inner, "y": inner}, text="hi")
     inner["self"] = inner
     copied = deep_copy(activity)
     assert isinstance(copied, Activity)

@@ -6,19 +6,12 @@ import asyncio
 from typing import Any
 
 import pytest
-from botbuilder.core import (
-    BotAdapter,
-    ExtendedUserTokenProvider,
-    MemoryTranscriptStore,
-    Middleware,
-    TranscriptLoggerMiddleware,
-)
-from botbuilder.schema import ActivityTypes, DeliveryModes
 
 from botstate_ext import StateStorageError
 from botstate_ext.storage import MemoryStorage
 from botstate_ext.testing import FaultyStorage
 from tests.turns import (
+    ON_AGENTS,
     Activity,
     ActivityHandler,
     Bot,
@@ -32,9 +25,13 @@ from tests.turns import (
     TurnContext,
     context,
     message,
+    next_step,
+    reference_to,
 )
 
-INVOKE_RESPONSE = BotAdapter._INVOKE_RESPONSE_KEY
+INVOKE_RESPONSE = (
+    "ChannelAdapter.InvokeResponse" if ON_AGENTS else "BotFrameworkAdapter.InvokeResponse"
+)
 
 
 @pytest.fixture
@@ -66,14 +63,14 @@ async def counted(states: StateScopes) -> int | None:
     return value
 
 
-class Outside(Middleware):
+class Outside:
     """A middleware before ours, which notes what was said when the turn is over."""
 
     def __init__(self) -> None:
         self.seen: list[Any] = []
 
     async def on_turn(self, turn: TurnContext, logic: Any) -> None:
-        await logic()
+        await next_step(turn, logic)
         self.seen = [activity.text for activity in turn.adapter.activity_buffer]
 
 
@@ -208,10 +205,10 @@ async def test_sending_fails_in_the_middle(states: StateScopes, bot: Bot) -> Non
 async def test_what_shows_that_the_bot_is_at_work_passes_at_once(bot: Bot) -> None:
     bot.adapter.send_trace_activities = True
     passing = [
-        Activity(type=ActivityTypes.typing),
+        Activity(type="typing"),
         Activity(type="delay", value=1),
-        Activity(type=ActivityTypes.trace, name="trace"),
-        Activity(type=ActivityTypes.typing, channel_data={"streamType": "informative"}),
+        Activity(type="trace", name="trace"),
+        Activity(type="typing", channel_data={"streamType": "informative"}),
         Activity(type="message", text="all of it", channel_data={"streamType": "final"}),
         Activity(type="message", text="the end", entities=[Entity(type="streaminfo")]),
     ]
@@ -243,7 +240,7 @@ async def test_an_update_or_deletion_of_a_held_message_acts_on_it(bot: Bot) -> N
         first = await turn.send_activity("1st")
         second = await turn.send_activity("2nd")
         await turn.send_activity("3rd")
-        changed = Activity(id=first.id, text="first")
+        changed = Activity(type="message", id=first.id, text="first")
         assert (await turn.update_activity(changed)).id == first.id
         changed.text = "changed later, by someone who keeps the object"
         await turn.delete_activity(second.id)
@@ -278,15 +275,24 @@ async def test_the_wrapped_adapter_is_still_the_adapter(bot: Bot) -> None:
     async def logic(turn: TurnContext) -> None:
         assert turn.adapter is not bot.adapter
         assert isinstance(turn.adapter, TestAdapter)
-        assert isinstance(turn.adapter, ExtendedUserTokenProvider)
-        turn.adapter.add_user_token("oauth", "test", "user", "token")
-        token = await turn.adapter.get_user_token(turn, "oauth")
-        assert token.token == "token"
         turn.adapter.locale = "en"
         assert bot.adapter.locale == "en"
 
     turn = await bot.turn(logic)
     assert turn.adapter is bot.adapter
+
+
+@pytest.mark.bot_framework
+async def test_the_wrapped_adapter_is_still_a_token_provider(bot: Bot) -> None:
+    from botbuilder.core import ExtendedUserTokenProvider
+
+    async def logic(turn: TurnContext) -> None:
+        assert isinstance(turn.adapter, ExtendedUserTokenProvider)
+        turn.adapter.add_user_token("oauth", "test", "user", "token")
+        token = await turn.adapter.get_user_token(turn, "oauth")
+        assert token.token == "token"
+
+    await bot.turn(logic)
 
 
 async def test_a_task_that_kept_the_adapter_or_a_copy_of_the_context_sends_at_once(
@@ -303,7 +309,7 @@ async def test_a_task_that_kept_the_adapter_or_a_copy_of_the_context_sends_at_on
     await adapter.send_activities(turn, [MessageFactory.text("by the adapter")])
     await copied.send_activity("by the copy")
     assert said(bot) == ["in the turn", "by the adapter", "by the copy"]
-    await copied.update_activity(Activity(id=provisional_id, text="changed"))
+    await copied.update_activity(Activity(type="message", id=provisional_id, text="changed"))
     await copied.delete_activity(provisional_id)
     assert bot.adapter.updated_activities[0].id == "1"
     assert bot.adapter.deleted_activities[0].activity_id == "1"
@@ -312,8 +318,8 @@ async def test_a_task_that_kept_the_adapter_or_a_copy_of_the_context_sends_at_on
 async def test_an_invoke_response_is_in_turn_state_at_once(states: StateScopes) -> None:
     bot = Bot(StateMiddleware(states, replies="after_save"))
     invoke = message()
-    invoke.type, invoke.name = ActivityTypes.invoke, "adaptiveCard/action"
-    answer = Activity(type=ActivityTypes.invoke_response, value=InvokeResponse(status=200))
+    invoke.type, invoke.name = "invoke", "adaptiveCard/action"
+    answer = Activity(type="invokeResponse", value=InvokeResponse(status=200))
     reached: list[Any] = []
 
     async def answers(turn: TurnContext) -> None:
@@ -339,14 +345,14 @@ async def test_an_invoke_response_is_in_turn_state_at_once(states: StateScopes) 
 
 
 async def test_expected_replies_are_cut_back_when_the_turn_fails(states: StateScopes) -> None:
-    class Early(Middleware):
+    class Early:
         async def on_turn(self, turn: TurnContext, logic: Any) -> None:
             await turn.send_activity("early")
-            await logic()
+            await next_step(turn, logic)
 
     bot = Bot(Early(), StateMiddleware(states, replies="after_save"))
     activity = message()
-    activity.delivery_mode = DeliveryModes.expect_replies
+    activity.delivery_mode = "expectReplies"
 
     async def fails(turn: TurnContext) -> None:
         await turn.send_activity("half an answer")
@@ -370,7 +376,7 @@ async def test_expected_replies_are_cut_back_when_the_turn_fails(states: StateSc
 async def test_a_conversation_continued_inside_the_turn_is_held_too(
     states: StateScopes, storage: FaultyStorage, bot: Bot
 ) -> None:
-    reference = TurnContext.get_conversation_reference(message(conversation="other"))
+    reference = reference_to(message(conversation="other"))
     there: list[Any] = []
 
     async def elsewhere(turn: TurnContext) -> None:
@@ -408,7 +414,7 @@ async def test_a_turn_begun_by_a_task_that_outlived_its_turn_is_a_turn_of_its_ow
 
     async def remind() -> None:
         await go_on.wait()
-        reference = TurnContext.get_conversation_reference(message())
+        reference = reference_to(message())
         await bot.adapter.continue_conversation(reference, late)
 
     async def logic(turn: TurnContext) -> None:
@@ -420,9 +426,12 @@ async def test_a_turn_begun_by_a_task_that_outlived_its_turn_is_a_turn_of_its_ow
     assert said(bot) == ["late"]
 
 
+@pytest.mark.bot_framework
 async def test_transcripts_before_this_middleware_tell_what_was_said(
     states: StateScopes,
 ) -> None:
+    from botbuilder.core import MemoryTranscriptStore, TranscriptLoggerMiddleware
+
     store = MemoryTranscriptStore()
     store.channels = {}  # upstream's stores share one
     bot = Bot(TranscriptLoggerMiddleware(store), StateMiddleware(states, replies="after_save"))
@@ -440,7 +449,7 @@ async def test_transcripts_before_this_middleware_tell_what_was_said(
     assert await transcript() == ["hi", "kept"]
 
     buffered = message("expecting")
-    buffered.delivery_mode = DeliveryModes.expect_replies
+    buffered.delivery_mode = "expectReplies"
     await bot.turn(lambda turn: turn.send_activity("buffered"), buffered)
     assert (await transcript())[-2:] == ["expecting", "buffered"]
 

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from botstate_ext import BlobLeaseLock, InProcessTurnLock, StateConflictError, TurnLock
-from botstate_ext.host.default import default_host
 from botstate_ext.storage import BlobStorage, MemoryStorage
 from botstate_ext.turn.deduplication import Deliveries
 from botstate_ext.turn.held_replies import HeldReplies
@@ -169,7 +168,7 @@ async def test_a_delivery_may_be_left_by_another_task(states: StateScopes) -> No
 
 async def test_held_replies_may_be_left_by_another_task() -> None:
     turn = context()
-    replies = HeldReplies(default_host(), turn)
+    replies = HeldReplies(StateScopes(MemoryStorage())._workspace.host, turn)
     await asyncio.ensure_future(replies.__aenter__())
     await turn.send_activity("held")
     replies.release_on_exit()

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from botbuilder.dialogs import (
-    DialogSet,
-    DialogTurnStatus,
-    WaterfallDialog,
-    WaterfallStepContext,
-)
-from botbuilder.dialogs.prompts import PromptOptions, TextPrompt
 
 from botstate_ext import StateConflictError, StateStorageError, turn_is_replay
 from botstate_ext.storage import MemoryStorage, StateStorage
@@ -22,6 +15,7 @@ from botstate_ext.testing import CountingStorage, FaultyStorage
 from botstate_ext.turn.replay import MAX_ATTEMPTS
 from tests.backends import OneByOne
 from tests.turns import (
+    ON_AGENTS,
     Activity,
     Bot,
     MessageFactory,
@@ -30,7 +24,26 @@ from tests.turns import (
     TurnContext,
     context,
     message,
+    next_step,
+    reference_to,
 )
+
+if TYPE_CHECKING or not ON_AGENTS:
+    from botbuilder.dialogs import (
+        DialogSet,
+        DialogTurnStatus,
+        WaterfallDialog,
+        WaterfallStepContext,
+    )
+    from botbuilder.dialogs.prompts import PromptOptions, TextPrompt
+else:
+    from microsoft_agents.hosting.dialogs import (
+        DialogSet,
+        DialogTurnStatus,
+        WaterfallDialog,
+        WaterfallStepContext,
+    )
+    from microsoft_agents.hosting.dialogs.prompts import PromptOptions, TextPrompt
 
 KEY = "test/conversations/conv"
 
@@ -172,6 +185,10 @@ async def test_a_document_that_was_deleted_meanwhile(
     assert await others.items() == ["mine"]
 
 
+class Service:
+    """Something that a turn keeps on its context."""
+
+
 async def test_the_context_is_put_back(states: StateScopes, bot: Bot, others: Others) -> None:
     shared: dict[str, int] = {}
     seen: list[Any] = []
@@ -181,12 +198,13 @@ async def test_the_context_is_put_back(states: StateScopes, bot: Bot, others: Ot
 
     async def logic(turn: TurnContext) -> None:
         activity = turn.activity
+        services, key = (turn.services, Service) if ON_AGENTS else (turn, "service")
         seen.append(
             (
                 activity.text,
                 activity.channel_data,
                 turn.responded,
-                turn.has("service"),
+                services.has(key),
                 "mine" in turn.turn_state,
                 turn.turn_state["theirs"],
                 len(turn._on_send_activities),
@@ -198,7 +216,7 @@ async def test_the_context_is_put_back(states: StateScopes, bot: Bot, others: Ot
         activity.text = "changed"
         activity.channel_data["list"].append(1)
         turn.activity = message("replaced")
-        turn.set("service", object())
+        services.set(key, Service())
         turn.turn_state["mine"] = 1
         turn.turn_state["theirs"] = "overwritten"
         turn.on_send_activities(handler)
@@ -214,7 +232,7 @@ async def test_the_context_is_put_back(states: StateScopes, bot: Bot, others: Ot
         async def on_turn(self, turn: TurnContext, logic: Any) -> None:
             turn.turn_state["theirs"] = shared
             activity = turn.activity
-            await logic()
+            await next_step(turn, logic)
             assert turn.activity.text == "replaced"
             assert activity.text == "changed"  # the same object as ever
 
@@ -551,7 +569,7 @@ async def test_a_turn_inside_the_turn_is_a_part_of_it(
     async def outer(turn: TurnContext) -> None:
         attempts.append(1)
         await turn.send_activity(f"outer {len(attempts)}")
-        reference = TurnContext.get_conversation_reference(turn.activity)
+        reference = reference_to(turn.activity)
         await turn.adapter.continue_conversation(reference, inner)
         if len(attempts) == 1:
             await others.append("theirs", scope="user")  # which only the inner one reads
@@ -633,6 +651,7 @@ async def test_a_unit_of_work_in_a_turn_takes_part_in_it(
     assert await order.get(context()) is None
 
 
+@pytest.mark.bot_framework
 async def test_an_apps_own_states_are_saved_once(
     states: StateScopes, bot: Bot, others: Others
 ) -> None:

@@ -13,7 +13,16 @@ import pytest
 
 from botstate_ext import InProcessTurnLock, StateConflictError, TurnLock
 from botstate_ext import storage as storages
-from tests.turns import Bot, Logic, StateMiddleware, StateScopes, TurnContext, context, message
+from tests.turns import (
+    Bot,
+    Logic,
+    StateMiddleware,
+    StateScopes,
+    TurnContext,
+    context,
+    message,
+    reference_to,
+)
 
 
 class Timer:
@@ -375,7 +384,7 @@ async def test_a_skills_reply_reaches_the_parent_that_waits_for_it(
 
     async def channel_of_the_skill() -> None:
         await asked.wait()
-        reference = TurnContext.get_conversation_reference(message())
+        reference = reference_to(message())
         await turns.bot.adapter.continue_conversation(reference, on_reply)
 
     async def on_reply(turn: TurnContext) -> None:

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from botbuilder.core import AutoSaveStateMiddleware
 
-from botstate_ext import StateKeyError, UserState
+from botstate_ext import StateKeyError
 from botstate_ext.aiohttp import setup
 from botstate_ext.storage import MemoryStorage
 from tests.turns import Bot, StateMiddleware, StateScopes, TurnContext, context
@@ -44,14 +43,25 @@ async def test_a_forgotten_middleware_is_noticed_when_changes_are_lost(
     assert "secret" not in warning
 
 
-@pytest.mark.parametrize("saved", ["by the middleware", "by hand", "by the SDK", "read only"])
+@pytest.mark.parametrize(
+    "saved",
+    [
+        "by the middleware",
+        "by hand",
+        pytest.param("by the SDK", marks=pytest.mark.bot_framework),
+        "read only",
+    ],
+)
 async def test_a_bot_that_saves_or_changes_nothing_is_not_warned(
     states: StateScopes, caplog: pytest.LogCaptureFixture, saved: str
 ) -> None:
-    middleware = {
-        "by the middleware": [StateMiddleware(states)],
-        "by the SDK": [AutoSaveStateMiddleware([states.user])],
-    }.get(saved, [])
+    middleware: list[Any] = []
+    if saved == "by the middleware":
+        middleware = [StateMiddleware(states)]
+    elif saved == "by the SDK":
+        from botbuilder.core import AutoSaveStateMiddleware
+
+        middleware = [AutoSaveStateMiddleware([states.user])]
 
     async def logic(turn: TurnContext) -> None:
         if saved == "read only":
@@ -138,7 +148,10 @@ async def test_a_unit_of_work_of_other_states_is_refused(states: StateScopes) ->
                 await use()
 
 
+@pytest.mark.bot_framework
 async def test_a_unit_of_work_serves_the_scopes_that_were_added() -> None:
+    from botstate_ext import UserState
+
     storage = MemoryStorage()
     added = UserState(MemoryStorage())
     states = StateScopes(storage).add(added)

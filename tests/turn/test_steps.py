@@ -18,7 +18,12 @@ import pytest
 
 import botstate_ext
 from botstate_ext.storage import MemoryStorage
-from tests.turns import StateMiddleware, StateScopes, TurnContext, context
+from tests.turns import ON_AGENTS, StateMiddleware, StateScopes, TurnContext, context
+
+MOST = (78, 185, 33, 8) if ON_AGENTS else (55, 160, 32, 7)
+"""Steps of a turn that touches nothing, of one with one set, a first get and
+the next. An application of
+the Agents SDK handles errors itself, and its turn is watched."""
 
 PACKAGE = str(Path(botstate_ext.__file__).parent)
 
@@ -54,14 +59,14 @@ async def steps_of(states: StateScopes, logic: Any) -> int:
     for turn in (context(), context()):
         steps.count = 0
         with steps.counted():
-            await middleware.on_turn(turn, partial(logic, turn))
+            await middleware.on_turn(turn, logic if ON_AGENTS else partial(logic, turn))
     return steps.count
 
 
 async def test_a_turn_that_touches_nothing(states: StateScopes) -> None:
     async def nothing(turn: TurnContext) -> None: ...
 
-    assert await steps_of(states, nothing) <= 55
+    assert await steps_of(states, nothing) <= MOST[0]
 
 
 async def test_a_turn_with_one_set(states: StateScopes) -> None:
@@ -70,7 +75,7 @@ async def test_a_turn_with_one_set(states: StateScopes) -> None:
     async def one_set(turn: TurnContext) -> None:
         await cart.set(turn, {"n": next(numbers)})
 
-    assert await steps_of(states, one_set) <= 160
+    assert await steps_of(states, one_set) <= MOST[1]
 
 
 async def test_gets_of_a_property(states: StateScopes) -> None:
@@ -88,8 +93,8 @@ async def test_gets_of_a_property(states: StateScopes) -> None:
 
     await steps_of(states, fill)
     await steps_of(states, two_gets)
-    assert first.count <= 32
-    assert next_.count <= 7
+    assert first.count <= MOST[2]
+    assert next_.count <= MOST[3]
     assert next_.count > 0  # the counter counts
 
 

@@ -7,12 +7,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from botbuilder.core import AutoSaveStateMiddleware, BotState, BotStateSet, MemoryStorage
 
-from botstate_ext import ConversationState, StateConflictError, StateKeyError, UserState
+from botstate_ext import StateConflictError, StateKeyError
 from botstate_ext import storage as storages
 from botstate_ext.testing import CountingStorage, FaultyStorage
-from tests.turns import Activity, Bot, StateMiddleware, StateScopes, TurnContext, context, message
+from tests.turns import (
+    Activity,
+    Bot,
+    StateMiddleware,
+    StateScopes,
+    TurnContext,
+    context,
+    message,
+    next_step,
+    reference_to,
+)
 
 
 @dataclass
@@ -262,7 +271,7 @@ async def test_a_middleware_that_uses_state_before_ours(
     class Early:
         async def on_turn(self, turn: TurnContext, logic: Any) -> None:
             await visits.set(turn, await visits.get(turn, 0) + 1)
-            await logic()
+            await next_step(turn, logic)
 
     async def logic(turn: TurnContext) -> None:
         await name.set(turn, f"Ann {await visits.get(turn)}")
@@ -276,7 +285,7 @@ async def test_a_middleware_that_uses_state_before_ours(
 
 async def test_continue_conversation_loads_and_saves(states: StateScopes, bot: Bot) -> None:
     count = states.conversation.create_property("count", int)
-    reference = TurnContext.get_conversation_reference(message())
+    reference = reference_to(message())
 
     async def logic(turn: TurnContext) -> None:
         await count.set(turn, await count.get(turn, 0) + 1)
@@ -286,7 +295,10 @@ async def test_continue_conversation_loads_and_saves(states: StateScopes, bot: B
     assert await count.get(context()) == 2
 
 
+@pytest.mark.bot_framework
 async def test_an_apps_own_bot_state_is_loaded_and_saved(states: StateScopes) -> None:
+    from botbuilder.core import BotState, MemoryStorage
+
     class TeamState(BotState):
         def __init__(self, storage: MemoryStorage) -> None:
             super().__init__(storage, "TeamState")
@@ -420,7 +432,12 @@ async def test_a_task_that_outlives_its_turn_is_warned_about(
     assert "secret" not in caplog.text
 
 
+@pytest.mark.bot_framework
 async def test_auto_save_and_bot_state_set_work_as_with_upstream() -> None:
+    from botbuilder.core import AutoSaveStateMiddleware, BotStateSet, MemoryStorage
+
+    from botstate_ext import ConversationState, UserState
+
     memory = MemoryStorage()
     user, conversation = UserState(memory), ConversationState(memory)
     name, topic = user.create_property("name"), conversation.create_property("topic")
@@ -451,7 +468,7 @@ def test_a_wrong_option_says_what_is_right(states: StateScopes, name: str, value
 
 def test_the_middleware_takes_scopes_not_storage() -> None:
     with pytest.raises(TypeError, match="StateScopes"):
-        StateMiddleware(MemoryStorage())
+        StateMiddleware(storages.MemoryStorage())
 
 
 async def test_a_save_that_fails_after_the_bot_does_not_hide_the_bots_error(

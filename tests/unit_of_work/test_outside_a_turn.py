@@ -7,7 +7,15 @@ import pytest
 from botstate_ext import StateConflictError, StateKeyError
 from botstate_ext import storage as storages
 from botstate_ext.testing import CountingStorage
-from tests.turns import Bot, StateMiddleware, StateScopes, TurnContext, context, message
+from tests.turns import (
+    Bot,
+    StateMiddleware,
+    StateScopes,
+    TurnContext,
+    context,
+    message,
+    reference_to,
+)
 
 
 @pytest.fixture
@@ -33,7 +41,7 @@ async def test_it_sees_and_changes_what_turns_see(
 
     await bot.turn(turn)
     storage.reset()
-    reference = TurnContext.get_conversation_reference(message())
+    reference = reference_to(message())
     async with states.unit_of_work(reference) as work:
         assert await name.get(work) == "Ann"
         await count.set(work, 1)
@@ -72,7 +80,7 @@ async def test_nothing_is_saved_when_the_block_raises(states: StateScopes) -> No
 async def test_it_races_a_turn_and_neither_loses(states: StateScopes) -> None:
     cart = states.conversation.create_property("cart", list[str], merge="append")
     bot = Bot(StateMiddleware(states))
-    reference = TurnContext.get_conversation_reference(message())
+    reference = reference_to(message())
 
     async def turn(turn_context: TurnContext) -> None:
         (await cart.get(turn_context, list)).append("turn")
@@ -98,7 +106,7 @@ async def test_on_conflict_raise(states: StateScopes) -> None:
 
 
 def test_a_reference_or_ids(states: StateScopes) -> None:
-    reference = TurnContext.get_conversation_reference(message())
+    reference = reference_to(message())
     with pytest.raises(TypeError, match="not both"):
         states.unit_of_work(reference, user_id="user")
 

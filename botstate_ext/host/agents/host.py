@@ -15,6 +15,7 @@ from .sdk import (
     AuthenticationConstants,
     ChannelAccount,
     ChannelAdapter,
+    ChannelId,
     ClaimsIdentity,
     ConversationAccount,
     ConversationReference,
@@ -62,7 +63,7 @@ class AgentsHost:
     ) -> ConversationReference:
         # Not validated: the SDK's reference always has a conversation, a unit of work may not.
         return ConversationReference.model_construct(
-            channel_id=channel_id,
+            channel_id=channel_id and ChannelId(channel_id),
             user=None if user_id is None else ChannelAccount.model_construct(id=user_id),
             conversation=(
                 None
@@ -73,7 +74,8 @@ class AgentsHost:
 
     def continuation(self, reference: ConversationReference) -> Activity:
         activity = Activity(type="event", name="ContinueConversation")
-        activity.channel_id = reference.channel_id
+        channel = reference.channel_id
+        activity.channel_id = channel and ChannelId(channel)  # it is written by its class's methods
         activity.conversation = reference.conversation
         activity.from_property = reference.user
         activity.recipient = reference.agent

@@ -5,6 +5,7 @@ from __future__ import annotations
 from microsoft_agents.activity import (
     Activity,
     ChannelAccount,
+    ChannelId,
     ConversationAccount,
     ConversationReference,
     ResourceResponse,
@@ -30,6 +31,7 @@ __all__ = [
     "CachedAgentState",
     "ChannelAccount",
     "ChannelAdapter",
+    "ChannelId",
     "ClaimsIdentity",
     "ConnectorClientBase",
     "ConversationAccount",

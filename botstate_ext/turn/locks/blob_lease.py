@@ -11,9 +11,8 @@ from typing import Any, Final
 from ...clock import Clock, system_clock
 from ...documents.metadata import FORMAT, Metadata, render_document, storage_metadata
 from ...errors import StateConflictError, StateStorageError
-from ...host.bases import Storage
 from ...keys.build import document_key
-from ...storage.adapt import as_state_storage
+from ...storage.adapt import as_state_storage, is_storage
 from ...storage.blob.blob import BlobStorage
 from ...storage.waiting import BackOff
 from ...storage.warm import without_cache
@@ -51,7 +50,7 @@ class BlobLeaseLock(LeaseLock):
 
     def __init__(
         self,
-        storage: Storage | Any,
+        storage: Any,
         *,
         wait: timedelta = timedelta(seconds=10),
         invoke_wait: timedelta = timedelta(seconds=2),
@@ -116,7 +115,7 @@ def _blob_of(claim: Claim) -> str:
 
 
 def _blob_storage(storage: Any) -> BlobStorage:
-    if not isinstance(storage, Storage):
+    if not is_storage(storage):
         return BlobStorage(container_client=storage)
     found = without_cache(as_state_storage(storage))
     if not isinstance(found, BlobStorage):
