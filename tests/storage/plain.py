@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tests.turns import ON_AGENTS, Storage
 
 
-class _Plain(Storage):
+class _Items:
     """No e_tags at all."""
 
     def __init__(self) -> None:
@@ -27,10 +27,13 @@ class _Plain(Storage):
 
 
 if TYPE_CHECKING or not ON_AGENTS:
-    PlainStorage = _Plain
+
+    class PlainStorage(_Items, Storage):
+        """The Bot Framework SDK gives and takes what is stored."""
+
 else:
 
-    class PlainStorage(_Plain):
+    class PlainStorage(_Items, Storage):
         """The Agents SDK gives and takes objects that make JSON of themselves."""
 
         async def read(self, keys: list[str], *, target_cls: Any, **_: Any) -> dict[str, Any]:
