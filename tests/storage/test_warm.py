@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from botstate_ext import DocumentCache, StateConflictError, StateStorageError
-from botstate_ext.storage import MemoryStorage, StateStorage, StoredItem
+from botstate_ext.storage import MemoryStorage, StateStorage, StoredItem, as_state_storage
 from botstate_ext.storage.base import ANY, ItemWrite
 from botstate_ext.storage.kept_items import KeptItems
 from botstate_ext.storage.warm import WarmStorage, without_cache
@@ -20,7 +20,7 @@ from botstate_ext.storage.wrapper import Operation, StorageWrapper, T
 from botstate_ext.testing import CountingStorage, FaultyStorage, ManualClock, StorageContract
 from tests.backends import OWN, make_own
 from tests.cancellation import CancelledAt
-from tests.turns import UpstreamMemoryStorage, as_state_storage
+from tests.turns import UpstreamMemoryStorage
 
 MINUTE = timedelta(minutes=1)
 START = datetime(2024, 5, 6, tzinfo=timezone.utc)

@@ -21,9 +21,8 @@ from botstate_ext.storage import MemoryStorage
 from tests.turns import ON_AGENTS, StateMiddleware, StateScopes, TurnContext, context
 
 MOST = (78, 185, 33, 8) if ON_AGENTS else (55, 160, 32, 7)
-"""Steps of a turn that touches nothing, of one with one set, a first get and
-the next. An application of
-the Agents SDK handles errors itself, and its turn is watched."""
+"""Steps of a turn that touches nothing, of one with one set, of a first get and of the next. An
+application of the Agents SDK handles errors itself, so its turns are watched."""
 
 PACKAGE = str(Path(botstate_ext.__file__).parent)
 
