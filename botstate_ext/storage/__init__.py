@@ -3,6 +3,7 @@
 - The contract: ``base``, ``writes``.
 - Backends: ``memory``, ``sqlite``, ``blob/``, ``postgres``, ``redis``, ``cosmos``; ``routed`` and
   ``wrapper`` stand around others.
+- A cache of documents: ``document_cache``, ``warm``, and ``kept_items``, which is pure.
 - The SDK's own storages made safe: ``adapt``, ``best_effort``, ``upstream_*``.
 - For who writes a backend: ``backend``, which collects ``keycheck``, ``etags`` and more.
 - Waiting and trying again: ``waiting``, ``retry``, ``breaker``, ``in_flight``, ``server_calls``;
