@@ -114,10 +114,8 @@ def _upstream_storage(connection_string: str) -> Any:
 
 
 async def _close(storage: Any) -> None:
-    """Close the client that upstream's storage opens and has no method to close."""
-    for client in vars(storage).values():
-        if callable(getattr(client, "close", None)):
-            await client.close()
+    """Close upstream's connections: it has no method for that, and its client does not own them."""
+    await storage._BlobStorage__container_client._pipeline._transport._transport.close()
 
 
 def main() -> None:

@@ -359,6 +359,8 @@ HEADS: Final = (
 def main() -> None:
     rows = asyncio.run(compare())
     print(report.table("CPU of a turn, two documents, memory storage", HEADS, rows))
+    empty = asyncio.run(measured({"empty": turns.empty_turn}))["empty"]
+    print(f"The SDK's empty turn, a part of each: {micros(empty)}.\n")
     rows = asyncio.run(compare_options())
     title = "Options of the middleware: dictionaries, 0.7 KB, one value changed, one reply"
     print(report.table(title, OPTION_HEADS, rows))

@@ -22,7 +22,6 @@ from uuid import uuid4
 import psycopg_pool
 import redis.asyncio
 from botbuilder.core import TurnContext
-from botbuilder.core.adapters import TestAdapter
 
 from botstate_ext.storage import (
     MemoryStorage,
@@ -104,14 +103,6 @@ async def stored_item() -> Item:
     (key,) = [info.key async for info in storage.list_items() if "conversations" in info.key]
     item = (await storage.get_many([key]))[key]
     return Item(item.data, metadata_text(item.metadata))
-
-
-async def empty_turn(conversation: str) -> None:
-    adapter = TestAdapter()
-
-    async def logic(turn: TurnContext) -> None: ...
-
-    await adapter.run_pipeline(TurnContext(adapter, turns.activity(conversation)), logic)
 
 
 # The drivers alone. Each keeps the ETag that it wrote last, as the storage reads it.
@@ -241,7 +232,7 @@ async def compare() -> list[list[str]]:
 
 async def cpu_without_driver() -> list[float]:
     """Return the milliseconds of a turn on memory, and of an empty turn of the SDK."""
-    each = (turn_on(MemoryStorage()), empty_turn)
+    each = (turn_on(MemoryStorage()), turns.empty_turn)
     rounds = [
         [(await pace(turn, CONVERSATIONS, TURNS)).cpu for turn in each] for _ in range(ROUNDS)
     ]

@@ -15,7 +15,7 @@ from botstate_ext import StateMiddleware, StateScopes
 
 Logic = Callable[[TurnContext], Awaitable[Any]]
 
-
+_adapter = TestAdapter()
 _ids = itertools.count()
 
 
@@ -56,3 +56,11 @@ def ours(storage: Storage | None = None, **options: Any) -> Bot:
     """Return a bot on this package. ``options``: those of its `StateMiddleware`."""
     states = StateScopes(storage or MemoryStorage())
     return Bot(states.user, states.conversation, StateMiddleware(states, **options))
+
+
+async def empty_turn(conversation: str = "conversation") -> None:
+    """Run a turn of a bot that has no state and does nothing: what the SDK costs all others."""
+
+    async def nothing(turn: TurnContext) -> None: ...
+
+    await _adapter.run_pipeline(TurnContext(_adapter, activity(conversation)), nothing)
