@@ -23,9 +23,11 @@ def main(names: list[str]) -> None:
     unknown = set(names) - {*QUICK, *LONG}
     if unknown:
         sys.exit(f"No such benchmark: {', '.join(sorted(unknown))}. There are {QUICK + LONG}.")
+    # What is not installed is told now, and not after ten minutes.
+    benchmarks = [import_module(f"benchmarks.{name}") for name in names or QUICK]
     print(report.machine(), end="\n\n")
-    for name in names or QUICK:
-        import_module(f"benchmarks.{name}").main()
+    for benchmark in benchmarks:
+        benchmark.main()
 
 
 if __name__ == "__main__":

@@ -97,7 +97,7 @@ def _others(query: Query) -> list[Find | None]:
         _compiled(lambda: jsonpath_rfc9535.compile(query.path), lambda found: found.values()),
         _compiled(lambda: python_jsonpath.compile(query.path), list, "findall"),
         _compiled(
-            lambda: jsonpath_ng.ext.parse(query.jsonpath_ng or query.path),
+            lambda: jsonpath_ng.ext.parser.parse(query.jsonpath_ng or query.path),
             lambda found: [one.value for one in found],
         ),
     ]
