@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from ..documents.merge import OnConflict
+from ..host.agents.privates import collect_stream, handle_error, shows_exceptions
 from ..host.agents.sdk import MessageFactory, TurnContext
 from ..states.turn_session import TurnSession
 from ..turn import middleware
@@ -19,7 +20,6 @@ from .agent_turn import AgentTurn, turn_of
 from .states import StateScopes
 
 _log: Final = logging.getLogger("botstate_ext")
-_SDK_HANDLER: Final = "HttpAdapterBase.__init__.<locals>.on_turn_error"
 _APOLOGY: Final = "Sorry, something went wrong."
 
 
@@ -89,6 +89,8 @@ class StateMiddleware(middleware.StateMiddleware):
 
         async def run() -> None:
             turn.begin()
+            if self._on_conflict == "replay":
+                collect_stream(turn.context)  # what was streamed could not be taken back
             try:
                 await logic(turn.context)
             except Exception as error:
@@ -113,7 +115,7 @@ class StateMiddleware(middleware.StateMiddleware):
         if turn.is_proactive:
             turn.error = error  # the caller gets it
             return
-        await app._on_error(turn.context, error)
+        await handle_error(app, turn.context, error)
         turn.error = error
 
     async def _finish(self, session: TurnSession, context: Any, delivery: Delivery | None) -> None:
@@ -129,8 +131,7 @@ class _HandledError(Exception):
 
 
 def _quieten(adapter: Any) -> None:
-    handler = getattr(adapter, "on_turn_error", None)
-    if getattr(handler, "__qualname__", None) == _SDK_HANDLER:
+    if shows_exceptions(getattr(adapter, "on_turn_error", None)):
         adapter.on_turn_error = _apologize
 
 

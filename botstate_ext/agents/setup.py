@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from ..host.agents.privates import error_handlers, proactive_of, turn_state_of
 from ..host.agents.sdk import AgentApplication
 from .agent_turn import AgentTurn, turn_of
 from .states import StateScopes
@@ -25,7 +26,7 @@ def setup(app: Any, states: StateScopes) -> None:
     """
     if not isinstance(app, AgentApplication) or not isinstance(states, StateScopes):
         raise TypeError("setup() takes the AgentApplication, and then the StateScopes.")
-    made = app._turn_state_factory()
+    made = turn_state_of(app)
     if not isinstance(made, TurnState) or made._states is not states:
         raise ValueError(
             "The application keeps its state elsewhere: give AgentApplication "
@@ -48,8 +49,8 @@ class _AppWatch:
         self._app.before_turn(self._before_turn)
         self._app.after_turn(self._after_turn)
         # The first of them: what the app's handlers say is sent, and they see what is stored.
-        self._app._turn_error_handlers.insert(0, self._on_error)
-        proactive = self._app._proactive
+        error_handlers(self._app).insert(0, self._on_error)
+        proactive = proactive_of(self._app)
         if proactive is not None:
             proactive.continue_conversation = self._watched(proactive.continue_conversation)
             proactive.create_conversation = self._watched(proactive.create_conversation)
@@ -70,7 +71,7 @@ class _AppWatch:
         turn = self._turn(context)
         if turn is not None:
             turn.fail(error)
-        if len(self._app._turn_error_handlers) == 1:
+        if len(error_handlers(self._app)) == 1:
             raise error  # as the SDK does where the app handles no errors
 
     def _watched(self, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 
 from ..errors import StateDecodeError
 from ..host.agents.dialog_memory import DialogMemory
+from ..host.agents.privates import cosmos_config_of, memory_of
 from ..host.agents.sdk import CachedAgentState, Storage, StoreItem
 from ..serialization import json_text
 from ..storage import adapt
@@ -96,6 +97,7 @@ def _as_ours(storage: Any) -> StateStorage:
 
     - The SDK's ``MemoryStorage``: a storage that shares its dictionary.
     - The SDK's ``BlobStorage``: a storage for the same container, with its own client.
+    - The SDK's ``CosmosDBStorage``: a storage for the same container, with its own client.
     - Any other of the SDK's kind: a storage over its three methods.
     """
     if isinstance(storage, AgentsStorage):
@@ -112,7 +114,7 @@ _wrapped: Final[WeakKeyDictionary[Any, StateStorage]] = WeakKeyDictionary()
 
 
 def _wrap_memory(storage: Any) -> StateStorage:
-    return SharedMemoryStorage(storage._memory)
+    return SharedMemoryStorage(memory_of(storage))
 
 
 def _wrap_blob(storage: Any) -> StateStorage:
@@ -130,6 +132,13 @@ def _wrap_blob(storage: Any) -> StateStorage:
     )
 
 
+def _wrap_cosmos(storage: Any) -> StateStorage:
+    config = cosmos_config_of(storage)
+    if config.url:
+        return adapt.cosmos_storage(config, config.url, config.credential)
+    return adapt.cosmos_storage(config, config.cosmos_db_endpoint, config.auth_key)
+
+
 def _wrap_other(storage: Any) -> StateStorage:
     return BestEffortStorage(_PlainFace(storage))
 
@@ -138,6 +147,7 @@ def _wrap_other(storage: Any) -> StateStorage:
 _WRAPPERS: Final[dict[tuple[str, str], _Wrap]] = {
     ("microsoft_agents.hosting.core.storage.memory_storage", "MemoryStorage"): _wrap_memory,
     ("microsoft_agents.storage.blob.blob_storage", "BlobStorage"): _wrap_blob,
+    ("microsoft_agents.storage.cosmos.cosmos_db_storage", "CosmosDBStorage"): _wrap_cosmos,
 }
 
 

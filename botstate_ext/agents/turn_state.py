@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import StateKeyError
 from ..host.agents import sdk
+from ..host.agents.privates import added_states
 from ..scopes.scope import StateScope
 from .agent_turn import turn_of
 from .scopes import ScopeOfTurn
@@ -106,7 +107,7 @@ class TurnState(sdk.TurnState):
             with suppress(StateKeyError):  # raised again when the agent uses that scope
                 documents.append(scope._unloaded_document(context))
         await states.user._work_of(context).load(documents)
-        for added in self._scopes.values():
+        for added in added_states(self).values():
             await added.load(context)
 
     async def save(self, turn_context: Any, force: bool = False) -> None:

@@ -92,16 +92,21 @@ def _wrap_blob(storage: Any) -> StateStorage:
 
 
 def _wrap_cosmos(storage: Any) -> StateStorage:
+    config = storage.config
+    return cosmos_storage(config, config.cosmos_db_endpoint, config.auth_key)
+
+
+def cosmos_storage(config: Any, endpoint: str, credential: Any) -> StateStorage:
+    """Return the storage for the container that the configuration of either SDK names."""
     from .cosmos import CosmosStorage
 
-    config = storage.config
     options = dict(config.cosmos_client_options or {})
     policy = options.get("connection_policy")
     if policy is not None:
         options["connection_verify"] = not policy.DisableSSLVerification
     return CosmosStorage(
-        config.cosmos_db_endpoint,
-        config.auth_key,
+        endpoint,
+        credential,
         database=config.database_id,
         container=config.container_id,
         key_suffix=config.key_suffix or "",

@@ -18,13 +18,14 @@ import pytest
 from microsoft_agents.hosting.core import ActivityHandler, TurnState
 from microsoft_agents.hosting.core import MemoryStorage as SdkMemory
 from microsoft_agents.hosting.core import UserState as SdkUserState
-from microsoft_agents.hosting.core.state.agent_state import AgentState
+from microsoft_agents.hosting.core.state.agent_state import AgentState, CachedAgentState
 from microsoft_agents.hosting.core.storage import StoreItem
 
 from botstate_ext.agents import StateMiddleware, StateScopes
 from botstate_ext.errors import StateKeyError
-from botstate_ext.storage import BlobStorage, MemoryStorage
+from botstate_ext.storage import BlobStorage, MemoryStorage, as_state_storage
 from botstate_ext.testing.clock import ManualClock
+from tests import cosmos
 from tests.agents.dialogs import Main
 from tests.agents.world import Agent, adapter, application, prepared
 from tests.patience import LIMIT
@@ -125,6 +126,54 @@ async def test_quick_messages_are_all_counted(
         await asyncio.gather(*(each.say("hi") for each in (one, other, one, other)))
         (last,) = await one.say("hi")
     assert (last == "5") is (layer == OURS), last
+
+
+@both
+async def test_quick_messages_on_cosmos(
+    layer: str, cosmos_endpoint: str, container_name: str
+) -> None:
+    """The SDK's storage upserts without a condition. Given to `StateScopes`, its container is
+    written with conditions, in the same format."""
+    sdk_storage = cosmos_storage(cosmos_endpoint, container_name)
+    all_are_here, here = asyncio.Event(), list[int]()
+
+    async def on_message(context: Any, state: TurnState) -> None:
+        n = state.conversation.get_value("count", lambda: 0)
+        here.append(1)
+        if len(here) == 2:
+            all_are_here.set()
+        await asyncio.wait_for(all_are_here.wait(), 10)
+        state.conversation.set_value("count", n + 1)
+        await context.send_activity(str(n + 1))
+
+    def an_agent() -> Any:
+        if layer == OURS:
+            return prepared(StateScopes(sdk_storage), on_message, on_conflict="replay")
+        app = application(storage=sdk_storage)
+        app.activity("message")(on_message)
+        return Agent(app, adapter())
+
+    try:
+        async with an_agent() as one, an_agent() as other:
+            await asyncio.gather(*(each.say("hi") for each in (one, other, one, other)))
+            (last,) = await one.say("hi")
+        assert (last == "5") is (layer == OURS), last
+        key = "test/conversations/talk"
+        stored = await sdk_storage.read([key], target_cls=CachedAgentState)
+        assert stored[key].state["count"] == int(last)
+        await as_state_storage(sdk_storage).aclose()
+    finally:
+        await sdk_storage._close()
+
+
+def cosmos_storage(endpoint: str, container: str) -> Any:
+    from azure.cosmos import documents
+    from microsoft_agents.storage.cosmos import CosmosDBStorage, CosmosDBStorageConfig
+
+    policy = documents.ConnectionPolicy()
+    policy.EnableEndpointDiscovery = False  # the emulator's own address is not what it says
+    options = {"connection_policy": policy}
+    return CosmosDBStorage(CosmosDBStorageConfig(endpoint, cosmos.KEY, "bots", container, options))
 
 
 @both

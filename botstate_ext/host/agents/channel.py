@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 
 from ..holding_adapter import HoldingAdapter
 from ..protocol import Replies
+from .privates import connect, handler_lists, set_responded
 from .sdk import (
     Activity,
     ChannelAdapter,
@@ -34,11 +35,7 @@ class HeldChannel:
         self._context = context
         self._responded = context.responded
         self._invoke_response = context.turn_state.get(_INVOKE_RESPONSE)
-        self._lists: tuple[list[Handler], ...] = (
-            context._on_send_activities,
-            context._on_update_activity,
-            context._on_delete_activity,
-        )
+        self._lists: tuple[list[Handler], ...] = handler_lists(context)
         self._handlers = tuple(tuple(handlers) for handlers in self._lists)
         for handlers in self._lists:
             handlers.clear()  # in place: copies of the context share these lists
@@ -77,7 +74,7 @@ class HeldChannel:
 
     def take_back(self) -> None:
         context = self._context
-        context._responded = self._responded  # its setter takes no False
+        set_responded(context, self._responded)
         if self._invoke_response is None:
             context.turn_state.pop(_INVOKE_RESPONSE, None)
         else:
@@ -114,14 +111,8 @@ async def _connection(context: TurnContext, adapter: Any) -> AsyncIterator[None]
     if not getattr(getattr(closed, "client", None), "closed", False):
         yield
         return
-    identity = context.identity
-    fresh = await adapter._channel_service_client_factory.create_connector_client(
-        context,
-        identity,
-        context.activity.service_url,
-        context.turn_state.get(ChannelAdapter.OAUTH_SCOPE_KEY),
-        use_anonymous=identity.allow_anonymous,
-    )
+    audience = context.turn_state.get(ChannelAdapter.OAUTH_SCOPE_KEY)
+    fresh = await connect(adapter, context, audience)
     context.services.set(ConnectorClientBase, fresh)
     try:
         yield

@@ -15,6 +15,7 @@ from microsoft_agents.hosting.core import (
     ChannelAdapter,
     ClaimsIdentity,
     MessageFactory,
+    StreamingResponse,
     TurnContext,
     TurnState,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "ResourceResponse",
     "Storage",
     "StoreItem",
+    "StreamingResponse",
     "TurnContext",
     "TurnState",
 ]

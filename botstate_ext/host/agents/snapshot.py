@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from .privates import services_of
 from .sdk import TurnContext
 
 _OF_A_MODEL: Final = ("__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
@@ -24,7 +25,7 @@ class Snapshot:
             for name, held in self._attributes.items()
             if isinstance(held, (dict, list))
         }
-        self._services = dict(context.services._state)
+        self._services = dict(services_of(context))
         self._activity = deep_copy(context.activity)
 
     def restore(self) -> None:
@@ -34,7 +35,7 @@ class Snapshot:
         attributes.update(self._attributes)
         for name, contents in self._contents.items():
             _refill(attributes[name], contents)
-        _refill(self._context.services._state, self._services)
+        _refill(services_of(self._context), self._services)
         activity, fresh = self._context.activity, deep_copy(self._activity)
         _refill(vars(activity), vars(fresh))
         _copy_marks(fresh, activity)
