@@ -4,6 +4,7 @@ concurrency`. What was acknowledged must be there, once; upstream's is counted."
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import time
 import uuid
@@ -145,6 +146,7 @@ def _run(row: Row) -> list[str] | str:
 def main() -> None:
     if azurite.find_azurite() is None:
         sys.exit("No Azurite: `make azurite` installs it, or name its azurite-blob in AZURITE.")
+    logging.disable(logging.ERROR)  # work under fire logs each document that it reports
     appending = [_append(way, kind) for kind in engines.STARTS for way in ways_of(kind)]
     wrong = _print("Processes that append to one order", COLUMNS, appending)
     wrong += _print(

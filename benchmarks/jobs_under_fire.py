@@ -239,7 +239,7 @@ async def _migrations(fire: Fire, count: int, inject: Callable[[], None]) -> Res
             left = {key for key in values if b"e_tag" in (await _read(storage, key))}
         if resume is None:
             result.expect(left <= reported, f"{left - reported} not reported")
-        if resume is None and not report.failed and not report.rewritten:
+        if not left:
             break
         resume = None
     async with fire.calm() as storage, fire.states(burns=False) as states:
