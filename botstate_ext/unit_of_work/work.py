@@ -148,7 +148,7 @@ class UnitOfWork:
         """Read one document, in one batch with those that other tasks ask for at the same time."""
         if document.is_loaded:
             return
-        if self._batch is None:
+        if self._batch is None or self._batch.is_given_up:
             self._batch = _Batch(self._load_batch)
         await self._batch.read(document)
 
@@ -295,17 +295,33 @@ class Writing:
 
 
 class _Batch:
-    """Documents that are read together, and the task that reads them."""
+    """Documents that are read together, and the task that reads them.
+
+    - ``is_given_up``: everyone who waited for it was cancelled.
+    """
 
     def __init__(self, load: Callable[[Iterable[Document]], Awaitable[None]]) -> None:
         self._load = load
         self._documents: list[Document] = []
+        self._readers = 0
+        self.is_given_up = False
         self._task = asyncio.ensure_future(self._run())
 
     async def read(self, document: Document) -> None:
         self._documents.append(document)
-        # Shielded: others wait for the same batch, and one of them may be cancelled.
-        await asyncio.shield(self._task)
+        self._readers += 1
+        try:
+            # Shielded: others wait for the same batch, and one of them may be cancelled.
+            await asyncio.shield(self._task)
+        finally:
+            self._readers -= 1
+            if not self._readers and not self._task.done():
+                await self._give_up()
+
+    async def _give_up(self) -> None:
+        self.is_given_up = True
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
         await asyncio.sleep(0)  # let every task that is ready now add its document

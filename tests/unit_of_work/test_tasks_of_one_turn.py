@@ -333,3 +333,36 @@ async def test_tasks_of_one_turn_lose_nothing(seed: int) -> None:
     assert await tasks.total.get(tasks.turn, 0) == tasks.counted
     for name, value in tasks.set.items():
         assert await tasks.states.user.create_property(name).get(after) == value
+
+
+@pytest.mark.parametrize("is_asked", [False, True], ids=["before it is asked", "on its way"])
+async def test_a_read_that_everyone_gave_up_leaves_nothing_behind(
+    states: StateScopes, storage: FaultyStorage, is_asked: bool
+) -> None:
+    turn, count = context(), states.user.create_property("count")
+    before, held = asyncio.all_tasks(), storage.hold("get")
+    readers = [asyncio.ensure_future(count.get(turn, 1)) for _ in range(2)]
+    if is_asked:
+        await held.reached()
+    else:
+        await asyncio.sleep(0)
+    for reader in readers:
+        reader.cancel()
+    await asyncio.gather(*readers, return_exceptions=True)
+    assert asyncio.all_tasks() <= before
+    held.release()
+    assert await count.get(turn, 1) == 1
+
+
+async def test_a_read_that_one_gave_up_goes_on_for_the_other(
+    states: StateScopes, storage: FaultyStorage
+) -> None:
+    turn, count = context(), states.user.create_property("count")
+    held = storage.hold("get")
+    one, other = (asyncio.ensure_future(count.get(turn, 1)) for _ in range(2))
+    await held.reached()
+    one.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await one
+    held.release()
+    assert await other == 1
