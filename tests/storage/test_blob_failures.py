@@ -13,7 +13,7 @@ from aiohttp import web
 
 from botstate_ext.errors import StateConflictError, StateStorageError
 from botstate_ext.storage import ANY, BlobStorage
-from botstate_ext.storage.blob import requests
+from botstate_ext.storage.in_flight import InFlight
 from botstate_ext.storage.retry import Retries
 from tests.azurite import KEY
 from tests.patience import LIMIT, Time
@@ -132,7 +132,7 @@ def time(front: Front, monkeypatch: pytest.MonkeyPatch) -> Time:
     """A clock that moves by the time of an attempt as soon as the front lets that attempt hang."""
     time = Time()
 
-    async def within(operation: Any, seconds: float | None, closed: Any) -> Any:
+    async def within(_: InFlight, operation: Any, seconds: float | None) -> Any:
         running = asyncio.ensure_future(operation)
         hanging = asyncio.ensure_future(front.hanging.get())
         await asyncio.wait((running, hanging), return_when=asyncio.FIRST_COMPLETED)
@@ -145,7 +145,7 @@ def time(front: Front, monkeypatch: pytest.MonkeyPatch) -> Time:
         hanging.cancel()
         return running.result()
 
-    monkeypatch.setattr(requests, "wait_within", within)
+    monkeypatch.setattr(InFlight, "wait_within", within)
     return time
 
 
