@@ -124,6 +124,7 @@ def test_what_is_said_too_early_is_seen(monkeypatch: pytest.MonkeyPatch) -> None
     assert "said" in found_in()
 
 
+@pytest.mark.slow
 def test_a_repetition_of_what_may_have_been_made_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a crowd, the traces of a write whose answer was lost are soon gone."""
     outcome = PendingWrite.outcome

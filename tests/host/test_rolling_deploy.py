@@ -78,6 +78,7 @@ async def instances(azurite: str, container_name: str) -> AsyncIterator[dict[str
             await instance.stop()
 
 
+@pytest.mark.slow
 async def test_two_hundred_turns_lose_nothing(
     instances: dict[str, Instance], azurite: str, container_name: str
 ) -> None:

@@ -297,6 +297,7 @@ async def test_a_lost_answer_is_no_problem(storage: MemoryStorage) -> None:
     assert (report.rewritten, report.failed) == (1, 0)
 
 
+@pytest.mark.slow
 async def test_ten_thousand_documents_interrupted_and_resumed() -> None:
     storage = MemoryStorage()
     count, good = 10_000, upstream({"profile": PROFILE})
