@@ -56,7 +56,7 @@ help:
 	@echo "make quick    lint, type check and the tests that need a minute, without Blob storage"
 	@echo "make test     lint, type check and all tests but the slow ones, under eight minutes with all installs"
 	@echo "make successor  the tests of agents, on the Microsoft 365 Agents SDK"
-	@echo "make slow     the tests that take more than 5 s each"
+	@echo "make slow     the tests that take more than 5 s each, and all examples of the property-based ones"
 	@echo "make bench    this package beside upstream, as ratios"
 	@echo "make histories  10,000 simulated histories, each checked for lost updates"
 	@echo "make concurrency  processes that append to one order on Azurite, each way of doing so"
