@@ -206,7 +206,8 @@ successor: $(SUCCESSOR)/.installed $(EMULATORS)
 		$(addprefix --ignore=,$(OF_BOT_FRAMEWORK)) $(ON_BOTH_HOSTS)
 
 # Where its packages cannot be installed its tests are skipped, unless they are required.
-agents-if-they-can-be:
+# The one pip is there before: two makes at once would both install it.
+agents-if-they-can-be: | $(VENV)/.pip
 	@$(MAKE) --no-print-directory $(SUCCESSOR)/.installed || \
 		echo "No Agents SDK: its tests will be skipped."
 

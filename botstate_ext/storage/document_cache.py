@@ -64,7 +64,9 @@ class DocumentCache:
             )
         if sticky not in _STICKY:
             raise ValueError(f"sticky must be one of {_STICKY}, not {sticky!r}.")
-        self.max_bytes, self.max_age, self.sticky = max_bytes, max_age, sticky
+        self.max_bytes: int = max_bytes
+        self.max_age: timedelta = max_age
+        self.sticky: Sticky = sticky
         self._around: WeakValueDictionary[int, WarmStorage] = WeakValueDictionary()
 
     def around(self, storage: StateStorage, clock: Clock) -> WarmStorage:
