@@ -76,6 +76,7 @@ help:
 INTO := $(VENV)/bin/pip --python
 
 $(VENV)/.pip:
+	@echo "Installing the newest pip into $(VENV), which installs the rest."
 	@$(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/pip install -q --upgrade 'pip>=22.3'
 	@touch $@
