@@ -11,8 +11,6 @@ from botstate_ext.testing import CountingStorage
 from tests.backends import OWN, make_own
 from tests.turns import Bot, StateMiddleware, StateScopes, TurnContext, message
 
-pytestmark = pytest.mark.blob
-
 USER = "test/users/user"
 CONVERSATION = "test/conversations/conv"
 PRIVATE = "test/conversations/conv/users/user/"  # and an empty namespace

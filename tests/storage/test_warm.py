@@ -66,7 +66,6 @@ async def start(storage: WarmStorage, *keys: str) -> None:
     await storage.get_many(keys)
 
 
-@pytest.mark.blob
 @pytest.mark.parametrize("kind", OWN)
 async def test_what_is_kept_is_what_a_read_gives(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path
