@@ -60,7 +60,7 @@ help:
 	@echo "make bench    this package beside upstream, as ratios"
 	@echo "make histories  10,000 simulated histories, each checked for lost updates"
 	@echo "make concurrency  processes that append to one order on Azurite, each way of doing so"
-	@echo "make soak     100,000 turns on memory, SQLite and Azurite, an hour"
+	@echo "make soak     100,000 turns on memory, SQLite and Azurite, seven minutes if nothing else runs"
 	@echo "make verifytypes  every public name has a type of its own, as pyright sees it"
 	@echo "make coverage     which lines the tests without Blob do not reach"
 	@echo "make sdist    the tests from the source archive, against the built wheel"
