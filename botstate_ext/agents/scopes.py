@@ -11,7 +11,8 @@ from ..documents.document import ABSENT, Document
 from ..documents.policy import PropertyPolicy
 from ..errors import StateKeyError
 from ..scopes import kinds
-from ..scopes.scope import CachedState, StateScope
+from ..scopes.cached_state import CachedState
+from ..scopes.scope import StateScope
 from ..scopes.state_property import StateProperty
 from ..serialization.codec_choice import type_from_default
 from .agent_turn import current_context

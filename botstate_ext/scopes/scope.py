@@ -34,6 +34,7 @@ from ..unit_of_work.work import UnitOfWork
 from ..unit_of_work.workspace import Workspace
 from ..unit_of_work.write_changes import MAX_ATTEMPTS
 from ..unit_of_work.write_loop import Plan, conflict, refresh, write_until_stored
+from .cached_state import CachedState
 from .merge_patch import merge_patch
 from .state_data import StateData
 from .state_property import StateProperty
@@ -46,23 +47,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Self = TypeVar("Self", bound="StateScope")
 H = TypeVar("H", bound=ExpiryHandler)
-
-
-class CachedState:
-    """Holds the loaded state of a turn, as upstream's ``CachedBotState`` for the SDK's own code."""
-
-    def __init__(self, document: Document) -> None:
-        self._document = document
-
-    @property
-    def state(self) -> dict[str, Any]:
-        """Return the live mapping of all properties. Changes to it are saved."""
-        return self._document.expose()
-
-    @property
-    def is_changed(self) -> bool:
-        """Return True if a change is not saved yet."""
-        return bool(self._document.changes())
 
 
 class StateScope(BotState):
@@ -516,8 +500,8 @@ class StateScope(BotState):
         token holds the last key, never gets old, and works with this scope only. Adding or removing
         a document between two pages neither repeats nor hides another.
 
-        ``tags``: only documents that have all of these. ``channel_id``: only those of this channel
-        (user, conversation and private scope), which is cheaper than choosing among all.
+        ``tags``: only documents that have all of these. ``channel_id``: only documents of this
+        channel (user, conversation and private scope). Less is listed then.
 
         A document that has expired as a whole is left out, also before a sweep deletes it.
 

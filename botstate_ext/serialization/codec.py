@@ -24,7 +24,7 @@ class Codec(Protocol):
     ) -> bytes:
         """Return the text of a value; ``base`` itself where that is the very text it has.
 
-        ``unknown``: what `decode` kept of the value, which is written again.
+        ``unknown``: the fields that `decode` kept. They are written again.
 
         :raises StateEncodeError: the value cannot be stored so that it comes back.
         """

@@ -14,8 +14,8 @@ from .jsonpickle.tags import shown
 def check_patch(value: Any, patch: Any, *, tagged: bool, path: str = "$") -> None:
     """Check that the classes of a patched value know each name of the patch.
 
-    ``tagged``: the value was read from tags, so pydantic has not validated what is new, and names
-    are those of attributes. What is new is validated here.
+    ``tagged``: the value was read from tags. The names of the patch are names of attributes then,
+    and this function validates the new members, since pydantic has not.
 
     :raises StateEncodeError: a name is not known. The message has its path.
     :raises StateDecodeError: pydantic refused a member.

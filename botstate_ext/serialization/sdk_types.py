@@ -1,8 +1,8 @@
 """The classes of the Bot Framework SDK that bots keep in state, by module: exact names, no imports.
 
-What is listed is what the SDK itself writes into state or storage (dialog stacks, prompts' options
-and results, tokens, skills' references, inspection sessions) and the plain data that its own
-samples put there (activities and their parts). Adapters, dialogs, clients and exceptions are not
+The list has the classes that the SDK itself writes into state or storage (dialog stacks, options
+and results of prompts, tokens, references of skills, inspection sessions), and the plain data that
+its samples write (activities and their parts). Adapters, dialogs, clients and exceptions are not
 data and are left out. ``botbuilder.ai`` is listed for bots that have it installed.
 """
 

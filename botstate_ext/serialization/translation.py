@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 
 class Translation(Protocol):
-    """Knows which class of the app's SDK stands for which class of the other one."""
+    """Finds the class of the app's SDK for a class of the other SDK."""
 
     def find(self, name: str) -> type | None:
         """Return this SDK's class for the other's class of this stored name; None if the name is

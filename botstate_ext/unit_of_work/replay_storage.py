@@ -179,8 +179,9 @@ class StagedStorage(StateStorage):
         self._phase = "committed"
 
     async def check_assumed(self, read: Iterable[str]) -> None:
-        """Compare the items from the cache with storage: those of ``read``, and those that were
-        written here.
+        """Compare items from the cache with storage, if the turn read or wrote them.
+
+        ``read``: the keys that the turn read.
 
         :raises Overtaken: one of them is stale.
         :raises StateStorageError: storage could not be read.

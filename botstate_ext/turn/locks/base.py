@@ -38,10 +38,10 @@ class TurnLock(ABC):
     sender does not wait long. After that it goes on beside the one that runs, with a warning: ETags
     keep state whole in any case; a lock spares turns their conflicts. Zero: do not wait.
 
-    ``on_timeout``: the end of a turn's wait. ``"proceed"``: it goes on, as above. Of many whose
-    wait is over, those of one process go on one after another, so that they do not run into
-    conflicts together; each waits for the one before it at most ``wait`` again. An invoke goes on
-    at once. ``"raise"``: `StateConflictError`, before its bot ran; the channel may deliver the
+    ``on_timeout``: the end of a turn's wait. ``"proceed"``: it goes on, as above. If the wait of
+    many turns is over, the turns of one process go on one after another, so that they do not run
+    into conflicts together; each waits for the one before it at most ``wait`` again. An invoke goes
+    on at once. ``"raise"``: `StateConflictError`, before its bot ran; the channel may deliver the
     activity again. Choose it where a late answer is worth nothing.
 
     ``by``: ``(turn) -> key``, to serialise turns by something else than their conversation, such as
