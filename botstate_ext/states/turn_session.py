@@ -93,6 +93,7 @@ class TurnSession:
         kept = NOTHING_KEPT
         if warm and storage is not None:
             found = storage.kept(of_cache)
+            # A turn that runs again, and so loads again, reads what is stored now.
             kept = found if self._meter.marks.count("load") == 1 else NOTHING_KEPT
         fetch = self._work.fetch(keys, kept)
         if not states._added:
